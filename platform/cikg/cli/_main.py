@@ -1,0 +1,65 @@
+"""The root command: finds the others, and turns every error into one clear sentence."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cikg import __version__
+from cikg.errors import CikgError
+
+_COMMANDS = {
+    module.name.removesuffix("_").replace("_", "-"): module.name
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)])
+    if not module.name.startswith("_")
+}
+
+
+class _Root(click.Group):
+    """Loads a command's file when it is called, so that `cikg --help` does not import torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"cikg.cli.{_COMMANDS[cmd_name]}")
+        command: click.Command = module.command
+        return command
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="cikg")
+def _root() -> None:
+    """Recommendations that people can read, question and correct.
+
+    Settings come from the environment (CIKG_…, OPENAI_…) and cikg.toml; `cikg doctor` shows them all.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the tool and exit: 0 done, 1 a job failed, 2 wrong input or surroundings, 130 interrupted."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        _root.main(given, prog_name="cikg", standalone_mode=False)
+    except CikgError as error:
+        if "--json" in given:
+            click.echo(json.dumps(error.as_dict()))
+        click.secho(f"cikg: {error}", fg="red", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("cikg: interrupted; what was committed is kept, and the same command goes on from there", err=True)
+        sys.exit(130)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    sys.exit(0)

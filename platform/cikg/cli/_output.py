@@ -1,0 +1,84 @@
+"""What the commands share: `--json`, `--dataset`, tables, progress bars, the connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from cikg.schema import dataset_name
+
+console = Console()
+messages = Console(stderr=True)
+"""Progress and remarks go to standard error, so that standard output holds data alone."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+
+
+def _check_dataset(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    return dataset_name(value)
+
+
+dataset_option = click.option(
+    "--dataset",
+    default="demo",
+    show_default=True,
+    callback=_check_dataset,
+    metavar="NAME",
+    help="The dataset to work on.",
+)
+
+
+def print_json(data: Any) -> None:
+    """Print `data` as one line of JSON."""
+    click.echo(json.dumps(data, default=str, ensure_ascii=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows under named columns; numbers align right."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for index, column in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[index], (int, float)) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*[_show(value) for value in row])
+    console.print(table)
+
+
+def print_facts(title: str, facts: Mapping[str, Any]) -> None:
+    """Print names and values as two columns."""
+    print_table(title, ["", ""], [[name, _show(value)] for name, value in facts.items()])
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "" if value is None else str(value)
+
+
+Advance = Callable[[int], None]
+
+
+@contextmanager
+def progress_bar(description: str, total: int | None, *, quiet: bool = False) -> Iterator[Advance]:
+    """A bar with count, elapsed and remaining time on standard error; yields `advance(n)`."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=messages, disable=quiet) as progress:
+        task = progress.add_task(description, total=total)
+        yield lambda n: progress.advance(task, n)

@@ -1,0 +1,97 @@
+"""What a dataset consists of: the records that every format's reader yields.
+
+Ids are the dataset's own, as text. Items and entities share one id space, since a fact may join any two of them.
+A reader yields nodes before the edges that use them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cikg.schema import Split
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Someone who interacts with items."""
+
+    id: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that can be recommended; `text` describes it in words."""
+
+    id: str
+    name: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """Something that items have to do with: an author, a genre, a place."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """`head` stands in `relation` to `tail`; both are ids of items or entities."""
+
+    head: str
+    relation: str
+    tail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """What a user did with an item. `at` is in seconds since 1970, where it is known."""
+
+    user: str
+    item: str
+    split: Split = Split.TRAIN
+    rating: float | None = None
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """An interest inferred elsewhere and imported; it may have no name."""
+
+    id: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HasInterest:
+    """An imported statement that a user has an interest. It comes without evidence."""
+
+    user: str
+    interest: str
+
+
+Record = User | Item | Entity | Fact | Interaction | Interest | HasInterest
+
+
+@dataclass(frozen=True)
+class Format:
+    """A dataset format: a module of this package defines one as `FORMAT`, and is found by it.
+
+    Attributes:
+        name: what the person types after `cikg import`.
+        help: one sentence about what is expected at the path.
+        read: yields the records of a path; raises `InputError` with file and line. Called twice: once to check
+            everything before anything is written, once to write.
+        field: what the items are, in the plural, for prompts and pages (`books`).
+        needs_path: False where the data comes with the platform.
+    """
+
+    name: str
+    help: str
+    read: Callable[[Path], Iterator[Record]]
+    field: str = "items"
+    needs_path: bool = True

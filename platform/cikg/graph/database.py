@@ -1,0 +1,183 @@
+"""The connection to Neo4j: named statements in, plain dictionaries out, driver errors as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import neo4j
+from neo4j import exceptions as driver_errors
+
+from cikg.errors import AuthenticationError, NotFoundError, ServiceError, UnreachableError
+from cikg.graph.statements import named
+from cikg.settings import Settings
+
+Row = dict[str, Any]
+BATCH = 10_000
+"""Rows a write transaction: large enough to amortise a commit, small enough for the server's memory limit."""
+
+
+class Graph:
+    """One database. Make it after a fork, never before; it is safe to share between threads.
+
+    Args:
+        driver: an open driver.
+        database: the database's name.
+    """
+
+    def __init__(self, driver: neo4j.Driver, database: str) -> None:
+        self._driver = driver
+        self._database = database
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._driver.close()
+
+    def many(self, name: str, **parameters: Any) -> list[Row]:
+        """Run a reading statement; return its rows. Retried by the driver while the server is briefly away."""
+        return self._run(named(name).text, parameters, neo4j.RoutingControl.READ)
+
+    def one(self, name: str, **parameters: Any) -> Row:
+        """Run a reading statement that returns exactly one row.
+
+        Raises:
+            NotFoundError: it returned none.
+        """
+        rows = self.many(name, **parameters)
+        if len(rows) != 1:
+            shown = ", ".join(f"{key}={value!r}" for key, value in parameters.items())
+            raise NotFoundError(f"{name} found {len(rows)} rows where one was expected ({shown})")
+        return rows[0]
+
+    def write(self, name: str, **parameters: Any) -> list[Row]:
+        """Run a writing statement in one transaction, retried until it is certainly applied; return its rows.
+
+        Statements are idempotent, so a commit whose answer was lost is safely repeated.
+        """
+        return self._run(named(name).text, parameters, neo4j.RoutingControl.WRITE)
+
+    def write_rows(
+        self,
+        name: str,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        batch: int = BATCH,
+        advance: Callable[[int], None] | None = None,
+        **parameters: Any,
+    ) -> None:
+        """Run a statement that takes `$rows`, a batch a transaction.
+
+        Callers pass rows sorted by their key, so that concurrent writers take locks in one order.
+
+        Args:
+            name: the statement.
+            rows: its rows.
+            batch: rows a transaction.
+            advance: called with the number of rows after each commit.
+            **parameters: the statement's other parameters.
+        """
+        for start in range(0, len(rows), batch):
+            part = [dict(row) for row in rows[start : start + batch]]
+            self.write(name, rows=part, **parameters)
+            if advance is not None:
+                advance(len(part))
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[..., Iterator[Row]]]:
+        """One read transaction, so that several statements see one consistent state.
+
+        Yields a function `(name, **parameters)` that streams a statement's rows.
+        """
+        with (
+            _translated(),
+            self._driver.session(
+                database=self._database, default_access_mode=neo4j.READ_ACCESS, fetch_size=20_000
+            ) as session,
+            session.begin_transaction() as transaction,
+        ):
+
+            def stream(name: str, **parameters: Any) -> Iterator[Row]:
+                for record in transaction.run(named(name).text, parameters):
+                    yield dict(record)
+
+            yield stream
+
+    def execute(self, text: str, **parameters: Any) -> list[Row]:
+        """Run Cypher that is not in `cypher/`: schema migrations, and what a person typed."""
+        return self._run(text, parameters, neo4j.RoutingControl.WRITE)
+
+    def _run(self, text: str, parameters: Mapping[str, Any], routing: neo4j.RoutingControl) -> list[Row]:
+        with _translated():
+            result = self._driver.execute_query(
+                text,
+                parameters_=dict(parameters),
+                routing_=routing,
+                database_=self._database,
+            )
+        return [dict(record) for record in result.records]
+
+
+def connect(settings: Settings) -> Graph:
+    """Open the configured Neo4j and prove that it answers.
+
+    Raises:
+        UnreachableError: nothing answers there, or no address is known.
+        AuthenticationError: it refuses the password.
+    """
+    if settings.neo4j_uri is None:
+        raise UnreachableError(
+            "Neo4j is not running and CIKG_NEO4J_URI names none",
+            cure="Start the embedded services with `cikg up`, or set CIKG_NEO4J_URI",
+        )
+    password = settings.neo4j_password.get_secret_value() if settings.neo4j_password else ""
+    try:
+        driver = neo4j.GraphDatabase.driver(
+            settings.neo4j_uri,
+            auth=(settings.neo4j_user, password),
+            connection_timeout=10,
+            max_transaction_retry_time=30,
+            user_agent="cikg",
+            notifications_min_severity="OFF",
+        )
+    except (ValueError, driver_errors.ConfigurationError) as error:
+        raise UnreachableError(
+            f"CIKG_NEO4J_URI is {settings.neo4j_uri!r}, which is no Bolt address",
+            cure="Write it like bolt://host:7687 or neo4j+s://host",
+        ) from error
+    try:
+        with _translated(settings.neo4j_uri):
+            driver.verify_connectivity()
+    except BaseException:
+        driver.close()
+        raise
+    return Graph(driver, settings.neo4j_database)
+
+
+@contextmanager
+def _translated(address: str | None = None) -> Iterator[None]:
+    """Turn the driver's errors into ours."""
+    where = f" at {address}" if address else ""
+    try:
+        yield
+    except (driver_errors.AuthError, driver_errors.TokenExpired) as error:
+        raise AuthenticationError(
+            f"Neo4j{where} refuses the user or password", cure="Set CIKG_NEO4J_USER and CIKG_NEO4J_PASSWORD"
+        ) from error
+    except driver_errors.ServiceUnavailable as error:
+        raise UnreachableError(
+            f"Neo4j{where} does not answer", cure="Start it with `cikg up`, or correct CIKG_NEO4J_URI"
+        ) from error
+    except driver_errors.Neo4jError as error:
+        raise ServiceError(f"Neo4j refused a statement: {error.message or error}") from error
+    except driver_errors.DriverError as error:
+        raise ServiceError(f"the connection to Neo4j failed: {error}") from error

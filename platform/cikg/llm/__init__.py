@@ -1,0 +1,1 @@
+"""The client for anything that speaks OpenAI's API, the prompts, and the offline stand-in."""

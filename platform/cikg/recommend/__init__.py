@@ -1,0 +1,1 @@
+"""The engine: graph views, propagation, losses, sampling, evaluation, and the methods."""

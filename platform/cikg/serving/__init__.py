@@ -1,0 +1,1 @@
+"""What is served: publishing, recommendations and their explanations."""

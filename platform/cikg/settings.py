@@ -1,0 +1,185 @@
+"""Settings: environment, then `cikg.toml`, then what the embedded services wrote, then defaults.
+
+Names: `CIKG_NEO4J_URI` in the environment is `neo4j_uri` in `cikg.toml`. The LLM keeps the names that every
+OpenAI-compatible tool reads: `OPENAI_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_MODEL`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from cikg.errors import SettingsError
+
+SETTINGS_FILE = "cikg.toml"
+SERVICES_FILE = "services.json"
+
+
+def settings_file(start: Path | None = None) -> Path | None:
+    """The nearest `cikg.toml` at or above `start` (default: the working directory), or None."""
+    directory = (start or Path.cwd()).resolve()
+    for candidate in (directory, *directory.parents):
+        if (candidate / SETTINGS_FILE).is_file():
+            return candidate / SETTINGS_FILE
+    return None
+
+
+def _default_home() -> Path:
+    found = settings_file()
+    return (found.parent if found else Path.cwd()) / ".cikg"
+
+
+class Settings(BaseSettings):
+    """All settings of the platform.
+
+    A field with `None` for a server's address means: use the embedded server of this `home`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CIKG_", extra="forbid", populate_by_name=True)
+
+    home: Path = Field(
+        default_factory=_default_home, description="Directory of data, snapshots, models, logs and locks"
+    )
+    cache: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir("cikg")),
+        description="Directory of what set-up fetched (the embedded Neo4j); shared by every home",
+    )
+    neo4j_uri: str | None = Field(None, description="Bolt address of a Neo4j of your own")
+    neo4j_user: str = Field("neo4j", description="Its user")
+    neo4j_password: SecretStr | None = Field(None, description="Its password")
+    neo4j_database: str = Field("neo4j", description="Its database")
+    redis_url: SecretStr | None = Field(None, description="redis:// or rediss:// address of a Redis of your own")
+    openai_base_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"),
+        description="Address of any server that speaks OpenAI's API; without one, the embedded stand-in answers",
+    )
+    openai_api_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"), description="Its key"
+    )
+    openai_model: str | None = Field(
+        None, validation_alias=AliasChoices("OPENAI_MODEL", "openai_model"), description="The model to ask"
+    )
+    llm_timeout: float = Field(60.0, gt=0, description="Seconds to wait for one answer of the LLM")
+    llm_concurrency: int = Field(16, ge=1, le=1024, description="Requests under way at once in one worker")
+    web_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
+    web_port: int | None = Field(None, ge=1, le=65535, description="Its port; a free one is found unless given")
+    secret_key: SecretStr | None = Field(
+        None, description="Key that signs sessions; made and kept for the embedded services"
+    )
+    device: str = Field("auto", description="Where training runs: auto, cpu, cuda, cuda:1, …")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment; `load_settings` adds the file and the embedded services below."""
+        return init_settings, env_settings
+
+    @property
+    def embedded(self) -> frozenset[str]:
+        """Names of the services that the supervisor of this home has to run itself."""
+        given = {"neo4j": self.neo4j_uri, "redis": self.redis_url, "stand-in": self.openai_base_url}
+        return frozenset(name for name, address in given.items() if address is None)
+
+    @property
+    def snapshots(self) -> Path:
+        """Directory of exported snapshots."""
+        return self.home / "snapshots"
+
+    @property
+    def runs(self) -> Path:
+        """Directory of training runs: weights, curves, manifests."""
+        return self.home / "runs"
+
+    @property
+    def logs(self) -> Path:
+        """Directory of the services' logs."""
+        return self.home / "logs"
+
+
+class _Lowest(PydanticBaseSettingsSource):
+    """A dictionary as the source of lowest priority."""
+
+    def __init__(self, settings_cls: type[BaseSettings], values: dict[str, Any]) -> None:
+        super().__init__(settings_cls)
+        self.values = values
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return self.values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return self.values
+
+
+def _build(values: dict[str, Any]) -> Settings:
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *args: Any, **sources: PydanticBaseSettingsSource
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            above = super().settings_customise_sources(settings_cls, *args, **sources)
+            return (*above, _Lowest(settings_cls, values))
+
+    try:
+        return Layered()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"the setting {name!r} is not usable: {first['msg'].lower()}",
+            cure=f"Correct CIKG_{name.upper()} in the environment or {name} in {SETTINGS_FILE}",
+        ) from None
+
+
+def _read_file() -> dict[str, Any]:
+    path = settings_file()
+    if path is None:
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read as TOML: {error}", cure="Correct or remove it") from None
+    unknown = sorted(set(values) - set(Settings.model_fields))
+    if unknown:
+        raise SettingsError(
+            f"{path} has an unknown setting {unknown[0]!r}",
+            cure="`cikg doctor` lists every setting with its meaning",
+        )
+    return values
+
+
+def load_settings(*, with_embedded: bool = True) -> Settings:
+    """Read the settings.
+
+    Args:
+        with_embedded: take the addresses and passwords of running embedded services (`cikg up`) for every service
+            that is not configured. The supervisor itself passes False: it must see what it has to start.
+
+    Raises:
+        SettingsError: a value cannot be used; names it.
+    """
+    values = _read_file()
+    settings = _build(values)
+    if not with_embedded:
+        return settings
+    services = settings.home / SERVICES_FILE
+    try:
+        running = json.loads(services.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return settings
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{services} cannot be read: {error}", cure="Run `cikg down`, then `cikg up`") from None
+    return _build({**running, **values})

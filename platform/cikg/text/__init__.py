@@ -1,0 +1,1 @@
+"""Text as vectors, and clusters of them."""

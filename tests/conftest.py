@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from cikg.graph import Graph, connect
+from cikg.graph.migrations import migrate
 from cikg.settings import Settings, load_settings
 
 
@@ -22,6 +23,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 def graph(settings: Settings) -> Iterator[Graph]:
     """A connection to the tests' Neo4j, with the schema applied."""
     with connect(settings) as opened:
+        migrate(opened)
         yield opened
 
 

@@ -43,11 +43,11 @@ class Graph:
         """Close all connections."""
         self._driver.close()
 
-    def many(self, name: str, **parameters: Any) -> list[Row]:
+    def many(self, name: str, /, **parameters: Any) -> list[Row]:
         """Run a reading statement; return its rows. Retried by the driver while the server is briefly away."""
         return self._run(named(name).text, parameters, neo4j.RoutingControl.READ)
 
-    def one(self, name: str, **parameters: Any) -> Row:
+    def one(self, name: str, /, **parameters: Any) -> Row:
         """Run a reading statement that returns exactly one row.
 
         Raises:
@@ -59,7 +59,7 @@ class Graph:
             raise NotFoundError(f"{name} found {len(rows)} rows where one was expected ({shown})")
         return rows[0]
 
-    def write(self, name: str, **parameters: Any) -> list[Row]:
+    def write(self, name: str, /, **parameters: Any) -> list[Row]:
         """Run a writing statement in one transaction, retried until it is certainly applied; return its rows.
 
         Statements are idempotent, so a commit whose answer was lost is safely repeated.
@@ -69,6 +69,7 @@ class Graph:
     def write_rows(
         self,
         name: str,
+        /,
         rows: Sequence[Mapping[str, Any]],
         *,
         batch: int = BATCH,
@@ -106,7 +107,7 @@ class Graph:
             session.begin_transaction() as transaction,
         ):
 
-            def stream(name: str, **parameters: Any) -> Iterator[Row]:
+            def stream(name: str, /, **parameters: Any) -> Iterator[Row]:
                 for record in transaction.run(named(name).text, parameters):
                     yield dict(record)
 

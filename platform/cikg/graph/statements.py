@@ -7,7 +7,8 @@ A block::
     UNWIND $rows AS row
     MERGE …
 
-`-> many` returns rows, `-> one` exactly one row, `-> none` nothing. Parameters declared and parameters used must be equal.
+`-> many` returns rows, `-> one` exactly one row, `-> none` nothing. Declared and used parameters must be
+equal.
 """
 
 from __future__ import annotations

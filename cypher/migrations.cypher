@@ -1,0 +1,18 @@
+// Which files of cypher/schema a database has, and that its indexes are ready.
+
+// name: migrations() -> many
+// The applied schema files in order. Scan: Migration, which has one node a file.
+MATCH (migration:Migration)
+RETURN migration.uid AS version, migration.name AS name, migration.checksum AS checksum,
+       migration.applied_at AS applied_at
+ORDER BY version
+
+// name: record_migration(version, name, checksum) -> none
+// Remembers that a schema file was applied. One look-up by key; the first writer's record stays.
+MERGE (migration:Migration {uid: $version})
+ON CREATE SET migration.id = $version, migration.name = $name, migration.checksum = $checksum,
+              migration.applied_at = datetime()
+
+// name: await_indexes(seconds) -> none
+// Returns when every index of the database is online, or fails after the given seconds.
+CALL db.awaitIndexes($seconds)

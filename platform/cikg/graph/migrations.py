@@ -76,7 +76,7 @@ def available(directory: Path | None = None) -> list[Migration]:
     Raises:
         StatementError: a file's name or text cannot be used, or a version is missing or doubled.
     """
-    found = []
+    found: list[Migration] = []
     for path in sorted((directory or cypher_directory() / "schema").glob("*.cypher")):
         name = _FILE.fullmatch(path.name)
         if name is None or int(name["version"]) != len(found) + 1:

@@ -1,0 +1,170 @@
+"""What the stand-in says: one rule for each answer schema it knows, plus its token counts and embeddings.
+
+The rules read the text of the request and nothing else. What stands inside a field of an item is data: it is counted
+or ignored, never obeyed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+EMBEDDING_SIZE = 256
+MOST_INTERESTS = 5
+_TOPICAL = re.compile(r"genre|subject|categor|theme|topic|tag|style", re.IGNORECASE)
+_GENRE = re.compile(r"genre|style", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_BROAD_TOPICS = """
+book books classic classics fiction literature novel novels prose story stories
+"""
+_COMMON_WORDS = """
+about after again against also among because been before being between both could does down each every from have having
+here himself into itself just like made make many more most much must never once only other over same should some such
+than that their them then there these they this those through under until upon very were what when where which while
+whom whose will with without would your
+"""
+_BROAD = frozenset(_BROAD_TOPICS.split())
+_STOP_WORDS = frozenset(_COMMON_WORDS.split())
+
+
+class UnreadableRequestError(ValueError):
+    """The request lacks the text that the rule for its schema reads."""
+
+
+def count_tokens(text: str) -> int:
+    """Approximate a tokenizer: one token for every four bytes of UTF-8 begun, as English averages."""
+    return math.ceil(len(text.encode()) / 4)
+
+
+def count_prompt_tokens(messages: Sequence[Mapping[str, str]]) -> int:
+    """Tokens of a chat: its texts, 3 to frame each message and 3 that open the reply."""
+    return 3 + sum(3 + count_tokens(message["content"]) for message in messages)
+
+
+def embed(text: str) -> list[float]:
+    """Hash words and character trigrams into a unit vector, so that texts sharing words lie close.
+
+    Returns:
+        (256,) floats of Euclidean length 1.
+    """
+    words = re.findall(r"\w+", text.casefold()) or [text]
+    features = Counter({f"w:{word}": 2 * count for word, count in Counter(words).items()})
+    for word in words:
+        padded = f"<{word}>"
+        features.update(f"g:{padded[start : start + 3]}" for start in range(max(len(padded) - 2, 1)))
+    vector = [0.0] * EMBEDDING_SIZE
+    for feature, count in features.items():
+        digest = hashlib.blake2b(feature.encode(), digest_size=4).digest()
+        vector[digest[0]] += math.copysign(math.sqrt(count), digest[1] - 127.5)
+    length = math.sqrt(sum(value * value for value in vector))
+    if length == 0:  # opposite signs met in one place: only possible for a handful of features
+        return [1.0] + [0.0] * (EMBEDDING_SIZE - 1)
+    return [value / length for value in vector]
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One item of a history: its number and the topics it is filed under, told apart as genre or subject."""
+
+    number: int
+    topics: Mapping[str, bool]  # topic -> whether it is a genre
+
+
+def user_interests(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Answer `UserInterests`: what the items of a history have in common, in 1 to 5 phrases with line numbers.
+
+    A topic weighs as many lines as it has that no earlier interest explained, less the more of the whole history it
+    covers (what is on every line tells nothing about the reader) and less again when it is as broad as "novel".
+
+    Raises:
+        UnreadableRequestError: no user message holds JSON lines between `<history>` and `</history>`.
+    """
+    lines = _read_history(messages)
+    seed = json.dumps([[line.number, sorted(line.topics)] for line in lines])
+    genres = {topic for line in lines for topic, is_genre in line.topics.items() if is_genre}
+    holders: dict[str, list[int]] = {}
+    for line in lines:
+        for topic in line.topics:
+            holders.setdefault(topic, []).append(line.number)
+    unexplained = {line.number for line in lines}
+    interests: list[dict[str, Any]] = []
+    while holders and len(interests) < MOST_INTERESTS:
+        topic = max(holders, key=lambda name: (_weight(name, holders[name], unexplained, len(lines)), name))
+        evidence = holders.pop(topic)
+        fresh = unexplained.intersection(evidence)
+        if interests and len(fresh) < 2:
+            break
+        companion = _companion(lines, evidence, topic, genres)
+        interests.append({"phrase": _word(topic, companion, topic in genres, seed), "evidence": evidence})
+        unexplained -= fresh
+    return {"interests": interests}
+
+
+def _weight(topic: str, evidence: list[int], unexplained: set[int], total: int) -> float:
+    breadth = 0.3 if topic in _BROAD else 1.0
+    return len(unexplained.intersection(evidence)) * (2 - len(evidence) / total) * breadth
+
+
+def _companion(lines: list[_Line], evidence: list[int], topic: str, genres: set[str]) -> str | None:
+    """The subject that most often goes with `topic` on the same lines, at least twice; None without one."""
+    beside = Counter(
+        other
+        for line in lines
+        if line.number in set(evidence)
+        for other in line.topics
+        if other != topic and other not in genres and other not in _BROAD
+    )
+    common = max(beside.items(), key=lambda pair: (pair[1], pair[0]), default=("", 0))
+    return common[0] if common[1] >= 2 else None
+
+
+_GENRE_WORDINGS = ("{0}", "classic {0}", "{0} about {1}", "{0} with {1}", "{1} in {0}", "{0} and {1}")
+_SUBJECT_WORDINGS = ("{0}", "stories about {0}", "books on {0}", "{0} and {1}", "tales of {0} and {1}")
+
+
+def _word(topic: str, companion: str | None, is_genre: bool, seed: str) -> str:
+    """Put an interest into words. Which words depends on the reader, as two people's notes differ."""
+    wordings = _GENRE_WORDINGS if is_genre else _SUBJECT_WORDINGS
+    possible = [wording for wording in wordings if companion or "{1}" not in wording]
+    digest = hashlib.sha256(f"{seed}\n{topic}".encode()).digest()
+    return possible[int.from_bytes(digest[:4], "big") % len(possible)].format(topic, companion)
+
+
+def _read_history(messages: Sequence[Mapping[str, str]]) -> list[_Line]:
+    blocks = [
+        message["content"].partition("<history>")[2].rpartition("</history>")[0]
+        for message in messages
+        if message["role"] == "user" and "<history>" in message["content"]
+    ]
+    rows = [row for row in (blocks[-1] if blocks else "").splitlines() if row.strip()]
+    try:
+        lines = [_read_line(json.loads(row)) for row in rows]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UnreadableRequestError(f"a line of the history cannot be read: {error}") from None
+    if not lines:
+        raise UnreadableRequestError("no user message holds JSON lines between <history> and </history>")
+    return lines
+
+
+def _read_line(row: dict[str, Any]) -> _Line:
+    facts: Mapping[str, list[str]] = row.get("facts") or {}
+    topical = {relation: values for relation, values in facts.items() if _TOPICAL.search(relation)} or facts
+    topics = {
+        " ".join(str(value).casefold().split()): bool(_GENRE.search(relation))
+        for relation, values in topical.items()
+        for value in values
+    }
+    if not topics:  # nothing is known about the item but its words
+        text = f"{row['title']} {row.get('text') or ''}".casefold()
+        topics = {word: False for word in _WORD.findall(text) if word not in _STOP_WORDS}
+    return _Line(int(row["n"]), topics or {str(row["title"]).casefold(): False})
+
+
+RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {"UserInterests": user_interests}
+"""The rule for each answer schema, by the schema's name."""

@@ -1,0 +1,99 @@
+// What is served: recommendations of the published model, and how a model is published.
+// A user's recommendations are those edges whose `model` equals the dataset's `published`; all others are unseen, so
+// that a new model's edges can be written beside the served ones and take their place in one transaction.
+
+// name: register_model(uid, dataset, id, method, manifest) -> none
+// Make the node of a model that is about to be published. Key: Model.uid.
+MERGE (model:Model {uid: $uid})
+SET model.dataset = $dataset, model.id = $id, model.run = $id, model.method = $method, model.manifest = $manifest
+
+// name: write_recommendations(model, rows) -> none
+// Give each user exactly the recommendations of its row under this model. Rows: {user, items: [{item, rank, score,
+// because, support, cohort, share}]}, sorted by user. Keys: User.uid, Item.uid; other models' edges stay.
+UNWIND $rows AS row
+MATCH (user:User {uid: row.user})
+CALL (user, row) {
+  WITH [entry IN row.items | entry.item] AS kept
+  MATCH (user)-[stale:RECOMMENDED {model: $model}]->(item:Item)
+  WHERE NOT item.uid IN kept
+  DELETE stale
+}
+CALL (user, row) {
+  UNWIND row.items AS entry
+  MATCH (item:Item {uid: entry.item})
+  MERGE (user)-[edge:RECOMMENDED {model: $model}]->(item)
+  SET edge.rank = entry.rank, edge.score = entry.score, edge.because = entry.because,
+      edge.support = entry.support, edge.cohort = entry.cohort, edge.share = entry.share
+}
+
+// name: switch_model(dataset, model, expected) -> many
+// Serve a model from now on, but only if all its edges are there; returns one row, or none when edges are missing.
+// Publishing the served model again changes nothing. Cost: one pass over the dataset's recommendations.
+MATCH (served:Dataset {uid: $dataset}), (model:Model {uid: $model})
+WHERE COUNT { MATCH (:User {dataset: $dataset})-[edge:RECOMMENDED]->(:Item) WHERE edge.model = $model } = $expected
+SET model.published_at = CASE
+      WHEN served.published = $model AND model.published_at IS NOT NULL THEN model.published_at
+      ELSE datetime()
+    END,
+    served.published = $model
+RETURN model.published_at AS published_at
+
+// name: users_with_other_models(dataset, model) -> many
+// Users who still have edges of a model that is not this one, in the order of their keys.
+MATCH (user:User {dataset: $dataset})
+WHERE EXISTS { MATCH (user)-[edge:RECOMMENDED]->() WHERE edge.model <> $model }
+RETURN user.uid AS user ORDER BY user
+
+// name: remove_other_models(model, rows) -> none
+// Remove the edges of all other models from these users. Rows: {user}. Key: User.uid.
+UNWIND $rows AS row
+MATCH (:User {uid: row.user})-[edge:RECOMMENDED]->(:Item)
+WHERE edge.model <> $model
+DELETE edge
+
+// name: served_model(dataset) -> many
+// The dataset and the model it serves; no row when there is no such dataset, a null model when nothing is published.
+MATCH (served:Dataset {uid: $dataset})
+OPTIONAL MATCH (model:Model {uid: served.published})
+RETURN served.id AS dataset, model.uid AS model, model.id AS run, model.method AS method,
+       toString(model.published_at) AS published_at
+
+// name: find_user(user) -> many
+// One user's name by key; no row when there is none.
+MATCH (user:User {uid: $user})
+RETURN user.id AS id, user.name AS name
+
+// name: near_users(dataset, id) -> many
+// Candidates for a mistyped id: those of about the same length that begin or end alike.
+MATCH (user:User {dataset: $dataset})
+WHERE abs(size(user.id) - size($id)) <= 2
+  AND (left(user.id, 2) = left($id, 2) OR right(user.id, 2) = right($id, 2) OR left(user.id, 1) = left($id, 1))
+RETURN user.id AS id ORDER BY id LIMIT 1000
+
+// name: recommendations_of(user, k) -> many
+// One user's served recommendations in order, with the interest that explains each. Cost: the user's own edges.
+MATCH (user:User {uid: $user})
+MATCH (served:Dataset {uid: user.dataset})
+MATCH (user)-[edge:RECOMMENDED]->(item:Item)
+WHERE edge.model = served.published AND edge.rank <= $k
+OPTIONAL MATCH (interest:Interest {uid: edge.because})
+RETURN edge.rank AS rank, item.uid AS item_uid, item.id AS item, coalesce(item.name, item.id) AS name,
+       edge.score AS score, interest.id AS interest, coalesce(interest.name, interest.id) AS interest_name,
+       edge.support AS support, edge.cohort AS cohort, edge.share AS share
+ORDER BY rank
+
+// name: shared_facts(user, items) -> many
+// For each item, the rarest entity it shares in one relation with something in the user's history: what explains a
+// recommendation that no interest explains. Reads train and valid alone. Cost: history × facts of one user.
+MATCH (user:User {uid: $user})-[interaction:INTERACTED]->(known:Item)-[fact]->(entity:Entity)
+WHERE interaction.split IN ['train', 'valid']
+WITH entity, type(fact) AS type, fact.relation AS relation, min([coalesce(known.name, known.id), known.id]) AS known
+UNWIND $items AS wanted
+MATCH (item:Item {uid: wanted})-[same]->(entity)
+WHERE type(same) = type
+WITH item, entity, relation, known, COUNT { (entity)<--() } AS degree
+ORDER BY degree, entity.uid
+WITH item, collect({relation: relation, entity: entity.id, entity_name: coalesce(entity.name, entity.id),
+                    known: known[1], known_name: known[0]})[0] AS best
+RETURN item.uid AS item_uid, best.relation AS relation, best.entity AS entity, best.entity_name AS entity_name,
+       best.known AS known, best.known_name AS known_name

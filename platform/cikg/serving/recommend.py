@@ -1,0 +1,154 @@
+"""Reading one user's recommendations from the graph, each with the sentence that explains it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from cikg.errors import NotFoundError
+from cikg.graph import Graph
+from cikg.graph.database import Row
+from cikg.schema import uid
+
+
+@dataclass(frozen=True)
+class InterestReason:
+    """Holders of one of the user's interests read the item more often than others.
+
+    Attributes:
+        id: the interest.
+        name: its name.
+        support: holders who read the item.
+        cohort: holders.
+        share: readers of the item among all users, 0 to 1.
+    """
+
+    id: str
+    name: str
+    support: int
+    cohort: int
+    share: float
+
+    @property
+    def lift(self) -> float:
+        """How many times more often holders read the item than all users do."""
+        return self.support / self.cohort / self.share if self.cohort and self.share else 0.0
+
+
+@dataclass(frozen=True)
+class FactReason:
+    """The item shares a fact with something in the user's history."""
+
+    relation: str
+    entity: str
+    entity_name: str
+    known: str
+    known_name: str
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item.
+
+    Attributes:
+        rank: from 1.
+        item: its id.
+        name: its name.
+        score: the model's; comparable within one user's list only.
+        interest: the interest that explains it, if one does.
+        fact: otherwise the shared fact, if there is one.
+        because: the explanation as a sentence.
+    """
+
+    rank: int
+    item: str
+    name: str
+    score: float
+    interest: InterestReason | None
+    fact: FactReason | None
+    because: str
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """What is recommended to one user.
+
+    Attributes:
+        dataset: the dataset.
+        user: the user's id.
+        name: the user's name, if known.
+        model: the run that is served.
+        method: its method.
+        items: in order of rank.
+    """
+
+    dataset: str
+    user: str
+    name: str | None
+    model: str
+    method: str
+    items: tuple[Recommendation, ...]
+
+
+def recommend(graph: Graph, dataset: str, user: str, k: int = 10) -> Recommendations:
+    """Read the served recommendations of one user.
+
+    Raises:
+        NotFoundError: there is no such dataset or user, or nothing is published.
+    """
+    served = graph.many("served_model", dataset=dataset)
+    if not served:
+        raise NotFoundError(f"there is no dataset {dataset!r}", cure=f"Import it with `cikg import … --dataset {dataset}`")
+    found = graph.many("find_user", user=uid(dataset, user))
+    if not found:
+        raise _unknown_user(graph, dataset, user)
+    if served[0]["model"] is None:
+        raise NotFoundError(
+            f"no model of {dataset!r} is published",
+            cure=f"Run `cikg train cikgrec --dataset {dataset}`, then `cikg publish RUN --dataset {dataset}`",
+        )
+    return Recommendations(
+        dataset, user, found[0]["name"], served[0]["run"], served[0]["method"], read(graph, uid(dataset, user), k)
+    )
+
+
+def read(graph: Graph, user_uid: str, k: int) -> tuple[Recommendation, ...]:
+    """The served recommendations of a user by key, without checks."""
+    rows = graph.many("recommendations_of", user=user_uid, k=k)
+    unexplained = [row["item_uid"] for row in rows if row["interest"] is None]
+    facts = graph.many("shared_facts", user=user_uid, items=unexplained) if unexplained else []
+    by_item = {row.pop("item_uid"): FactReason(**row) for row in facts}
+    return tuple(_recommendation(row, by_item.get(row["item_uid"])) for row in rows)
+
+
+def _recommendation(row: Row, fact: FactReason | None) -> Recommendation:
+    interest = None
+    if row["interest"] is not None:
+        interest = InterestReason(row["interest"], row["interest_name"], row["support"], row["cohort"], row["share"])
+    return Recommendation(
+        row["rank"], row["item"], row["name"], row["score"], interest, fact, sentence(interest, fact)
+    )
+
+
+def sentence(interest: InterestReason | None, fact: FactReason | None) -> str:
+    """Say an explanation in one sentence."""
+    if interest is not None:
+        return (
+            f"{interest.support} of {interest.cohort} who share the interest “{interest.name}” chose it: "
+            f"{interest.support / interest.cohort:.0%}, against {_percent(interest.share)} of everyone"
+        )
+    if fact is not None:
+        relation = fact.relation.replace("_", " ")
+        return f"Like “{fact.known_name}” it has the {relation} “{fact.entity_name}”"
+    return "No single interest or fact explains it: the model drew on the history as a whole"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
+
+
+def _unknown_user(graph: Graph, dataset: str, user: str) -> NotFoundError:
+    candidates = [row["id"] for row in graph.many("near_users", dataset=dataset, id=user)]
+    near = difflib.get_close_matches(user, candidates, n=3, cutoff=0.5)
+    hint = f"Did you mean {', '.join(near)}?" if near else "The dashboard's list of users shows every id"
+    return NotFoundError(f"{dataset!r} has no user {user!r}", cure=hint)

@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     )
     llm_timeout: float = Field(60.0, gt=0, description="Seconds to wait for one answer of the LLM")
     llm_concurrency: int = Field(16, ge=1, le=1024, description="Requests under way at once in one worker")
+    llm_retries: int = Field(2, ge=0, le=10, description="How often a request that failed on its way is repeated")
+    task_time_limit: float = Field(1800.0, gt=0, description="Seconds that one task of a worker may take")
+    queue_visibility_timeout: int = Field(
+        3600, gt=0, description="Seconds after which Redis hands an unfinished task to another worker"
+    )
     web_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     web_port: int | None = Field(None, ge=1, le=65535, description="Its port; a free one is found unless given")
     secret_key: SecretStr | None = Field(

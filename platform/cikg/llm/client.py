@@ -1,0 +1,284 @@
+"""The client for anything that speaks OpenAI's API: structured answers, bounded time, named errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import openai
+from openai.types.chat import ChatCompletion
+from pydantic import BaseModel, ValidationError
+
+from cikg.errors import AuthenticationError, NotFoundError, ServiceError, SettingsError, UnreachableError
+from cikg.llm.prompts import Prompt
+from cikg.settings import Settings
+
+LONGEST_ANSWER = 200_000
+"""Characters beyond which an answer is not read: no schema of ours needs a hundredth of it."""
+_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+class AnswerError(ServiceError):
+    """The LLM answered, and the answer cannot be used: the subject is quarantined with the raw text.
+
+    Args:
+        message: what is wrong with it.
+        text: the answer as it came.
+        usage: what getting it cost.
+    """
+
+    def __init__(self, message: str, text: str, usage: Usage) -> None:
+        super().__init__(message)
+        self.text = text[:LONGEST_ANSWER]
+        self.usage = usage
+
+
+class RefusedError(AnswerError):
+    """The model declined, or the provider's content filter stopped it."""
+
+
+class LengthError(AnswerError):
+    """The answer was cut off, or is longer than any sensible one."""
+
+
+class InvalidAnswerError(AnswerError):
+    """The answer does not follow the schema, and its one repair did not either."""
+
+
+@dataclass(slots=True)
+class Usage:
+    """What answers cost, added up over the calls of one subject."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    latency: float = 0.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Schema]):
+    """A validated answer.
+
+    Attributes:
+        parsed: the answer as the schema's class.
+        text: the JSON it was read from.
+        model: the model that the server says answered.
+        usage: calls, tokens and seconds, a repair included.
+        finish: why the model stopped, in the server's word.
+    """
+
+    parsed: Schema
+    text: str
+    model: str
+    usage: Usage = field(default_factory=Usage)
+    finish: str = "stop"
+
+
+def read(schema: type[Schema], text: str) -> Schema:
+    """Validate an answer's text, with or without a Markdown fence around it.
+
+    Raises:
+        ValidationError: it is not JSON, or does not follow the schema.
+    """
+    fenced = _FENCED.fullmatch(text)
+    return schema.model_validate_json(fenced[1] if fenced else text)
+
+
+class Client:
+    """One connection pool and one limit on requests under way. It belongs to the event loop it is first used in.
+
+    Args:
+        settings: address, key, time-outs and concurrency.
+        model: the model to ask, `settings.openai_model` unless given.
+
+    Raises:
+        UnreachableError: no LLM is configured.
+        SettingsError: no model is named.
+    """
+
+    def __init__(self, settings: Settings, model: str | None = None) -> None:
+        if settings.openai_base_url is None:
+            raise UnreachableError(
+                "no LLM is configured",
+                cure="Start the offline stand-in with `cikg up`, or set OPENAI_BASE_URL and OPENAI_MODEL",
+            )
+        self.model = model or model_name(settings)
+        self._address = settings.openai_base_url
+        self._deadline = settings.llm_timeout * (settings.llm_retries + 1)
+        self._slots = asyncio.Semaphore(settings.llm_concurrency)
+        self._mode = "json_schema"
+        self._refused_parameters: set[str] = set()
+        self._openai = openai.AsyncOpenAI(
+            base_url=settings.openai_base_url,
+            api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
+            timeout=settings.llm_timeout,
+            max_retries=settings.llm_retries,
+        )
+        # Its overloads describe literal arguments; ours are put together at run time.
+        self._create: Any = self._openai.chat.completions.create
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._openai.close()
+
+    async def complete(
+        self, prompt: Prompt, schema: type[Schema], parameters: Mapping[str, Any] | None = None
+    ) -> Answer[Schema]:
+        """Ask once, and once more if the answer does not follow the schema.
+
+        Args:
+            prompt: what to ask.
+            schema: the shape of the answer; its class name is sent as the schema's name.
+            parameters: sampling parameters, such as `temperature`; left out where a model refuses them.
+
+        Raises:
+            AnswerError: an answer came and cannot be used; carries the raw text.
+            UnreachableError: no connection.
+            AuthenticationError: the key is refused.
+            NotFoundError: the server has no such model.
+            ServiceError: no answer in time, too many requests, or the server's own error.
+        """
+        usage = Usage()
+        messages = [{"role": role, "content": text} for role, text in prompt.messages]
+        async with self._slots:
+            text, model, finish = await self._ask(messages, schema, parameters or {}, usage)
+            try:
+                parsed = read(schema, text)
+            except ValidationError as problem:
+                repair = [{"role": "assistant", "content": text}, {"role": "user", "content": _complaint(problem)}]
+                text, model, finish = await self._ask([*messages, *repair], schema, parameters or {}, usage)
+                try:
+                    parsed = read(schema, text)
+                except ValidationError as still:
+                    raise InvalidAnswerError(
+                        f"the answer does not follow the schema {schema.__name__}: {_first(still)}", text, usage
+                    ) from None
+        return Answer(parsed, text, model, usage, finish)
+
+    async def _ask(
+        self, messages: list[dict[str, str]], schema: type[BaseModel], parameters: Mapping[str, Any], usage: Usage
+    ) -> tuple[str, str, str]:
+        """One answer as (text, model, finish); its cost is added to `usage` whether or not it can be used."""
+        completion = await self._send(messages, schema, parameters, usage)
+        if not isinstance(completion, ChatCompletion) or not completion.choices:
+            raise InvalidAnswerError("the server's answer is no chat completion", str(completion), usage)
+        if completion.usage is not None:
+            usage.prompt_tokens += completion.usage.prompt_tokens
+            usage.completion_tokens += completion.usage.completion_tokens
+        choice = completion.choices[0]
+        text, finish = choice.message.content or "", choice.finish_reason or "stop"
+        if choice.message.refusal or finish == "content_filter":
+            raise RefusedError("the model refused to answer", choice.message.refusal or text, usage)
+        if finish == "length":
+            raise LengthError("the answer was cut off at the model's limit", text, usage)
+        if len(text) > LONGEST_ANSWER:
+            raise LengthError(f"the answer has {len(text):,} characters", text, usage)
+        return text, completion.model, finish
+
+    async def _send(
+        self, messages: list[dict[str, str]], schema: type[BaseModel], parameters: Mapping[str, Any], usage: Usage
+    ) -> Any:
+        """Send a request, and again without what the server says it does not know; errors become ours."""
+        while True:
+            mode, dropped = self._mode, frozenset(self._refused_parameters)
+            usage.calls += 1
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(self._deadline):
+                    return await self._create(
+                        model=self.model,
+                        messages=messages if mode == "json_schema" else _with_schema(messages, schema),
+                        response_format=_response_format(mode, schema),
+                        **{name: value for name, value in parameters.items() if name not in dropped},
+                    )
+            except openai.BadRequestError as error:
+                if not self._adapt(error, mode, dropped, parameters):
+                    raise ServiceError(f"the LLM refuses the request: {_said(error)}") from None
+            except (openai.OpenAIError, TimeoutError, ValueError) as error:
+                raise self._translated(error) from None
+            finally:
+                usage.latency += time.monotonic() - began
+
+    def _adapt(
+        self, error: openai.BadRequestError, mode: str, dropped: frozenset[str], parameters: Mapping[str, Any]
+    ) -> bool:
+        """Remember what the server does not know; False when the refusal is about something else."""
+        said = _said(error)
+        if mode == "json_schema" and ("json_schema" in said or "response_format" in said):
+            self._mode = "json_object"
+            return True
+        unknown = {name for name in set(parameters) - dropped if name == error.param or f"'{name}'" in said}
+        self._refused_parameters |= unknown
+        return bool(unknown)
+
+    def _translated(self, error: Exception) -> ServiceError | NotFoundError:
+        where = f"the LLM at {self._address}"
+        match error:
+            case openai.APITimeoutError() | TimeoutError():
+                return ServiceError(
+                    f"{where} did not answer in time", cure="Raise CIKG_LLM_TIMEOUT if it is merely slow"
+                )
+            case openai.APIConnectionError():
+                return UnreachableError(f"{where} does not answer", cure="Start it, or correct OPENAI_BASE_URL")
+            case openai.AuthenticationError() | openai.PermissionDeniedError():
+                return AuthenticationError(f"{where} refuses the key", cure="Set OPENAI_API_KEY")
+            case openai.NotFoundError():
+                return NotFoundError(
+                    f"{where} knows no model {self.model!r}", cure="Set OPENAI_MODEL to one that it serves"
+                )
+            case openai.RateLimitError():
+                return ServiceError(f"{where} is asked too often", cure="Lower CIKG_LLM_CONCURRENCY")
+        return ServiceError(f"{where} failed: {_said(error)}")
+
+
+def model_name(settings: Settings) -> str:
+    """The configured model.
+
+    Raises:
+        SettingsError: none is.
+    """
+    if settings.openai_model is None:
+        raise SettingsError("no model is named", cure="Set OPENAI_MODEL to the model that extraction shall ask")
+    return settings.openai_model
+
+
+def _response_format(mode: str, schema: type[BaseModel]) -> dict[str, Any]:
+    if mode == "json_object":
+        return {"type": "json_object"}
+    described = {"name": schema.__name__, "schema": schema.model_json_schema(), "strict": True}
+    return {"type": "json_schema", "json_schema": described}
+
+
+def _with_schema(messages: list[dict[str, str]], schema: type[BaseModel]) -> list[dict[str, str]]:
+    """JSON mode knows no schema: the system message says it."""
+    described = json.dumps(schema.model_json_schema(), separators=(",", ":"))
+    first = messages[0]["content"] + f"\n\nThe JSON schema {schema.__name__}:\n{described}"
+    return [{"role": messages[0]["role"], "content": first}, *messages[1:]]
+
+
+def _complaint(problem: ValidationError) -> str:
+    return f"This does not follow the schema: {_first(problem)}. Answer again, with the corrected JSON object alone."
+
+
+def _first(problem: ValidationError) -> str:
+    detail = problem.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in detail["loc"])
+    return f"{where}: {detail['msg']}" if where else detail["msg"]
+
+
+def _said(error: Exception) -> str:
+    body = getattr(error, "body", None)
+    message = body.get("message") if isinstance(body, dict) else None
+    return str(message or error).rstrip(".")[:500]

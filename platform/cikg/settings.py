@@ -50,6 +50,9 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(platformdirs.user_cache_dir("cikg")),
         description="Directory of what set-up fetched (the embedded Neo4j); shared by every home",
     )
+    maven_url: str | None = Field(
+        None, description="Maven repository that set-up fetches the embedded Neo4j from; without one, the public one"
+    )
     neo4j_uri: str | None = Field(None, description="Bolt address of a Neo4j of your own")
     neo4j_user: str = Field("neo4j", description="Its user")
     neo4j_password: SecretStr | None = Field(None, description="Its password")

@@ -1,0 +1,289 @@
+// What the dashboard's pages read. Keys in, names and counts out; nothing here writes.
+// Lists come whole with their total, cut to one page; counts of neighbours are degree look-ups, not traversals.
+
+// name: list_datasets() -> many
+// All datasets, with what the overview says about each.
+MATCH (dataset:Dataset)
+RETURN dataset.id AS id, dataset.field AS field, dataset.source AS source, dataset.state AS state,
+       dataset.interests AS interests, dataset.published AS published,
+       COUNT { MATCH (:User {dataset: dataset.id}) } AS users,
+       COUNT { MATCH (:Item {dataset: dataset.id}) } AS items,
+       COUNT { MATCH (:Entity {dataset: dataset.id}) } AS entities,
+       COUNT { MATCH (:Intent {dataset: dataset.id}) } AS intents,
+       COUNT { MATCH (:Interest {dataset: dataset.id}) } AS interest_count
+ORDER BY id
+
+// name: edge_counts(dataset) -> one
+// Interactions, facts and held interests of a dataset. Cost: its nodes, by their degrees.
+CALL () {
+  MATCH (user:User {dataset: $dataset})
+  RETURN sum(COUNT { (user)-[:INTERACTED]->() }) AS interactions, sum(COUNT { (user)-[:HAS_INTEREST]->() }) AS held
+}
+CALL () {
+  MATCH (item:Item {dataset: $dataset}) RETURN sum(COUNT { (item)-->() }) AS item_facts
+}
+CALL () {
+  MATCH (entity:Entity {dataset: $dataset}) RETURN sum(COUNT { (entity)-->() }) AS entity_facts
+}
+RETURN interactions, held, item_facts + entity_facts AS facts
+
+// name: top_interests(dataset, limit) -> many
+// The interests with the most holders.
+MATCH (interest:Interest {dataset: $dataset})
+RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name,
+       COUNT { (interest)<-[:HAS_INTEREST]-() } AS holders
+ORDER BY holders DESC, id LIMIT $limit
+
+// name: browse_users(dataset, text, skip, limit) -> one
+// One page of users whose name or id contains a text (lower case; '' for all). Cost: the dataset's users.
+MATCH (user:User {dataset: $dataset})
+WHERE $text = '' OR toLower(user.id) CONTAINS $text OR toLower(user.name) CONTAINS $text
+WITH user ORDER BY toIntegerOrNull(user.id), user.id
+WITH collect(user) AS found
+RETURN size(found) AS total, COLLECT {
+  UNWIND found[$skip..$skip + $limit] AS user
+  RETURN {id: user.id, name: user.name, interactions: COUNT { (user)-[:INTERACTED]->() },
+          interests: COUNT { (user)-[:HAS_INTEREST]->() }}
+} AS rows
+
+// name: browse_items(dataset, text, skip, limit) -> one
+// One page of items whose name or id contains a text, most read first. Cost: the dataset's items.
+MATCH (item:Item {dataset: $dataset})
+WHERE $text = '' OR toLower(item.id) CONTAINS $text OR toLower(item.name) CONTAINS $text
+WITH item, COUNT { (item)<-[:INTERACTED]-() } AS readers ORDER BY readers DESC, item.id
+WITH collect({id: item.id, name: coalesce(item.name, item.id), readers: readers, item: item}) AS found
+RETURN size(found) AS total, COLLECT {
+  UNWIND found[$skip..$skip + $limit] AS row
+  WITH row, row.item AS item
+  RETURN {id: row.id, name: row.name, readers: row.readers,
+          facts: COUNT { (item)-[fact]-() WHERE fact.relation IS NOT NULL }}
+} AS rows
+
+// name: browse_entities(dataset, text, skip, limit) -> one
+// One page of entities whose name or id contains a text, most connected first. Cost: the dataset's entities.
+MATCH (entity:Entity {dataset: $dataset})
+WHERE $text = '' OR toLower(entity.id) CONTAINS $text OR toLower(entity.name) CONTAINS $text
+WITH entity, COUNT { (entity)--() } AS facts ORDER BY facts DESC, entity.id
+WITH collect({id: entity.id, name: coalesce(entity.name, entity.id), facts: facts}) AS found
+RETURN size(found) AS total, found[$skip..$skip + $limit] AS rows
+
+// name: browse_interests(dataset, text, skip, limit) -> one
+// One page of interests whose name or id contains a text, most held first. Cost: the dataset's interests.
+MATCH (interest:Interest {dataset: $dataset})
+WHERE $text = '' OR toLower(interest.id) CONTAINS $text OR toLower(interest.name) CONTAINS $text
+WITH interest, COUNT { (interest)<-[:HAS_INTEREST]-() } AS holders ORDER BY holders DESC, interest.id
+WITH collect({id: interest.id, name: coalesce(interest.name, interest.id), holders: holders,
+              source: interest.source, intents: COUNT { (interest)<-[:MEMBER_OF]-() }}) AS found
+RETURN size(found) AS total, found[$skip..$skip + $limit] AS rows
+
+// name: user_history(user, limit) -> one
+// What a user did, newest first, cut to a length, with the total.
+MATCH (user:User {uid: $user})
+RETURN COUNT { (user)-[:INTERACTED]->() } AS total, COLLECT {
+  MATCH (user)-[edge:INTERACTED]->(item:Item)
+  RETURN {id: item.id, name: coalesce(item.name, item.id), split: edge.split, rating: edge.rating, at: edge.at}
+  ORDER BY edge.at IS NULL, edge.at DESC, item.name, item.id LIMIT $limit
+} AS rows
+
+// name: user_interests(user) -> many
+// A user's interests: phrases that led to each, the evidence, and how many others hold it.
+MATCH (user:User {uid: $user})-[edge:HAS_INTEREST]->(interest:Interest)
+RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name, interest.source AS source,
+       COUNT { (interest)<-[:HAS_INTEREST]-() } AS holders,
+       COLLECT {
+         MATCH (user)-[:POSSESSES]->(intent:Intent)-[:MEMBER_OF]->(interest) RETURN intent.name ORDER BY intent.name
+       } AS phrases,
+       COLLECT {
+         UNWIND coalesce(edge.evidence, []) AS evidence
+         MATCH (item:Item {uid: user.dataset + ':' + evidence})
+         RETURN {id: item.id, name: coalesce(item.name, item.id)}
+       } AS evidence
+ORDER BY size(evidence) DESC, name
+
+// name: user_intents(user) -> many
+// The phrases that an LLM inferred for a user, each with its evidence and the answer it came from.
+MATCH (user:User {uid: $user})-[edge:POSSESSES]->(intent:Intent)
+OPTIONAL MATCH (completion:Completion {uid: edge.completion})
+RETURN intent.id AS id, intent.name AS name, edge.round AS round, completion.id AS completion,
+       COLLECT {
+         UNWIND coalesce(edge.evidence, []) AS evidence
+         MATCH (item:Item {uid: user.dataset + ':' + evidence})
+         RETURN {id: item.id, name: coalesce(item.name, item.id)}
+       } AS evidence
+ORDER BY size(evidence) DESC, name
+
+// name: item_detail(item) -> many
+// One item with its counts, or no row.
+MATCH (item:Item {uid: $item})
+OPTIONAL MATCH (served:Dataset {uid: item.dataset})
+RETURN item.id AS id, coalesce(item.name, item.id) AS name, item.text AS text,
+       COUNT { (item)<-[:INTERACTED]-() } AS readers,
+       COUNT { (item)<-[edge:RECOMMENDED]-() WHERE edge.model = served.published } AS recommended
+
+// name: thing_facts(label, thing, limit) -> one
+// The facts of an item or entity, both directions, with the total.
+MATCH (thing:Item|Entity {uid: $thing})
+WHERE $label IN labels(thing)
+RETURN COUNT { (thing)-[fact]-(:Item|Entity) WHERE fact.relation IS NOT NULL } AS total, COLLECT {
+  MATCH (thing)-[fact]-(other:Item|Entity)
+  WHERE fact.relation IS NOT NULL
+  RETURN {relation: fact.relation, forward: startNode(fact) = thing, id: other.id,
+          name: coalesce(other.name, other.id), label: head(labels(other)), degree: COUNT { (other)--() }}
+  ORDER BY fact.relation, other.name, other.id LIMIT $limit
+} AS rows
+
+// name: item_readers(item, limit) -> many
+// Some of the users who chose an item, newest first.
+MATCH (:Item {uid: $item})<-[edge:INTERACTED]-(user:User)
+RETURN user.id AS id, user.name AS name, edge.split AS split, edge.rating AS rating, edge.at AS at
+ORDER BY at IS NULL, at DESC, toIntegerOrNull(id), id LIMIT $limit
+
+// name: item_interests(item, limit) -> many
+// The interests whose holders chose an item more often than everyone, by lift. Cost: readers × their interests.
+MATCH (item:Item {uid: $item})
+WITH item, COUNT { MATCH (item)<-[edge:INTERACTED]-() WHERE edge.split <> 'test' } AS readers,
+     COUNT { MATCH (:User {dataset: item.dataset}) } AS users
+MATCH (item)<-[edge:INTERACTED]-(user:User)-[:HAS_INTEREST]->(interest:Interest)
+WHERE edge.split <> 'test'
+WITH readers, users, interest, count(DISTINCT user) AS support, COUNT { (interest)<-[:HAS_INTEREST]-() } AS cohort
+WITH interest, support, cohort, toFloat(readers) / users AS share
+WITH interest, support, cohort, share, toFloat(support) / cohort / share AS lift
+WHERE support >= 2 AND lift > 1
+RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name, support, cohort, share, lift
+ORDER BY lift DESC, support DESC, id LIMIT $limit
+
+// name: interest_detail(interest) -> many
+// One interest with its counts, or no row.
+MATCH (interest:Interest {uid: $interest})
+RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name, interest.source AS source, interest.run AS run,
+       COUNT { (interest)<-[:HAS_INTEREST]-() } AS holders
+
+// name: interest_holders(interest, limit) -> many
+// Some of an interest's holders, those with the most evidence first.
+MATCH (:Interest {uid: $interest})<-[edge:HAS_INTEREST]-(user:User)
+RETURN user.id AS id, user.name AS name, size(coalesce(edge.evidence, [])) AS evidence
+ORDER BY evidence DESC, toIntegerOrNull(id), id LIMIT $limit
+
+// name: interest_intents(interest, limit) -> many
+// The phrases that make up an interest, most used first.
+MATCH (:Interest {uid: $interest})<-[:MEMBER_OF]-(intent:Intent)
+RETURN intent.id AS id, intent.name AS name, COUNT { (intent)<-[:POSSESSES]-() } AS users
+ORDER BY users DESC, name LIMIT $limit
+
+// name: interest_items(interest, limit) -> many
+// What an interest's holders chose more often than everyone, by lift. Cost: holders × their histories.
+MATCH (interest:Interest {uid: $interest})
+WITH interest, COUNT { (interest)<-[:HAS_INTEREST]-() } AS cohort,
+     COUNT { MATCH (:User {dataset: interest.dataset}) } AS users
+MATCH (interest)<-[:HAS_INTEREST]-(user:User)-[edge:INTERACTED]->(item:Item)
+WHERE edge.split <> 'test'
+WITH cohort, users, item, count(DISTINCT user) AS support
+WHERE support >= 2
+WITH cohort, item, support,
+     toFloat(COUNT { MATCH (item)<-[edge:INTERACTED]-() WHERE edge.split <> 'test' }) / users AS share
+WITH item, support, cohort, share, toFloat(support) / cohort / share AS lift
+WHERE lift > 1
+RETURN item.id AS id, coalesce(item.name, item.id) AS name, support, cohort, share, lift
+ORDER BY support * log(lift) DESC, id LIMIT $limit
+
+// name: entity_detail(entity) -> many
+// One entity, or no row.
+MATCH (entity:Entity {uid: $entity})
+RETURN entity.id AS id, coalesce(entity.name, entity.id) AS name
+
+// name: browse_runs(dataset, kinds, limit) -> many
+// The newest runs of some kinds, of one dataset or ('') of all.
+MATCH (run:Run)
+WHERE ($dataset = '' OR run.dataset = $dataset) AND run.kind IN $kinds
+RETURN run.uid AS uid, run.dataset AS dataset, run.id AS id, run.kind AS kind, run.name AS name, run.state AS state,
+       run.total AS total, toString(run.created_at) AS created_at, toString(run.started_at) AS started_at,
+       toString(run.finished_at) AS finished_at, run.error AS error,
+       COUNT { MATCH (subject:Subject {run: run.uid})
+               WHERE subject.state IN ['done', 'failed', 'quarantined', 'cancelled'] } AS finished
+ORDER BY coalesce(created_at, started_at) DESC, uid LIMIT $limit
+
+// name: run_detail(run) -> many
+// Everything that is known of one run, or no row.
+MATCH (run:Run {uid: $run})
+RETURN run {.*, created_at: toString(run.created_at), started_at: toString(run.started_at),
+            finished_at: toString(run.finished_at)} AS run
+
+// name: run_states(run) -> many
+// How many of a run's subjects are in each state.
+MATCH (subject:Subject {run: $run})
+RETURN subject.state AS state, count(*) AS subjects ORDER BY state
+
+// name: run_subjects(run, state, limit) -> many
+// Some subjects of a run, in one state or ('') any; those that went wrong first.
+MATCH (subject:Subject {run: $run})
+WHERE $state = '' OR subject.state = $state
+WITH subject, CASE subject.state WHEN 'failed' THEN 0 WHEN 'quarantined' THEN 1 WHEN 'running' THEN 2 ELSE 3 END AS urgency
+ORDER BY urgency, subject.uid LIMIT $limit
+OPTIONAL MATCH (user:User {uid: subject.dataset + ':' + subject.id})
+OPTIONAL MATCH (completion:Completion {uid: subject.completion})
+RETURN subject.id AS id, user.name AS name, subject.kind AS kind, subject.state AS state, subject.attempts AS attempts,
+       subject.error AS error, completion.id AS completion, toString(subject.updated_at) AS updated_at
+ORDER BY urgency, subject.uid
+
+// name: completion_detail(completion) -> many
+// One answer of an LLM with its prompt, and the subjects that it served; or no row.
+MATCH (completion:Completion {uid: $completion})
+RETURN completion {.*, created_at: toString(completion.created_at)} AS completion
+
+// name: published_runs(dataset) -> many
+// The runs of a dataset that were published, and which of them is served.
+MATCH (model:Model {dataset: $dataset})
+MATCH (served:Dataset {uid: $dataset})
+RETURN model.id AS run, toString(model.published_at) AS published_at,
+       coalesce(served.published = model.uid, false) AS served
+
+// name: training_runs(dataset, limit) -> many
+// A dataset's training runs, newest first.
+MATCH (run:Run {dataset: $dataset, kind: 'train'})
+WITH run ORDER BY coalesce(run.created_at, run.started_at) DESC, run.id LIMIT $limit
+RETURN run {.*, created_at: toString(run.created_at), started_at: toString(run.started_at),
+            finished_at: toString(run.finished_at)} AS run
+
+// name: search_names(dataset, query, limit) -> many
+// Users, items, entities, interests and intents of a dataset by full text over their names. `query` is Lucene syntax.
+CALL db.index.fulltext.queryNodes('names', $query) YIELD node, score
+WHERE node.dataset = $dataset
+RETURN head(labels(node)) AS label, node.id AS id, coalesce(node.name, node.id) AS name, COUNT { (node)--() } AS degree,
+       score
+ORDER BY score DESC, degree DESC, id LIMIT $limit
+
+// name: search_id(uid) -> many
+// What carries exactly this key.
+MATCH (node:User|Item|Entity|Interest|Intent {uid: $uid})
+RETURN head(labels(node)) AS label, node.id AS id, coalesce(node.name, node.id) AS name, COUNT { (node)--() } AS degree,
+       1.0 AS score
+ORDER BY label
+
+// name: neighbours(label, uid, cap) -> many
+// The neighbours of a node, at most `cap` a relationship type, best connected first, with the totals. Only the served
+// model's recommendations count. Cost: the node's degree.
+MATCH (centre:User|Item|Entity|Interest|Intent {uid: $uid})
+WHERE $label IN labels(centre)
+OPTIONAL MATCH (served:Dataset {uid: centre.dataset})
+MATCH (centre)-[edge]-(other:User|Item|Entity|Interest|Intent)
+WHERE type(edge) <> 'RECOMMENDED' OR edge.model = served.published
+WITH type(edge) AS type, elementId(centre) AS centre, other, edge.rank AS rank
+ORDER BY coalesce(rank, 0), COUNT { (other)--() } DESC, other.uid
+WITH type, centre, collect(DISTINCT other) AS others
+RETURN type, centre, size(others) AS total,
+       [other IN others[..$cap] | {key: elementId(other), label: head(labels(other)), id: other.id,
+                                   name: coalesce(other.name, other.id)}] AS shown
+ORDER BY type
+
+// name: edges_between(keys) -> many
+// The edges among the shown nodes. Keys are element ids from `neighbours`, so each is one look-up.
+MATCH (source) WHERE elementId(source) IN $keys
+MATCH (source)-[edge]->(target) WHERE elementId(target) IN $keys
+OPTIONAL MATCH (served:Dataset {uid: source.dataset})
+WITH source, edge, target, served WHERE type(edge) <> 'RECOMMENDED' OR edge.model = served.published
+RETURN DISTINCT elementId(source) AS source, elementId(target) AS target, type(edge) AS type
+
+// name: dataset_names() -> many
+// Names of all datasets, for the switch on every page. Cost: a handful of nodes.
+MATCH (dataset:Dataset)
+RETURN dataset.id AS id, dataset.field AS field ORDER BY id

@@ -1,0 +1,114 @@
+"""Who may open the dashboard: one-time links and the sessions they begin, kept as hashes in `<home>/login.json`.
+
+Whoever can run `cikg login` on this home may log in: the file is readable by its owner alone. A link works once and for
+a quarter of an hour. What is stored is the SHA-256 of 32 random bytes, so reading the file logs nobody in.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cikg.errors import SettingsError, UnreachableError
+from cikg.settings import Settings
+
+LOGIN_FILE = "login.json"
+LINK_SECONDS = 15 * 60
+SESSION_SECONDS = 12 * 60 * 60
+
+_Kept = dict[str, dict[str, float]]
+
+
+def one_time_link(settings: Settings) -> str:
+    """Make a link that logs one person in once.
+
+    Raises:
+        UnreachableError: the dashboard's port is not known, so it does not run.
+    """
+    if settings.web_port is None:
+        raise UnreachableError(
+            "the dashboard is not running", cure="Start it with `cikg up`, or set CIKG_WEB_PORT to the port it listens on"
+        )
+    host = "127.0.0.1" if settings.web_host in ("0.0.0.0", "::") else settings.web_host  # noqa: S104
+    return f"http://{host}:{settings.web_port}/login/{one_time_token(settings)}"
+
+
+def one_time_token(settings: Settings) -> str:
+    """Make a token that `redeem` takes once."""
+    return _remember(settings, "links", LINK_SECONDS)
+
+
+def redeem(settings: Settings, token: str) -> str | None:
+    """Use a token up and begin a session; return the session's secret, or None if the token is used, old or wrong."""
+    with _kept(settings) as kept:
+        if kept["links"].pop(_digest(token), 0) <= time.time():
+            return None
+    return _remember(settings, "sessions", SESSION_SECONDS)
+
+
+def session_is_open(settings: Settings, session: str) -> bool:
+    """Whether a session's secret is known and not yet expired."""
+    return _read(settings.home / LOGIN_FILE)["sessions"].get(_digest(session), 0) > time.time()
+
+
+def end_session(settings: Settings, session: str) -> None:
+    """Forget a session, wherever its cookie may be."""
+    with _kept(settings) as kept:
+        kept["sessions"].pop(_digest(session), None)
+
+
+def _remember(settings: Settings, kind: str, seconds: float) -> str:
+    secret = secrets.token_urlsafe(32)
+    with _kept(settings) as kept:
+        kept[kind][_digest(secret)] = time.time() + seconds
+    return secret
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _read(path: Path) -> _Kept:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = ""
+    try:
+        stored = json.loads(text) if text else {}
+        return {kind: dict(stored.get(kind, {})) for kind in ("links", "sessions")}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise SettingsError(f"{path} is damaged", cure="Remove it; everyone then logs in anew") from error
+
+
+@contextmanager
+def _kept(settings: Settings) -> Iterator[_Kept]:
+    """The file's content, to be changed: locked against other processes, replaced as a whole, expired entries left out."""
+    path = settings.home / LOGIN_FILE
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise SettingsError(
+            f"{settings.home} cannot be written: {error.strerror}", cure="Set CIKG_HOME to a directory of yours"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = _read(path)
+        yield kept
+        now = time.time()
+        alive = {kind: {key: end for key, end in entries.items() if end > now} for kind, entries in kept.items()}
+        temporary = path.with_suffix(".new")
+        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(alive, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        os.close(lock)

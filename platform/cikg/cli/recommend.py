@@ -1,0 +1,28 @@
+"""`cikg recommend`: what the published model recommends to one user, and why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from cikg.cli._output import dataset_option, json_option, print_json, print_table
+from cikg.graph import connect
+from cikg.serving.recommend import recommend
+from cikg.settings import load_settings
+
+
+@click.command("recommend")
+@click.argument("user")
+@dataset_option
+@click.option("--k", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many items.")
+@json_option
+def command(user: str, dataset: str, k: int, as_json: bool) -> None:
+    """Show the served recommendations of USER, each with its reason."""
+    with connect(load_settings()) as graph:
+        found = recommend(graph, dataset, user, k)
+    if as_json:
+        print_json(asdict(found))
+        return
+    rows = [[item.rank, item.name, item.item, item.score, item.because] for item in found.items]
+    print_table(f"{found.name or found.user} · {found.method}", ["rank", "name", "item", "score", "because"], rows)

@@ -1,0 +1,136 @@
+"""What surrounds every page, and how a page becomes an answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Protocol
+
+from flask import Flask, Response, g, jsonify, render_template, request, url_for
+from flask_login import current_user
+
+from cikg.errors import NotFoundError
+from web import pages, security, store
+
+
+class Page(Protocol):
+    """A frozen dataclass that fills the template of its name: the template's variables are its fields, no more or less."""
+
+    template: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+@dataclass(frozen=True)
+class Link:
+    """An entry of the navigation; `order` sorts it, `endpoint` is a view that takes a dataset alone."""
+
+    label: str
+    endpoint: str
+    order: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset to switch to."""
+
+    id: str
+    field: str
+
+
+@dataclass(frozen=True)
+class Chrome:
+    """What the frame of every page shows.
+
+    Attributes:
+        dataset: the one in the address, if any.
+        datasets: all of them.
+        links: the navigation.
+        area: the blueprint of this page.
+        theme: `light`, `dark` or empty, where the browser's own preference holds.
+        nonce: marks this answer's scripts.
+        json: the address of this page's data.
+        signed_in: whether a session is open.
+        query: what was searched for.
+    """
+
+    dataset: Dataset | None
+    datasets: tuple[Dataset, ...]
+    links: tuple[Link, ...]
+    area: str
+    theme: str
+    nonce: str
+    json: str
+    signed_in: bool
+    query: str
+
+
+def init_app(app: Flask) -> None:
+    """Check the dataset of every address; give templates their frame."""
+    app.url_value_preprocessor(_check_dataset)
+    app.context_processor(lambda: {"chrome": _chrome()})
+
+
+def render(page: Page, status: int = 200) -> Response:
+    """Answer with a page: as JSON where the address or the Accept header asks for it, else as HTML."""
+    if wants_json():
+        response = jsonify(dataclasses.asdict(page))  # type: ignore[call-overload]
+    else:
+        fields = {name: getattr(page, name) for name in page.__dataclass_fields__}
+        response = Response(render_template(page.template, **fields), mimetype="text/html")
+    response.status_code = status
+    response.vary.add("Accept")
+    return response
+
+
+def wants_json() -> bool:
+    """Whether this request asks for data."""
+    best = request.accept_mimetypes.best_match(["text/html", "application/json"], default="text/html")
+    return request.path.endswith(".json") or best == "application/json"
+
+
+def _check_dataset(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+    dataset = (values or {}).get("dataset")
+    if dataset is None or not current_user.is_authenticated:
+        return
+    g.datasets = _datasets()
+    g.dataset = next((known for known in g.datasets if known.id == dataset), None)
+    if g.dataset is None:
+        raise NotFoundError(f"there is no dataset {dataset!r}", cure="The overview lists all datasets")
+
+
+def _datasets() -> tuple[Dataset, ...]:
+    return tuple(Dataset(row["id"], row["field"] or "items") for row in store.graph().many("dataset_names"))
+
+
+def _chrome() -> Chrome:
+    query = request.query_string.decode("ascii", "replace")
+    path = request.path.rstrip("/") or "/index"
+    return Chrome(
+        dataset=g.get("dataset"),
+        datasets=g.get("datasets", ()),
+        links=navigation(),
+        area=request.blueprint or "",
+        theme=request.cookies.get("theme", "") if request.cookies.get("theme") in ("light", "dark") else "",
+        nonce=security.nonce(),
+        json=f"{path}.json" + (f"?{query}" if query else ""),
+        signed_in=bool(current_user and current_user.is_authenticated),
+        query=request.args.get("q", "") if request.endpoint == "search.index" else "",
+    )
+
+
+@cache
+def navigation() -> tuple[Link, ...]:
+    """The entries that the pages declare, in order."""
+    modules = [importlib.import_module(f"web.pages.{found.name}") for found in pkgutil.iter_modules(pages.__path__)]
+    return tuple(sorted((m.link for m in modules if hasattr(m, "link")), key=lambda link: link.order))
+
+
+def address(label: str, dataset: str, identifier: str) -> str:
+    """The page of a node."""
+    endpoints = {"User": "users.user", "Item": "items.item", "Entity": "entities.entity", "Interest": "interests.interest"}
+    if label not in endpoints:  # an intent is shown among the search's results for its words
+        return url_for("search.index", dataset=dataset, q=identifier)
+    return url_for(endpoints[label], dataset=dataset, identifier=identifier)

@@ -1,0 +1,81 @@
+"""How values are shown: counts with separators, shares as percentages, times in UTC."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, current_app, url_for
+
+from web.chrome import address
+
+
+def init_app(app: Flask) -> None:
+    """Give templates the filters and functions of this module."""
+    app.jinja_env.filters.update(count=count, percent=percent, number=number, when=when, day=day, seconds=seconds)
+    app.jinja_env.globals.update(address=address, asset=asset)
+
+
+def count(value: int | None) -> str:
+    """`12,345`."""
+    return "–" if value is None else f"{value:,}"
+
+
+def percent(share: float | None) -> str:
+    """`34 %` from .34; small shares keep a digit."""
+    if share is None:
+        return "–"
+    return f"{share:.0%}".replace("%", " %") if share >= 0.1 or share == 0 else f"{share:.1%}".replace("%", " %")
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A measured number with a fixed number of digits; anything else as it is."""
+    return f"{value:.{digits}f}" if isinstance(value, float) else count(value) if isinstance(value, int) else str(value)
+
+
+def as_time(value: Any) -> datetime | None:
+    """A time from seconds since 1970, ISO text, or the driver's own type."""
+    if value is None:
+        return None
+    if isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, str):
+        return datetime.fromisoformat(value)
+    native = value.to_native() if hasattr(value, "to_native") else value
+    return native if isinstance(native, datetime) else None
+
+
+def when(value: Any) -> str:
+    """`2026-08-01 12:30`, in UTC."""
+    time = as_time(value)
+    return "–" if time is None else time.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def day(value: Any) -> str:
+    """`2026-08-01`, in UTC."""
+    return when(value)[:10]
+
+
+def seconds(value: float | None) -> str:
+    """A duration: `0.4 s`, `38 s`, `4 min 20 s`, `2 h 05 min`."""
+    if value is None:
+        return "–"
+    if value < 10:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+@cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else "missing"
+
+
+def asset(name: str) -> str:
+    """The address of a file in `static`, which changes when the file does."""
+    return url_for("static", filename=name, v=_digest(Path(current_app.static_folder or "") / name))

@@ -84,8 +84,8 @@ class Format:
     Attributes:
         name: what the person types after `cikg import`.
         help: one sentence about what is expected at the path.
-        read: yields the records of a path; raises `InputError` with file and line. Called twice: once to check
-            everything before anything is written, once to write.
+        read: yields the records of a path, nodes before the edges that use them; raises `InputError` with file and
+            line. All of it is read and checked before anything is written.
         field: what the items are, in the plural, for prompts and pages (`books`).
         needs_path: False where the data comes with the platform.
     """

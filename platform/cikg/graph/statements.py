@@ -28,7 +28,7 @@ _HEADER = re.compile(r"^// name:\s*(?P<name>[a-z][a-z0-9_]*)\((?P<parameters>[^)
 _NOT_CODE = re.compile(
     r"""//[^\n]* | /\*.*?\*/ | '(?:\\.|[^'\\])*' | "(?:\\.|[^"\\])*" | `(?:``|[^`])*`""", re.VERBOSE | re.DOTALL
 )
-_PARAMETER = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_PARAMETER = re.compile(r"\$(?!(?:any|all)\()([A-Za-z_][A-Za-z0-9_]*)")  # `$any(…)` is a dynamic label
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,20 @@ class Graph:
             if advance is not None:
                 advance(len(part))
 
+    def write_together(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Run several writing statements in one transaction: all of them are applied, or none.
+
+        Args:
+            steps: names and parameters of idempotent statements, in order.
+        """
+
+        def work(transaction: neo4j.ManagedTransaction) -> None:
+            for name, parameters in steps:
+                transaction.run(named(name).text, dict(parameters)).consume()
+
+        with _translated(), self._driver.session(database=self._database) as session:
+            session.execute_write(work)
+
     @contextmanager
     def reading(self) -> Iterator[Callable[..., Iterator[Row]]]:
         """One read transaction, so that several statements see one consistent state.

@@ -8,8 +8,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 import openai
 from openai.types.chat import ChatCompletion
@@ -32,13 +31,11 @@ class AnswerError(ServiceError):
     Args:
         message: what is wrong with it.
         text: the answer as it came.
-        usage: what getting it cost.
     """
 
-    def __init__(self, message: str, text: str, usage: Usage) -> None:
+    def __init__(self, message: str, text: str) -> None:
         super().__init__(message)
         self.text = text[:LONGEST_ANSWER]
-        self.usage = usage
 
 
 class RefusedError(AnswerError):
@@ -61,6 +58,13 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     latency: float = 0.0  # seconds
+
+    def add(self, other: Usage) -> None:
+        """Add the cost of another."""
+        self.calls += other.calls
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
+        self.latency += other.latency
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,10 @@ def read(schema: type[Schema], text: str) -> Schema:
 
 
 class Client:
-    """One connection pool and one limit on requests under way. It belongs to the event loop it is first used in.
+    """One connection pool. It belongs to the event loop that it is first used in.
 
     Args:
-        settings: address, key, time-outs and concurrency.
+        settings: address, key and time-outs.
         model: the model to ask, `settings.openai_model` unless given.
 
     Raises:
@@ -113,7 +117,6 @@ class Client:
         self.model = model or model_name(settings)
         self._address = settings.openai_base_url
         self._deadline = settings.llm_timeout * (settings.llm_retries + 1)
-        self._slots = asyncio.Semaphore(settings.llm_concurrency)
         self._mode = "json_schema"
         self._refused_parameters: set[str] = set()
         self._openai = openai.AsyncOpenAI(
@@ -125,16 +128,16 @@ class Client:
         # Its overloads describe literal arguments; ours are put together at run time.
         self._create: Any = self._openai.chat.completions.create
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self) -> None:
+        """Close the connections."""
         await self._openai.close()
 
     async def complete(
-        self, prompt: Prompt, schema: type[Schema], parameters: Mapping[str, Any] | None = None
+        self,
+        prompt: Prompt,
+        schema: type[Schema],
+        parameters: Mapping[str, Any] | None = None,
+        usage: Usage | None = None,
     ) -> Answer[Schema]:
         """Ask once, and once more if the answer does not follow the schema.
 
@@ -142,6 +145,7 @@ class Client:
             prompt: what to ask.
             schema: the shape of the answer; its class name is sent as the schema's name.
             parameters: sampling parameters, such as `temperature`; left out where a model refuses them.
+            usage: the cost is added to this, whether or not an answer comes.
 
         Raises:
             AnswerError: an answer came and cannot be used; carries the raw text.
@@ -150,21 +154,20 @@ class Client:
             NotFoundError: the server has no such model.
             ServiceError: no answer in time, too many requests, or the server's own error.
         """
-        usage = Usage()
+        usage, parameters = Usage() if usage is None else usage, parameters or {}
         messages = [{"role": role, "content": text} for role, text in prompt.messages]
-        async with self._slots:
-            text, model, finish = await self._ask(messages, schema, parameters or {}, usage)
+        text, model, finish = await self._ask(messages, schema, parameters, usage)
+        try:
+            parsed = read(schema, text)
+        except ValidationError as problem:
+            repair = [{"role": "assistant", "content": text}, {"role": "user", "content": _complaint(problem)}]
+            text, model, finish = await self._ask([*messages, *repair], schema, parameters, usage)
             try:
                 parsed = read(schema, text)
-            except ValidationError as problem:
-                repair = [{"role": "assistant", "content": text}, {"role": "user", "content": _complaint(problem)}]
-                text, model, finish = await self._ask([*messages, *repair], schema, parameters or {}, usage)
-                try:
-                    parsed = read(schema, text)
-                except ValidationError as still:
-                    raise InvalidAnswerError(
-                        f"the answer does not follow the schema {schema.__name__}: {_first(still)}", text, usage
-                    ) from None
+            except ValidationError as still:
+                raise InvalidAnswerError(
+                    f"the answer does not follow the schema {schema.__name__}: {_first(still)}", text
+                ) from None
         return Answer(parsed, text, model, usage, finish)
 
     async def _ask(
@@ -173,18 +176,18 @@ class Client:
         """One answer as (text, model, finish); its cost is added to `usage` whether or not it can be used."""
         completion = await self._send(messages, schema, parameters, usage)
         if not isinstance(completion, ChatCompletion) or not completion.choices:
-            raise InvalidAnswerError("the server's answer is no chat completion", str(completion), usage)
+            raise InvalidAnswerError("the server's answer is no chat completion", str(completion))
         if completion.usage is not None:
             usage.prompt_tokens += completion.usage.prompt_tokens
             usage.completion_tokens += completion.usage.completion_tokens
         choice = completion.choices[0]
         text, finish = choice.message.content or "", choice.finish_reason or "stop"
         if choice.message.refusal or finish == "content_filter":
-            raise RefusedError("the model refused to answer", choice.message.refusal or text, usage)
+            raise RefusedError("the model refused to answer", choice.message.refusal or text)
         if finish == "length":
-            raise LengthError("the answer was cut off at the model's limit", text, usage)
+            raise LengthError("the answer was cut off at the model's limit", text)
         if len(text) > LONGEST_ANSWER:
-            raise LengthError(f"the answer has {len(text):,} characters", text, usage)
+            raise LengthError(f"the answer has {len(text):,} characters", text)
         return text, completion.model, finish
 
     async def _send(

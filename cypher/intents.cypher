@@ -1,0 +1,64 @@
+// name: history_users(dataset) -> many
+// The users that have a training history, which is all that extraction may look at.
+MATCH (user:User {dataset: $dataset})
+WHERE EXISTS { (user)-[:INTERACTED {split: 'train'}]->(:Item) }
+RETURN user.id AS user ORDER BY user
+
+// name: user_histories(users, limit) -> many
+// The latest training items of users, by their uids. Items without a time come in the order of their ids.
+UNWIND $users AS uid
+MATCH (user:User {uid: uid})-[seen:INTERACTED {split: 'train'}]->(item:Item)
+WITH user, item ORDER BY coalesce(seen.at, 0) DESC, item.id
+RETURN user.id AS user, collect(item.id)[..$limit] AS items ORDER BY user
+
+// name: item_cards(items, relations, limit) -> many
+// What is known about items, by their uids: name, text, and at most `limit` things for each relation. The dataset's
+// fact types are named, so that the many interactions of a popular item are not touched.
+UNWIND $items AS uid
+MATCH (item:Item {uid: uid})
+OPTIONAL MATCH (item)-[fact:$any($relations)]-(thing:Item|Entity)
+WITH item, fact.relation AS relation, thing.name AS name ORDER BY name
+WITH item, relation, collect(DISTINCT name)[..$limit] AS names ORDER BY relation
+RETURN item.id AS item, item.name AS name, item.text AS text,
+       collect(CASE WHEN relation IS NOT NULL THEN {relation: relation, names: names} END) AS facts
+
+// name: replace_user_intents(dataset, run, job, lease, rows) -> none
+// Replace what a job found about users by what it finds now; other jobs' edges stay. Keys: the users' and intents'
+// uids, and for an edge its run. The dataset is written first: its lock makes concurrent writers take turns, and its
+// version tells readers that the graph changed. An intent's name is the least of its spellings, so that it does not
+// depend on who came first. An intent that nobody has any more is removed.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.version = coalesce(dataset.version, 0) + 1
+WITH dataset
+MATCH (earlier:Run {dataset: $dataset, kind: 'extract', name: $job})
+WITH collect(earlier.uid) AS runs
+CALL (runs) {
+  UNWIND $rows AS row
+  MATCH (:Subject {uid: row.subject, lease: $lease})
+  MATCH (user:User {uid: row.user})
+  UNWIND runs AS other
+  OPTIONAL MATCH (replaced:Subject {uid: other + '/' + user.id})
+  WHERE other <> $run
+  SET replaced.state = 'cancelled', replaced.error = 'replaced by ' + $run
+  WITH DISTINCT user, runs
+  MATCH (user)-[old:POSSESSES]->(intent:Intent)
+  WHERE old.run IN runs
+  DELETE old
+  RETURN collect(DISTINCT intent) AS loose
+}
+CALL () {
+  UNWIND $rows AS row
+  MATCH (:Subject {uid: row.subject, lease: $lease})
+  MATCH (user:User {uid: row.user})
+  UNWIND row.intents AS found
+  MERGE (intent:Intent {uid: found.uid})
+  ON CREATE SET intent.dataset = $dataset, intent.id = found.id, intent.name = found.name
+  SET intent.name = CASE WHEN found.name < intent.name THEN found.name ELSE intent.name END
+  MERGE (user)-[edge:POSSESSES {run: $run}]->(intent)
+  SET edge.completion = row.completion, edge.round = 1, edge.evidence = found.evidence
+  RETURN count(*) AS written
+}
+UNWIND loose AS intent
+WITH DISTINCT intent
+WHERE NOT EXISTS { (:User)-[:POSSESSES]->(intent) }
+DETACH DELETE intent

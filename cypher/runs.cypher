@@ -1,0 +1,142 @@
+// name: run_dataset(dataset) -> one
+// What a job needs to know of the dataset it works on. Key: the dataset's name.
+MATCH (dataset:Dataset {uid: $dataset})
+RETURN dataset.uid AS dataset, coalesce(dataset.field, 'items') AS field,
+       coalesce(dataset.relations, []) AS relations
+
+// name: run_node(run) -> one
+// A run's job, dataset and parameters. Key: the run's uid.
+MATCH (run:Run {uid: $run})
+RETURN run.name AS name, run.dataset AS dataset, run.parameters AS parameters
+
+// name: ledger_rows(run) -> many
+// Every subject of a run, to find what has to be done. One index look-up, then one row a subject.
+MATCH (subject:Subject {run: $run})
+RETURN subject.id AS id, subject.state AS state, subject.input_hash AS input_hash,
+       subject.state = 'running' AND subject.leased_until >= timestamp() AS leased
+
+// name: open_run(run, properties) -> none
+// Make a run, or open it again. Key: the run's uid. A second opening changes no more than its state.
+MERGE (run:Run {uid: $run})
+ON CREATE SET run += $properties, run.created_at = datetime()
+SET run.state = 'running', run.error = null, run.finished_at = null,
+    run.started_at = coalesce(run.started_at, datetime())
+
+// name: plan_subjects(run, dataset, kind, rows) -> none
+// Put subjects into the ledger as planned: new ones, changed ones, and those that failed before. Key: the subject's uid.
+UNWIND $rows AS row
+MERGE (subject:Subject {uid: row.uid})
+ON CREATE SET subject.run = $run, subject.dataset = $dataset, subject.kind = $kind, subject.id = row.id,
+              subject.calls = 0, subject.prompt_tokens = 0, subject.completion_tokens = 0
+SET subject.shard = row.shard, subject.input_hash = row.input_hash, subject.state = 'planned',
+    subject.attempts = 0, subject.error = null, subject.lease = null, subject.leased_until = null,
+    subject.updated_at = datetime()
+
+// name: count_run(run, total) -> none
+// Note how many subjects a run has, as its page shows it.
+MATCH (run:Run {uid: $run})
+SET run.total = $total
+
+// name: lease_subjects(run, shard, lease, milliseconds, most_attempts) -> many
+// Take what is left of a shard: planned subjects, and running ones whose worker fell silent. Setting the run's state to
+// itself locks it, so that two deliveries of one message take turns and the second finds nothing left. A subject whose
+// worker fell silent too often fails instead: it may be what kills them.
+MATCH (run:Run {uid: $run, state: 'running'})
+SET run.state = run.state
+WITH run
+MATCH (subject:Subject {run: $run, shard: $shard})
+WHERE subject.state = 'planned' OR (subject.state = 'running' AND subject.leased_until < timestamp())
+WITH subject, subject.attempts + 1 AS attempts, subject.attempts < $most_attempts AS allowed
+SET subject.attempts = attempts, subject.updated_at = datetime(),
+    subject.state = CASE WHEN allowed THEN 'running' ELSE 'failed' END,
+    subject.error = CASE WHEN allowed THEN null ELSE 'its worker died each time it was tried' END,
+    subject.lease = CASE WHEN allowed THEN $lease END,
+    subject.leased_until = CASE WHEN allowed THEN timestamp() + $milliseconds END
+WITH subject, allowed
+WHERE allowed
+RETURN subject.id AS id ORDER BY id
+
+// name: renew_leases(run, shard, lease, milliseconds) -> one
+// Say that a shard's worker lives, and learn whether the run still wants it to.
+MATCH (run:Run {uid: $run})
+OPTIONAL MATCH (subject:Subject {run: $run, shard: $shard, lease: $lease})
+SET subject.leased_until = timestamp() + $milliseconds
+RETURN run.state AS state, count(subject) AS subjects
+
+// name: release_subjects(run, shard, lease) -> none
+// Give back what a worker leased and did not close.
+MATCH (subject:Subject {run: $run, shard: $shard, lease: $lease})
+SET subject.state = 'planned', subject.lease = null, subject.leased_until = null
+
+// name: close_subjects(lease, rows) -> none
+// End subjects as done, failed or quarantined, in the transaction that wrote what they found. A worker that lost its
+// lease closes nothing. Key: the subject's uid. Costs add up over repetitions.
+UNWIND $rows AS row
+MATCH (subject:Subject {uid: row.uid, lease: $lease})
+SET subject.state = row.state, subject.error = row.error, subject.completion = row.completion,
+    subject.input_hash = row.input_hash, subject.calls = subject.calls + row.calls,
+    subject.prompt_tokens = subject.prompt_tokens + row.prompt_tokens,
+    subject.completion_tokens = subject.completion_tokens + row.completion_tokens,
+    subject.lease = null, subject.leased_until = null, subject.updated_at = datetime()
+
+// name: run_progress(run) -> one
+// Where a run stands, counted from its subjects. One index look-up, then one row a subject.
+MATCH (run:Run {uid: $run})
+OPTIONAL MATCH (subject:Subject {run: $run})
+WITH run, collect(subject) AS subjects
+RETURN run.state AS state, run.error AS error, size(subjects) AS total,
+       size([subject IN subjects WHERE subject.state = 'planned']) AS planned,
+       size([subject IN subjects WHERE subject.state = 'running']) AS running,
+       size([subject IN subjects WHERE subject.state = 'done']) AS done,
+       size([subject IN subjects WHERE subject.state = 'failed']) AS failed,
+       size([subject IN subjects WHERE subject.state = 'quarantined']) AS quarantined,
+       reduce(sum = 0, subject IN subjects | sum + subject.calls) AS calls,
+       reduce(sum = 0, subject IN subjects | sum + subject.prompt_tokens) AS prompt_tokens,
+       reduce(sum = 0, subject IN subjects | sum + subject.completion_tokens) AS completion_tokens
+
+// name: run_errors(run) -> many
+// Why subjects failed or were quarantined, the most frequent cause first.
+MATCH (subject:Subject {run: $run})
+WHERE subject.state IN ['failed', 'quarantined']
+RETURN subject.state AS state, subject.error AS error, count(*) AS subjects, min(subject.id) AS example
+ORDER BY subjects DESC, error
+
+// name: open_shards(run) -> many
+// Shards with work that nobody holds: what has to be enqueued, at first and after messages or workers were lost.
+MATCH (subject:Subject {run: $run})
+WHERE subject.state = 'planned' OR (subject.state = 'running' AND subject.leased_until < timestamp())
+RETURN DISTINCT subject.shard AS shard ORDER BY shard
+
+// name: finish_run(run) -> none
+// Close a run once none of its subjects is planned or running; its state follows from theirs. Safe to repeat.
+MATCH (run:Run {uid: $run})
+WHERE NOT EXISTS { MATCH (subject:Subject {run: $run}) WHERE subject.state IN ['planned', 'running'] }
+WITH run, CASE WHEN EXISTS { MATCH (:Subject {run: $run, state: 'failed'}) } THEN 'failed' ELSE 'done' END AS state
+WHERE run.state <> state
+SET run.state = state, run.finished_at = datetime()
+
+// name: stop_run(run, state, error) -> none
+// Stop a run before its end; workers notice at their next sign of life. What is committed stays.
+MATCH (run:Run {uid: $run, state: 'running'})
+SET run.state = $state, run.error = $error, run.finished_at = datetime()
+
+// name: completion_texts(dataset, uids) -> many
+// Validated answers that were given before. Key: the completion's uid.
+UNWIND $uids AS uid
+MATCH (completion:Completion {uid: uid, status: 'valid'})
+WHERE completion.dataset = $dataset
+RETURN completion.id AS id, completion.text AS text, completion.model AS model
+
+// name: store_completions(dataset, rows) -> none
+// Keep answers, before anything is made of them. Key: the completion's uid. A valid answer is never replaced.
+UNWIND $rows AS row
+MERGE (completion:Completion {uid: row.uid})
+ON CREATE SET completion.dataset = $dataset, completion.created_at = datetime()
+WITH completion, row
+WHERE coalesce(completion.status, '') <> 'valid'
+SET completion += row.properties
+
+// name: completion_size(dataset, prompt) -> one
+// The mean length in tokens of a prompt's answers so far, for estimates; null before the first.
+OPTIONAL MATCH (completion:Completion {dataset: $dataset, prompt: $prompt, status: 'valid'})
+RETURN avg(completion.completion_tokens) AS tokens

@@ -1,0 +1,73 @@
+"""What jobs about users read: training histories, with what the graph knows about each item."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from cikg.graph import Graph
+from cikg.schema import uid
+
+LONGEST_HISTORY = 30
+"""Items of a history that a prompt shows, the latest first."""
+MOST_NAMES = 8
+"""Things that a prompt names for one relation of an item."""
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is known about one item."""
+
+    id: str
+    name: str
+    text: str = ""
+    facts: dict[str, list[str]] = field(default_factory=dict)  # readable relation -> names
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A user and the items that the training interactions hold, the latest first."""
+
+    user: str
+    items: tuple[Card, ...]
+
+
+def readable(relation: str) -> str:
+    """A relation's name in words: `http://dbpedia.org/ontology/literaryGenre` is `literary genre`."""
+    local = re.split(r"[/#]", relation.rstrip("/#"))[-1] if "://" in relation else relation
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", local).replace("_", " ").split()
+    return " ".join(words).lower() or relation
+
+
+def users(graph: Graph, dataset: str) -> list[str]:
+    """Ids of the users that have a training history; numbers in the order of their values."""
+    found = [row["user"] for row in graph.many("history_users", dataset=dataset)]
+    return sorted(found, key=lambda user: (len(user), user) if user.isdecimal() else (1 << 30, user))
+
+
+def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[History]:
+    """Yield the histories of users, in the order of their ids as text.
+
+    Raises:
+        NotFoundError: there is no such dataset.
+    """
+    relations = graph.one("run_dataset", dataset=dataset)["relations"]
+    cards: dict[str, Card] = {}
+    for start in range(0, len(chosen), _BATCH):
+        uids = [uid(dataset, user) for user in chosen[start : start + _BATCH]]
+        rows = graph.many("user_histories", users=uids, limit=LONGEST_HISTORY)
+        unknown = sorted({item for row in rows for item in row["items"]} - set(cards))
+        cards.update(_cards(graph, dataset, unknown, relations))
+        for row in rows:
+            yield History(row["user"], tuple(cards[item] for item in row["items"]))
+
+
+def _cards(graph: Graph, dataset: str, items: list[str], relations: list[str]) -> Iterator[tuple[str, Card]]:
+    uids = [uid(dataset, item) for item in items]
+    for row in graph.many("item_cards", items=uids, relations=relations, limit=MOST_NAMES):
+        facts: dict[str, list[str]] = {}
+        for fact in row["facts"]:
+            facts.setdefault(readable(fact["relation"]), []).extend(fact["names"])
+        yield row["item"], Card(row["item"], row["name"] or row["item"], row["text"] or "", facts)

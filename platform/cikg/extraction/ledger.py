@@ -1,0 +1,220 @@
+"""The ledger: what of a run is planned, leased, done, failed or quarantined, kept in Neo4j beside what was found.
+
+A run's id is a digest of what its answers depend on, so that the same question is the same run: asking again resumes
+it, and once it is done asks nothing. A subject whose input changed is planned again; all others stay untouched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cikg.extraction.jobs import Job, Subject, job
+from cikg.graph import Graph
+from cikg.llm.completions import digest
+from cikg.llm.prompts import template
+from cikg.schema import State, uid
+
+SHARD = 32
+"""Subjects of one queued task."""
+LEASE_SECONDS = 15.0
+"""How long a silent worker keeps its subjects; a living one renews three times as often."""
+MOST_ATTEMPTS = 5
+"""Leases of a subject before it is taken for what kills the workers."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job over a dataset with one model.
+
+    Attributes:
+        uid: its key in the graph.
+        job: the job.
+        dataset: the dataset's name.
+        model: the model asked.
+    """
+
+    uid: str
+    job: Job
+    dataset: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run has to do: nothing is written yet.
+
+    Attributes:
+        run: the run.
+        total: its subjects.
+        pending: those that have to be asked about.
+        rewrite: the ledger's rows that have to be made or put back to planned.
+    """
+
+    run: Run
+    total: int
+    pending: list[Subject]
+    rewrite: list[dict[str, Any]]
+
+
+def describe(wanted: Job, dataset: str, model: str) -> tuple[Run, dict[str, Any]]:
+    """The run that a job over a dataset with a model is, and the properties of its node."""
+    prompt = template(wanted.prompt)
+    parameters = {
+        "job": wanted.name,
+        "model": model,
+        "parameters": dict(wanted.parameters),
+        "prompt": {"name": prompt.name, "version": prompt.version, "digest": prompt.digest},
+    }
+    identifier = f"{wanted.name}-{digest(parameters)[:16]}"
+    run = Run(uid(dataset, identifier), wanted, dataset, model)
+    node = {
+        "dataset": dataset,
+        "id": identifier,
+        "kind": "extract",
+        "name": wanted.name,
+        "parameters": json.dumps(parameters, sort_keys=True),
+    }
+    return run, node
+
+
+def plan(
+    graph: Graph, wanted: Job, dataset: str, model: str, *, limit: int | None = None, quarantined: bool = False
+) -> Plan:
+    """Compare the ledger with the graph.
+
+    Args:
+        graph: the graph.
+        wanted: the job.
+        dataset: the dataset's name.
+        model: the model to ask.
+        limit: look at the first so many subjects alone.
+        quarantined: plan quarantined subjects again, too.
+
+    Raises:
+        NotFoundError: there is no such dataset.
+    """
+    run, _ = describe(wanted, dataset, model)
+    field = graph.one("run_dataset", dataset=dataset)["field"]
+    known = {row["id"]: row for row in graph.many("ledger_rows", run=run.uid)}
+    finished = {State.DONE} if quarantined else {State.DONE, State.QUARANTINED}
+    chosen = wanted.ids(graph, dataset)[:limit]
+    pending: list[Subject] = []
+    rewrite: list[dict[str, Any]] = []
+    for subject in wanted.plan(wanted.read(graph, dataset, chosen), field):
+        row, input_hash = known.get(subject.id), subject.input_hash
+        same = row is not None and row["input_hash"] == input_hash
+        if row is not None and ((same and row["state"] in finished) or row["leased"]):
+            continue
+        rewrite.append(
+            {
+                "uid": f"{run.uid}/{subject.id}",
+                "id": subject.id,
+                "input_hash": input_hash,
+                "shard": len(pending) // SHARD,
+            }
+        )
+        pending.append(subject)
+    return Plan(run, len(set(known) | set(chosen)), pending, rewrite)
+
+
+def start(graph: Graph, plan: Plan) -> list[int]:
+    """Write a plan into the ledger, before anything is enqueued; return the shards to enqueue.
+
+    A plan without pending subjects writes nothing, unless the run was left open.
+    """
+    run = plan.run
+    if plan.pending:
+        _, node = describe(run.job, run.dataset, run.model)
+        graph.write("open_run", run=run.uid, properties=node)
+        rows = sorted(plan.rewrite, key=lambda row: str(row["uid"]))
+        graph.write_rows("plan_subjects", rows, run=run.uid, dataset=run.dataset, kind="user")
+        graph.write("count_run", run=run.uid, total=plan.total)
+    else:
+        finish(graph, run.uid)
+    return open_shards(graph, run.uid)
+
+
+def open_shards(graph: Graph, run: str) -> list[int]:
+    """Shards of a run with work that no living worker holds."""
+    return [row["shard"] for row in graph.many("open_shards", run=run)]
+
+
+def lease(graph: Graph, run: str, shard: int, token: str) -> list[str]:
+    """Take what is left of a shard; ids of subjects that are now ours."""
+    rows = graph.write(
+        "lease_subjects",
+        run=run,
+        shard=shard,
+        lease=token,
+        milliseconds=int(LEASE_SECONDS * 1000),
+        most_attempts=MOST_ATTEMPTS,
+    )
+    return [row["id"] for row in rows]
+
+
+def renew(graph: Graph, run: str, shard: int, token: str) -> bool:
+    """Keep a lease; False when the run was stopped, or nothing of the shard is ours any more."""
+    (row,) = graph.write("renew_leases", run=run, shard=shard, lease=token, milliseconds=int(LEASE_SECONDS * 1000))
+    return bool(row["state"] == State.RUNNING and row["subjects"] > 0)
+
+
+def commit(graph: Graph, run: Run, token: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """End subjects: what was found and that they are done become visible in one transaction.
+
+    Args:
+        graph: the graph.
+        run: their run.
+        token: the lease under which they were worked on.
+        rows: for each its `uid`, `state`, costs, and as `found` the rows of the job, or None.
+    """
+    ordered = sorted(rows, key=lambda row: str(row["uid"]))
+    found = [row["found"] for row in ordered if row["found"] is not None]
+    closed = [{name: value for name, value in row.items() if name != "found"} for row in ordered]
+    steps: list[tuple[str, dict[str, Any]]] = [("close_subjects", {"lease": token, "rows": closed})]
+    if found:
+        context = {"dataset": run.dataset, "run": run.uid, "job": run.job.name, "lease": token}
+        steps.insert(0, (run.job.write, {**context, "rows": found}))
+    graph.write_together(steps)
+
+
+def open_run(graph: Graph, run: str) -> Run:
+    """The run with this uid, with its job.
+
+    Raises:
+        NotFoundError: there is no such run, or no such job any more.
+    """
+    row = graph.one("run_node", run=run)
+    return Run(run, job(row["name"]), row["dataset"], json.loads(row["parameters"])["model"])
+
+
+def subjects(graph: Graph, run: Run, chosen: Sequence[str]) -> list[Subject]:
+    """Subjects of a run as the graph holds them now; those that have no input any more are left out."""
+    field = graph.one("run_dataset", dataset=run.dataset)["field"]
+    return list(run.job.plan(run.job.read(graph, run.dataset, chosen), field))
+
+
+def release(graph: Graph, run: str, shard: int, token: str) -> None:
+    """Give back leased subjects that were not closed."""
+    graph.write("release_subjects", run=run, shard=shard, lease=token)
+
+
+def stop(graph: Graph, run: str, state: State, error: str | None) -> None:
+    """Stop a run before its end; its workers notice within a few seconds."""
+    graph.write("stop_run", run=run, state=state, error=error)
+
+
+def finish(graph: Graph, run: str) -> None:
+    """Close a run if nothing of it is left to do."""
+    graph.write("finish_run", run=run)
+
+
+def progress(graph: Graph, run: str) -> dict[str, Any]:
+    """Where a run stands: its state, the number of subjects in each state, and what they cost.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    return graph.one("run_progress", run=run)

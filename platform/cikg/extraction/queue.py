@@ -1,0 +1,121 @@
+"""The queue between the command line and the workers: one Celery configuration for both ends.
+
+Redis carries messages and nothing else. What has to be done stands in the ledger before a message is sent, so that a
+lost message costs time and no work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from celery import Celery
+from kombu import exceptions as queue_errors
+
+from cikg.errors import SettingsError, UnreachableError
+from cikg.settings import Settings
+
+LLM_QUEUE = "llm"
+WORK_SHARD = "cikg.work_shard"
+"""The name of the task that `workers.tasks` defines: the sending end does not import it."""
+_MOST_CALLS = 2  # of one subject's request: the answer and its one repair
+
+
+def create_app(settings: Settings) -> Celery:
+    """Make the Celery app of a worker or of someone who sends to one.
+
+    Raises:
+        UnreachableError: no Redis is known.
+        SettingsError: time limits contradict each other, so that tasks would be done twice.
+    """
+    if settings.redis_url is None:
+        raise UnreachableError(
+            "Redis is not running and CIKG_REDIS_URL names none",
+            cure="Start the embedded services with `cikg up`, or set CIKG_REDIS_URL",
+        )
+    check_limits(settings)
+    app = Celery("cikg", broker=settings.redis_url.get_secret_value(), set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        result_backend=None,
+        task_ignore_result=True,  # the ledger knows what became of every subject
+        task_default_queue=LLM_QUEUE,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,  # bounded by the ledger: `MOST_ATTEMPTS` leases of a subject
+        worker_prefetch_multiplier=1,
+        worker_pool="threads",
+        worker_soft_shutdown_timeout=10.0,
+        worker_cancel_long_running_tasks_on_connection_loss=False,  # a thread cannot be cancelled; leases guard it
+        worker_hijack_root_logger=False,
+        task_time_limit=settings.task_time_limit + _GRACE,
+        task_soft_time_limit=settings.task_time_limit,
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=5,
+        broker_transport_options={
+            "visibility_timeout": settings.queue_visibility_timeout,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+        },
+    )
+    return app
+
+
+_GRACE = 30.0
+"""Seconds between a task's own limit and the one that kills its process."""
+
+
+def check_limits(settings: Settings) -> None:
+    """Refuse limits under which a task is still running when Redis gives it to a second worker, or never ends in time.
+
+    Raises:
+        SettingsError: names the two settings.
+    """
+    if settings.task_time_limit + _GRACE >= settings.queue_visibility_timeout:
+        raise SettingsError(
+            f"a task may take {settings.task_time_limit:g} s (and {_GRACE:g} s of grace), but Redis hands it to "
+            f"another worker after {settings.queue_visibility_timeout} s",
+            cure="Lower CIKG_TASK_TIME_LIMIT or raise CIKG_QUEUE_VISIBILITY_TIMEOUT",
+        )
+    longest = settings.llm_timeout * (settings.llm_retries + 1) * _MOST_CALLS
+    if longest >= settings.task_time_limit:
+        raise SettingsError(
+            f"one subject may wait {longest:g} s for the LLM, but its task is stopped after "
+            f"{settings.task_time_limit:g} s",
+            cure="Lower CIKG_LLM_TIMEOUT or CIKG_LLM_RETRIES, or raise CIKG_TASK_TIME_LIMIT",
+        )
+
+
+def enqueue(app: Celery, run: str, shards: Sequence[int]) -> None:
+    """Send one task a shard. Sending a shard twice is harmless.
+
+    Raises:
+        UnreachableError: Redis does not answer.
+    """
+    with _translated(), app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=5)
+        with app.amqp.Producer(connection) as producer:
+            for shard in shards:
+                app.send_task(WORK_SHARD, args=(run, shard), producer=producer)
+
+
+def workers(app: Celery, timeout: float = 3.0) -> int:
+    """How many workers answer; returns with the first.
+
+    Raises:
+        UnreachableError: Redis does not answer.
+    """
+    with _translated(), app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=5)
+        return len(app.control.ping(timeout=timeout, limit=1, connection=connection) or [])
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (queue_errors.OperationalError, OSError) as error:
+        raise UnreachableError(
+            "Redis does not answer, so that no work can be queued",
+            cure="Start it with `cikg up`, or correct CIKG_REDIS_URL",
+        ) from error

@@ -1,0 +1,315 @@
+"""Carries a run's shards: leases subjects, asks the LLM for many at once, commits in groups.
+
+One `Runner` a process: one event loop, and in it one client a model, however many threads hand in shards. What a group
+of answers found is committed while the next answers are on their way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Coroutine, Sequence
+from dataclasses import asdict, dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from cikg.errors import AuthenticationError, CikgError, NotFoundError, ServiceError
+from cikg.extraction import ledger
+from cikg.extraction.jobs import Request, Subject, UnusableAnswerError
+from cikg.extraction.ledger import Run
+from cikg.graph import Graph
+from cikg.llm import completions
+from cikg.llm.client import AnswerError, Client, Usage, read
+from cikg.schema import State, uid
+from cikg.settings import Settings
+
+FAILURES_IN_A_ROW = 6
+"""Subjects that fail one after the other, without a success between them, before the run is stopped."""
+
+
+_PATIENCE = 10.0
+"""Seconds that closing waits for what is under way to give its subjects back."""
+
+
+class _StoppedError(Exception):
+    """The run was stopped: what has not been asked yet goes back to planned."""
+
+
+@dataclass
+class Breaker:
+    """Stops a run whose LLM is down, instead of failing each of its subjects.
+
+    A refused key or an unknown model stops it at once, since no subject could fare better.
+    """
+
+    failures: int = 0
+    cause: CikgError | None = None
+
+    def succeed(self) -> None:
+        """An answer came."""
+        self.failures = 0
+
+    def fail(self, error: CikgError) -> None:
+        """No answer came."""
+        self.failures += 1
+        if self.failures >= FAILURES_IN_A_ROW or isinstance(error, (AuthenticationError, NotFoundError)):
+            self.cause = self.cause or error
+
+
+@dataclass
+class _Outcome:
+    """What became of one subject, and the answers it got on the way."""
+
+    row: dict[str, Any]
+    answers: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class _Shard:
+    """What is left of a shard, under way."""
+
+    run: Run
+    number: int
+    token: str
+    client: Client
+    breaker: Breaker
+    stopped: bool = False  # from outside: by a person, or because another worker took the lease
+    texts: dict[str, str] = field(default_factory=dict)  # completion key -> validated answer
+    outcomes: asyncio.Queue[_Outcome | None] = field(default_factory=asyncio.Queue)
+
+
+class Runner:
+    """What one process needs to work on shards. Make it after a fork; it is safe to share between threads.
+
+    Args:
+        graph: the graph.
+        settings: the LLM's address and limits.
+    """
+
+    def __init__(self, graph: Graph, settings: Settings) -> None:
+        self._graph = graph
+        self._settings = settings
+        self._clients: dict[str, Client] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._slots = asyncio.Semaphore(settings.llm_concurrency)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="runner", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back what is under way, close the clients and end the loop."""
+        self._wait(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def work_shard(self, run: str, shard: int) -> None:
+        """Do what is left of a shard. Harmless when nothing is, or when another worker holds it.
+
+        Args:
+            run: the run's uid.
+            shard: the shard's number.
+
+        Raises:
+            NotFoundError: there is no such run.
+            ServiceError: Neo4j failed; the subjects are taken up again when the lease has run out.
+        """
+        self._wait(self._work_shard(run, shard))
+
+    def work_all(self, run: str, shards: Sequence[int]) -> None:
+        """Do several shards at once, in this process, without a queue."""
+
+        async def work() -> None:
+            async with asyncio.TaskGroup() as group:
+                for shard in shards:
+                    group.create_task(self._work_shard(run, shard))
+
+        self._wait(work())
+
+    def _wait(self, work: Coroutine[Any, Any, None]) -> None:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def _close(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_PATIENCE)
+        for client in self._clients.values():
+            await client.close()
+
+    async def _work_shard(self, run_uid: str, shard: int) -> None:
+        graph, token = self._graph, uuid.uuid4().hex
+        leased = await asyncio.to_thread(ledger.lease, graph, run_uid, shard, token)
+        if leased:
+            run = await asyncio.to_thread(ledger.open_run, graph, run_uid)
+            if run.model not in self._clients:
+                self._clients[run.model] = Client(self._settings, run.model)
+            breaker = self._breakers.setdefault(run_uid, Breaker())
+            work = _Shard(run, shard, token, self._clients[run.model], breaker)
+            try:
+                async with asyncio.timeout(self._settings.task_time_limit):
+                    await self._work_leased(work, leased)
+            except TimeoutError:
+                raise ServiceError(
+                    f"shard {shard} of {run_uid} took longer than {self._settings.task_time_limit:g} s",
+                    cure="Raise CIKG_TASK_TIME_LIMIT, or lower CIKG_LLM_TIMEOUT",
+                ) from None
+            except ExceptionGroup as group:
+                raise _first(group) from group
+            finally:
+                await asyncio.to_thread(ledger.release, graph, run_uid, shard, token)
+                if breaker.cause is not None:
+                    self._breakers.pop(run_uid, None)
+                    await asyncio.to_thread(ledger.stop, graph, run_uid, State.FAILED, str(breaker.cause))
+        await asyncio.to_thread(ledger.finish, graph, run_uid)
+
+    async def _work_leased(self, work: _Shard, leased: list[str]) -> None:
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(self._keep(work))
+            group.create_task(self._write(work))
+            try:
+                subjects = await asyncio.to_thread(ledger.subjects, self._graph, work.run, leased)
+                for lost in sorted(set(leased) - {subject.id for subject in subjects}):
+                    work.outcomes.put_nowait(
+                        _Outcome(_row(work.run, lost, State.CANCELLED, "it has no input any more"))
+                    )
+                await self._ask_all(work, subjects)
+            finally:
+                keeper.cancel()
+                work.outcomes.put_nowait(None)
+
+    async def _ask_all(self, work: _Shard, subjects: list[Subject]) -> None:
+        keys = [_key(work, next(work.run.job.work(subject))) for subject in subjects]
+        work.texts = await asyncio.to_thread(completions.find, self._graph, work.run.dataset, keys)
+        async with asyncio.TaskGroup() as group:
+            for subject in subjects:
+                group.create_task(self._carry(work, subject))
+
+    async def _carry(self, work: _Shard, subject: Subject) -> None:
+        """Take one subject through its conversation, and hand its outcome to the writer."""
+        run, usage = work.run, Usage()
+        row = _row(run, subject.id, State.DONE, input_hash=subject.input_hash)
+        outcome = _Outcome(row)
+        try:
+            result = await self._converse(work, subject, outcome, usage)
+            found = run.job.apply(subject, result, run.dataset)
+            row["found"] = {
+                "subject": row["uid"],
+                "user": uid(run.dataset, subject.id),
+                "completion": row["completion"],
+                **found,
+            }
+        except _StoppedError:
+            return
+        except (AnswerError, UnusableAnswerError) as error:
+            row.update(state=State.QUARANTINED, error=str(error))
+            for answer in outcome.answers[-1:]:  # it is kept to be looked at, and not to be used again
+                answer["properties"].update(status=State.QUARANTINED, error=str(error))
+                row["completion"] = answer["uid"]
+        except (ServiceError, NotFoundError) as error:
+            work.breaker.fail(error)
+            row.update(state=State.FAILED, error=str(error))
+        row.update({name: value for name, value in asdict(usage).items() if name in row})
+        work.outcomes.put_nowait(outcome)
+
+    async def _converse(self, work: _Shard, subject: Subject, outcome: _Outcome, usage: Usage) -> Any:
+        """Put each request of a subject's conversation to the LLM; what the conversation returns in the end."""
+        conversation = work.run.job.work(subject)
+        request = next(conversation)
+        while True:
+            answer = await self._answer(work, request, outcome, usage)
+            outcome.row["completion"] = uid(work.run.dataset, _key(work, request))
+            try:
+                request = conversation.send(answer)
+            except StopIteration as end:
+                return end.value
+
+    async def _answer(self, work: _Shard, request: Request, outcome: _Outcome, total: Usage) -> Any:
+        """The answer to a request: the one kept from before, or a new one."""
+        key = _key(work, request)
+        if key in work.texts:
+            return read(request.schema, work.texts[key])
+        context = (work.run.dataset, work.run.uid, key, request.prompt)
+        usage = Usage()
+        async with self._slots:
+            if work.stopped or work.breaker.cause is not None:
+                raise _StoppedError
+            try:
+                answer = await work.client.complete(request.prompt, request.schema, work.run.job.parameters, usage)
+            except AnswerError as error:
+                work.breaker.succeed()
+                outcome.answers.append(completions.row(*context, model=work.run.model, text=error.text, usage=usage))
+                raise
+            finally:
+                total.add(usage)
+        work.breaker.succeed()
+        work.texts[key] = answer.text
+        outcome.answers.append(completions.row(*context, model=answer.model, text=answer.text, usage=usage))
+        return answer.parsed
+
+    async def _write(self, work: _Shard) -> None:
+        """Commit what has come in since the last commit, until None says that no more will."""
+        last = False
+        while not last:
+            group = [await work.outcomes.get()]
+            while not work.outcomes.empty():
+                group.append(work.outcomes.get_nowait())
+            last = None in group
+            outcomes = [outcome for outcome in group if outcome is not None]
+            if outcomes:
+                await asyncio.to_thread(self._commit, work, outcomes)
+
+    def _commit(self, work: _Shard, outcomes: list[_Outcome]) -> None:
+        answers = [answer for outcome in outcomes for answer in outcome.answers]
+        completions.store(self._graph, work.run.dataset, answers)
+        ledger.commit(self._graph, work.run, work.token, [outcome.row for outcome in outcomes])
+
+    async def _keep(self, work: _Shard) -> None:
+        """Renew the leases, and notice when the run is stopped from outside."""
+        while not work.stopped:
+            await asyncio.sleep(ledger.LEASE_SECONDS / 5)
+            wanted = await asyncio.to_thread(ledger.renew, self._graph, work.run.uid, work.number, work.token)
+            work.stopped = not wanted
+
+
+def _key(work: _Shard, request: Request) -> str:
+    return completions.key(work.run.model, work.run.job.parameters, request.prompt, request.schema)
+
+
+def _row(
+    run: Run, identifier: str, state: State, error: str | None = None, input_hash: str | None = None
+) -> dict[str, Any]:
+    """How a subject ends, as `ledger.commit` takes it."""
+    return {
+        "uid": f"{run.uid}/{identifier}",
+        "state": state,
+        "error": error,
+        "input_hash": input_hash,
+        "completion": None,
+        "calls": 0,
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+        "found": None,
+    }
+
+
+def _first(group: BaseException) -> BaseException:
+    """The first single error of a group: callers retry by its kind."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group

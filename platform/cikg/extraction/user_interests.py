@@ -1,0 +1,105 @@
+"""Job `user_interests`: what each user likes, from the training history, with the items that show it.
+
+Paper: CIKGRec, "user interest inference": one question a user; the phrases are clustered later (`cikg cluster`).
+Departures: the answer cites its evidence, and item facts and texts stand beside the titles.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from cikg.extraction import histories
+from cikg.extraction.histories import Card, History
+from cikg.extraction.jobs import Job, Request, Subject, UnusableAnswerError, Work
+from cikg.llm.prompts import template
+from cikg.schema import uid
+
+LONGEST_TEXT = 300
+"""Characters of an item's text that the prompt shows."""
+LONGEST_PHRASE = 80
+
+
+def _phrase(value: str) -> str:
+    phrase = " ".join(value.split()).strip(" .\"'")
+    if not 2 <= len(phrase) <= LONGEST_PHRASE or not phrase.isprintable():
+        raise ValueError(f"a phrase has 2 to {LONGEST_PHRASE} printable characters")
+    return phrase
+
+
+class Interest(BaseModel):
+    """One interest and the lines of the history that show it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    phrase: Annotated[str, AfterValidator(_phrase)]
+    evidence: list[int] = Field(min_length=1)
+
+
+class UserInterests(BaseModel):
+    """The answer: one to five interests, the strongest first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    interests: list[Interest] = Field(min_length=1, max_length=5)
+
+
+def plan(found: Iterable[History], field: str) -> Iterator[Subject]:
+    """One subject a user. Its input is the text that the prompt will hold, and the item each line stands for."""
+    for history in found:
+        lines = [_line(number, card) for number, card in enumerate(history.items, start=1)]
+        yield Subject(
+            history.user,
+            {"field": field, "history": "\n".join(lines), "items": [card.id for card in history.items]},
+        )
+
+
+def _line(number: int, card: Card) -> str:
+    text = card.text if len(card.text) <= LONGEST_TEXT else card.text[:LONGEST_TEXT].rsplit(" ", 1)[0] + " …"
+    row = {"n": number, "title": card.name, "facts": card.facts, "text": text}
+    # An escaped `<` is the same character to a JSON reader, and cannot close the block that holds the history.
+    return json.dumps({name: value for name, value in row.items() if value}, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def work(subject: Subject) -> Work:
+    """Ask once."""
+    prompt = template("user_interests").render(field=subject.input["field"], history=subject.input["history"])
+    answer: UserInterests = yield Request(prompt, UserInterests)
+    return answer
+
+
+def apply(subject: Subject, answer: UserInterests, dataset: str) -> dict[str, Any]:
+    """Turn an answer into intents. Phrases that differ only in case and spaces are one; their evidence is joined.
+
+    Raises:
+        UnusableAnswerError: no interest cites a line that exists.
+    """
+    items: list[str] = subject.input["items"]
+    intents: dict[str, dict[str, Any]] = {}
+    for interest in answer.interests:
+        evidence = {items[number - 1] for number in interest.evidence if 1 <= number <= len(items)}
+        if not evidence:
+            continue
+        identifier = interest.phrase.casefold()
+        intent = {"uid": uid(dataset, identifier), "id": identifier, "name": interest.phrase, "evidence": []}
+        kept = intents.setdefault(identifier, intent)
+        kept["evidence"] = sorted(evidence.union(kept["evidence"]))
+    if not intents:
+        raise UnusableAnswerError("no interest cites a line of the history")
+    return {"intents": [intents[identifier] for identifier in sorted(intents)]}
+
+
+JOB = Job(
+    name="user_interests",
+    help="What each user likes, from the training history.",
+    prompt="user_interests",
+    ids=histories.users,
+    read=histories.read,
+    plan=plan,
+    work=work,
+    apply=apply,
+    write="replace_user_intents",
+)

@@ -1,0 +1,41 @@
+"""The Celery app: `celery --app workers.app worker --queues llm --pool threads`."""
+
+from __future__ import annotations
+
+import threading
+
+from celery.signals import worker_process_init, worker_shutdown
+
+from cikg.extraction.queue import create_app
+from cikg.extraction.runner import Runner
+from cikg.graph import connect
+from cikg.settings import load_settings
+
+settings = load_settings()
+app = create_app(settings)
+app.conf.imports = ("workers.tasks",)
+
+_lock = threading.Lock()
+_runners: list[Runner] = []
+
+
+def runner() -> Runner:
+    """This process's runner: one connection to the graph, one event loop. Made at the first task, after any fork."""
+    with _lock:
+        if not _runners:
+            _runners.append(Runner(connect(settings), settings))
+        return _runners[0]
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _forget(**_signal: object) -> None:
+    """A forked child must not use its parent's connections."""
+    _runners.clear()
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _close(**_signal: object) -> None:
+    """Give leased subjects back before the process ends."""
+    with _lock:
+        while _runners:
+            _runners.pop().close()

@@ -20,7 +20,16 @@ REMOVE dataset.fingerprint
 // name: drop_nodes(dataset, size) -> many
 // Deletes some of a dataset's nodes with their edges and returns how many; 0 when none is left. The dataset's own node
 // stays, and so do the LLM's answers, which were paid for and are found again by what was asked. Costs the edges deleted.
-MATCH (node:User|Item|Entity|Intent|Interest|Subject|Model|Run {dataset: $dataset})
+CALL () {
+  MATCH (node:User {dataset: $dataset}) RETURN node
+  UNION ALL MATCH (node:Item {dataset: $dataset}) RETURN node
+  UNION ALL MATCH (node:Entity {dataset: $dataset}) RETURN node
+  UNION ALL MATCH (node:Intent {dataset: $dataset}) RETURN node
+  UNION ALL MATCH (node:Interest {dataset: $dataset}) RETURN node
+  UNION ALL MATCH (node:Subject {dataset: $dataset}) RETURN node
+  UNION ALL MATCH (node:Model {dataset: $dataset}) RETURN node
+  UNION ALL MATCH (node:Run {dataset: $dataset}) RETURN node
+}
 WITH node LIMIT $size
 DETACH DELETE node
 RETURN count(*) AS dropped

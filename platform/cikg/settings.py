@@ -119,6 +119,14 @@ class Settings(BaseSettings):
         return self.home / "logs"
 
 
+def environment_name(field: str) -> str:
+    """The environment variable that sets a field."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"CIKG_{field.upper()}"
+
+
 class _Lowest(PydanticBaseSettingsSource):
     """A dictionary as the source of lowest priority."""
 

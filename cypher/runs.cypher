@@ -2,7 +2,12 @@
 // What a job needs to know of the dataset it works on. Key: the dataset's name.
 MATCH (dataset:Dataset {uid: $dataset})
 RETURN dataset.uid AS dataset, coalesce(dataset.field, 'items') AS field,
-       coalesce(dataset.relations, []) AS relations
+       coalesce(dataset.relations, []) AS relations, dataset.state AS state
+
+// name: run_exists(run) -> many
+// One row if there is such a run, none otherwise. Key: the run's uid.
+MATCH (run:Run {uid: $run})
+RETURN run.uid AS run
 
 // name: run_node(run) -> one
 // A run's job, dataset and parameters. Key: the run's uid.

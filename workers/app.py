@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from celery.signals import worker_process_init, worker_shutdown
@@ -10,6 +11,8 @@ from cikg.extraction.queue import create_app
 from cikg.extraction.runner import Runner
 from cikg.graph import connect
 from cikg.settings import load_settings
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line a request would bury what matters
 
 settings = load_settings()
 app = create_app(settings)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cikg.errors import ConflictError
 from cikg.extraction.jobs import Job, Subject, job
 from cikg.graph import Graph
 from cikg.llm.completions import digest
@@ -95,15 +96,20 @@ def plan(
 
     Raises:
         NotFoundError: there is no such dataset.
+        ConflictError: its import has not ended.
     """
     run, _ = describe(wanted, dataset, model)
-    field = graph.one("run_dataset", dataset=dataset)["field"]
+    described = graph.one("run_dataset", dataset=dataset)
+    if described["state"] == "importing":
+        raise ConflictError(
+            f"the dataset {dataset!r} is only half imported", cure="Repeat the `cikg import` that began it"
+        )
     known = {row["id"]: row for row in graph.many("ledger_rows", run=run.uid)}
     finished = {State.DONE} if quarantined else {State.DONE, State.QUARANTINED}
     chosen = wanted.ids(graph, dataset)[:limit]
     pending: list[Subject] = []
     rewrite: list[dict[str, Any]] = []
-    for subject in wanted.plan(wanted.read(graph, dataset, chosen), field):
+    for subject in wanted.plan(wanted.read(graph, dataset, chosen), described["field"]):
         row, input_hash = known.get(subject.id), subject.input_hash
         same = row is not None and row["input_hash"] == input_hash
         if row is not None and ((same and row["state"] in finished) or row["leased"]):
@@ -209,6 +215,11 @@ def stop(graph: Graph, run: str, state: State, error: str | None) -> None:
 def finish(graph: Graph, run: str) -> None:
     """Close a run if nothing of it is left to do."""
     graph.write("finish_run", run=run)
+
+
+def errors(graph: Graph, run: str) -> list[dict[str, Any]]:
+    """Why subjects failed or were quarantined, the most frequent cause first."""
+    return graph.many("run_errors", run=run)
 
 
 def progress(graph: Graph, run: str) -> dict[str, Any]:

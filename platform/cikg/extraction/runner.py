@@ -20,7 +20,8 @@ from cikg.extraction.jobs import Request, Subject, UnusableAnswerError
 from cikg.extraction.ledger import Run
 from cikg.graph import Graph
 from cikg.llm import completions
-from cikg.llm.client import AnswerError, Client, Usage, read
+from cikg.llm.answers import AnswerError, Usage, read
+from cikg.llm.client import Client
 from cikg.schema import State, uid
 from cikg.settings import Settings
 

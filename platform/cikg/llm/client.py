@@ -4,96 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import openai
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, ValidationError
 
-from cikg.errors import AuthenticationError, NotFoundError, ServiceError, SettingsError, UnreachableError
+from cikg.errors import AuthenticationError, NotFoundError, ServiceError, UnreachableError
+from cikg.llm.answers import (
+    LONGEST_ANSWER,
+    Answer,
+    InvalidAnswerError,
+    LengthError,
+    RefusedError,
+    Schema,
+    Usage,
+    address_and_model,
+    read,
+)
 from cikg.llm.prompts import Prompt
 from cikg.settings import Settings
-
-LONGEST_ANSWER = 200_000
-"""Characters beyond which an answer is not read: no schema of ours needs a hundredth of it."""
-_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
-
-Schema = TypeVar("Schema", bound=BaseModel)
-
-
-class AnswerError(ServiceError):
-    """The LLM answered, and the answer cannot be used: the subject is quarantined with the raw text.
-
-    Args:
-        message: what is wrong with it.
-        text: the answer as it came.
-    """
-
-    def __init__(self, message: str, text: str) -> None:
-        super().__init__(message)
-        self.text = text[:LONGEST_ANSWER]
-
-
-class RefusedError(AnswerError):
-    """The model declined, or the provider's content filter stopped it."""
-
-
-class LengthError(AnswerError):
-    """The answer was cut off, or is longer than any sensible one."""
-
-
-class InvalidAnswerError(AnswerError):
-    """The answer does not follow the schema, and its one repair did not either."""
-
-
-@dataclass(slots=True)
-class Usage:
-    """What answers cost, added up over the calls of one subject."""
-
-    calls: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    latency: float = 0.0  # seconds
-
-    def add(self, other: Usage) -> None:
-        """Add the cost of another."""
-        self.calls += other.calls
-        self.prompt_tokens += other.prompt_tokens
-        self.completion_tokens += other.completion_tokens
-        self.latency += other.latency
-
-
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[Schema]):
-    """A validated answer.
-
-    Attributes:
-        parsed: the answer as the schema's class.
-        text: the JSON it was read from.
-        model: the model that the server says answered.
-        usage: calls, tokens and seconds, a repair included.
-        finish: why the model stopped, in the server's word.
-    """
-
-    parsed: Schema
-    text: str
-    model: str
-    usage: Usage = field(default_factory=Usage)
-    finish: str = "stop"
-
-
-def read(schema: type[Schema], text: str) -> Schema:
-    """Validate an answer's text, with or without a Markdown fence around it.
-
-    Raises:
-        ValidationError: it is not JSON, or does not follow the schema.
-    """
-    fenced = _FENCED.fullmatch(text)
-    return schema.model_validate_json(fenced[1] if fenced else text)
 
 
 class Client:
@@ -109,18 +41,13 @@ class Client:
     """
 
     def __init__(self, settings: Settings, model: str | None = None) -> None:
-        if settings.openai_base_url is None:
-            raise UnreachableError(
-                "no LLM is configured",
-                cure="Start the offline stand-in with `cikg up`, or set OPENAI_BASE_URL and OPENAI_MODEL",
-            )
-        self.model = model or model_name(settings)
-        self._address = settings.openai_base_url
+        self._address, configured = address_and_model(settings)
+        self.model = model or configured
         self._deadline = settings.llm_timeout * (settings.llm_retries + 1)
         self._mode = "json_schema"
         self._refused_parameters: set[str] = set()
         self._openai = openai.AsyncOpenAI(
-            base_url=settings.openai_base_url,
+            base_url=self._address,
             api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
             timeout=settings.llm_timeout,
             max_retries=settings.llm_retries,
@@ -244,17 +171,6 @@ class Client:
             case openai.RateLimitError():
                 return ServiceError(f"{where} is asked too often", cure="Lower CIKG_LLM_CONCURRENCY")
         return ServiceError(f"{where} failed: {_said(error)}")
-
-
-def model_name(settings: Settings) -> str:
-    """The configured model.
-
-    Raises:
-        SettingsError: none is.
-    """
-    if settings.openai_model is None:
-        raise SettingsError("no model is named", cure="Set OPENAI_MODEL to the model that extraction shall ask")
-    return settings.openai_model
 
 
 def _response_format(mode: str, schema: type[BaseModel]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from cikg.graph import Graph
-from cikg.llm.client import Usage
+from cikg.llm.answers import Usage
 from cikg.llm.prompts import Prompt
 from cikg.schema import uid
 

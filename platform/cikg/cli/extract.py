@@ -1,0 +1,172 @@
+"""`cikg extract`: plan a job's subjects, queue them, and follow the workers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+import click
+from celery import Celery
+
+from cikg.cli._output import Advance, dataset_option, json_option, messages, print_facts, print_json, progress_bar
+from cikg.errors import JobError, UnreachableError
+from cikg.extraction import ledger, queue
+from cikg.extraction.estimate import estimate
+from cikg.extraction.jobs import job
+from cikg.graph import Graph, connect
+from cikg.llm.answers import address_and_model
+from cikg.schema import State
+from cikg.settings import Settings, load_settings
+
+_POLL_SECONDS = 0.25
+_QUIET_SECONDS = 10.0
+"""How long nothing may end before we look whether a worker is there, and queue again what nobody holds."""
+
+
+@click.command("extract", short_help="Let the LLM find what users like.")
+@click.argument("job_name", metavar="[JOB]", default="user_interests")
+@dataset_option
+@json_option
+@click.option("--wait/--no-wait", default=True, help="Follow the workers until the run ends, or only queue it.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take the first so many users alone.")
+@click.option("--dry-run", is_flag=True, help="Say how many calls and tokens it would cost, and stop.")
+@click.option("--retry-quarantined", is_flag=True, help="Ask again where an answer could not be used.")
+def command(
+    *,
+    job_name: str,
+    dataset: str,
+    as_json: bool,
+    wait: bool,
+    limit: int | None,
+    dry_run: bool,
+    retry_quarantined: bool,
+) -> None:
+    """Ask the LLM about each user's training history, through the queue.
+
+    The same command resumes what was interrupted, and repeats nothing that is done. A user whose history has changed
+    is asked about again. Interrupting it stops the run; what is committed stays.
+    """
+    settings = load_settings()
+    _, model = address_and_model(settings)
+    with connect(settings) as graph:
+        plan = ledger.plan(graph, job(job_name), dataset, model, limit=limit, quarantined=retry_quarantined)
+        if dry_run:
+            expected = estimate(graph, plan)
+            _show({"run": plan.run.uid, "total": plan.total, **asdict(expected)}, as_json, "What it would cost")
+            return
+        began = time.monotonic()
+        before = _progress_or_none(graph, plan)
+        after = _run(graph, settings, plan, wait=wait, quiet=as_json)
+        _finish(graph, plan, before, after, time.monotonic() - began, as_json=as_json, wait=wait)
+
+
+def _run(graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, quiet: bool) -> dict[str, Any]:
+    """Start what is pending and follow it to its end; where the run stands then."""
+    run = plan.run.uid
+    if plan.pending:
+        app = queue.create_app(settings)
+        if wait and not queue.workers(app):
+            raise _no_worker()
+        try:
+            queue.enqueue(app, run, ledger.start(graph, plan))
+            if wait:
+                with progress_bar(plan.run.job.name, len(plan.pending), quiet=quiet) as advance:
+                    _follow(graph, app, run, len(plan.pending), advance)
+        except KeyboardInterrupt:
+            ledger.stop(graph, run, State.CANCELLED, "interrupted")
+            raise
+    elif plan.total:
+        ledger.start(graph, plan)
+    return _progress_or_none(graph, plan) or {}
+
+
+def _follow(graph: Graph, app: Celery, run: str, pending: int, advance: Advance) -> None:
+    """Show progress until the run ends; queue again what a lost message or a dead worker left behind."""
+    shown, heard, patience = 0, time.monotonic(), _QUIET_SECONDS
+    while True:
+        now = ledger.progress(graph, run)
+        ended = pending - now["planned"] - now["running"]
+        if ended > shown:
+            advance(ended - shown)
+            shown, heard, patience = ended, time.monotonic(), _QUIET_SECONDS
+        if now["state"] != State.RUNNING:
+            return
+        if time.monotonic() - heard > patience:
+            if not queue.workers(app):
+                raise _no_worker()
+            queue.enqueue(app, run, ledger.open_shards(graph, run))
+            heard, patience = time.monotonic(), min(2 * patience, 60.0)
+        time.sleep(_POLL_SECONDS)
+
+
+def _progress_or_none(graph: Graph, plan: ledger.Plan) -> dict[str, Any] | None:
+    """Where the run stands; None before it was ever started."""
+    return ledger.progress(graph, plan.run.uid) if graph.many("run_exists", run=plan.run.uid) else None
+
+
+def _finish(
+    graph: Graph,
+    plan: ledger.Plan,
+    before: dict[str, Any] | None,
+    after: dict[str, Any],
+    seconds: float,
+    *,
+    as_json: bool,
+    wait: bool,
+) -> None:
+    """Say what was done. `calls` and `tokens` are those of this command.
+
+    Raises:
+        JobError: subjects failed, or the run was stopped.
+    """
+    spent = {
+        name: after.get(name, 0) - (before or {}).get(name, 0)
+        for name in ("calls", "prompt_tokens", "completion_tokens")
+    }
+    result = {
+        "run": plan.run.uid,
+        "state": after.get("state"),
+        "total": after.get("total", 0),
+        "done": after.get("done", 0),
+        "failed": after.get("failed", 0),
+        "quarantined": after.get("quarantined", 0),
+        "pending": after.get("planned", 0) + after.get("running", 0),
+        "calls": spent["calls"],
+        "tokens": spent["prompt_tokens"] + spent["completion_tokens"],
+        "seconds": round(seconds, 2),
+    }
+    error = _failure(graph, plan.run.uid, result, after.get("error")) if wait else None
+    _show({**result, **(error.as_dict() if error else {})}, as_json, f"{plan.run.job.name} of {plan.run.dataset}")
+    if result["quarantined"]:
+        messages.print(f"{result['quarantined']} answers could not be used; their subjects are quarantined")
+    if error is not None:
+        messages.print(f"[red]cikg: {error}[/red]", soft_wrap=True)
+        raise click.exceptions.Exit(error.exit_code)
+
+
+def _failure(graph: Graph, run: str, result: dict[str, Any], cause: str | None) -> JobError | None:
+    """The error that the command ends with, where subjects failed or the run was stopped."""
+    if not result["failed"] and not result["pending"]:
+        return None
+    causes = [row["error"] for row in ledger.errors(graph, run) if row["state"] == State.FAILED]
+    said = cause or next(iter(causes), "the run was stopped")
+    return JobError(
+        f"{result['failed']} of {result['total']} subjects failed and {result['pending']} were not asked: "
+        + said.rstrip("."),
+        cure="The same command goes on from there",
+    )
+
+
+def _no_worker() -> UnreachableError:
+    return UnreachableError(
+        "no worker answers at the queue",
+        cure="Start one with `cikg up`, or with `celery --app workers.app worker --queues llm`; what is queued is kept",
+    )
+
+
+def _show(result: dict[str, Any], as_json: bool, title: str) -> None:
+    if as_json:
+        print_json(result)
+    else:
+        print_facts(title, result)

@@ -25,7 +25,6 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from jgo.constants import MAVEN_CENTRAL_URL
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
@@ -121,8 +120,14 @@ def fetch_jars(settings: Settings, *, quiet: bool = False) -> Path:
         for stale in directory.glob(".*.part"):
             stale.unlink(missing_ok=True)
         with _bytes_bar(f"Neo4j {NEO4J_VERSION}: {len(wanted)} jars", wanted, quiet) as advance:
-            _fetch_all(settings.maven_url or MAVEN_CENTRAL_URL, wanted, directory, advance)
+            _fetch_all(settings.maven_url or _public_repository(), wanted, directory, advance)
     return directory
+
+
+def _public_repository() -> str:
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 — only a fetch needs it
+
+    return str(MAVEN_CENTRAL_URL)
 
 
 def _fetch_all(base: str, wanted: list[Jar], directory: Path, advance: Advance) -> None:

@@ -8,19 +8,19 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from celery import Celery
-from kombu.exceptions import OperationalError
-from redis import Redis
-from redis.exceptions import AuthenticationError as RedisAuthenticationError
-from redis.exceptions import RedisError
 
 from cikg.embedded import redis as redis_server
 from cikg.embedded.home import Secrets
 from cikg.errors import AuthenticationError, ServiceError, UnreachableError
-from cikg.graph import connect
 from cikg.settings import Settings
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+# Clients are imported where they are used: together they take seconds, and `cikg status` needs none of them.
+# ruff: noqa: PLC0415
 
 _LOOPBACK = "127.0.0.1"
 _PROBE_SECONDS = 5.0
@@ -66,16 +66,21 @@ def _port(address: str | None) -> int:
 
 def probe_neo4j(settings: Settings) -> None:
     """Prove that Neo4j answers and takes our password."""
+    from cikg.graph import connect
+
     connect(settings).close()
 
 
 def probe_redis(settings: Settings) -> None:
     """Prove that Redis answers and takes our password."""
+    from redis.exceptions import AuthenticationError as RefusedPassword
+    from redis.exceptions import RedisError
+
     address = redis_address(settings)
     try:
         with open_redis(settings) as client:
             client.ping()
-    except RedisAuthenticationError as error:
+    except RefusedPassword as error:
         raise AuthenticationError(
             f"Redis at {address} refuses the password",
             cure="Write it into CIKG_REDIS_URL: redis://:password@host:port/0",
@@ -88,6 +93,8 @@ def probe_redis(settings: Settings) -> None:
 
 def open_redis(settings: Settings) -> Redis:
     """A client of the configured Redis that waits no longer than a probe should."""
+    from redis import Redis
+
     if settings.redis_url is None:
         raise UnreachableError(
             "Redis is not running and CIKG_REDIS_URL names none",
@@ -145,6 +152,10 @@ def worker_name(settings: Settings) -> str:
 
 def probe_worker(settings: Settings, *, any_worker: bool = False) -> None:
     """Prove that the worker of this home (or any worker of this Redis) answers."""
+    from celery import Celery
+    from kombu.exceptions import OperationalError
+    from redis.exceptions import RedisError
+
     url = settings.redis_url
     if url is None:
         raise UnreachableError("workers need Redis, and CIKG_REDIS_URL names none", cure="Run `cikg up`")
@@ -257,7 +268,13 @@ SERVICES: dict[str, Service] = {
             needs=("neo4j", "redis"),
             provides=lambda port, secrets: {"web_port": port, "secret_key": secrets.secret_key},
             command=lambda settings: _granian(
-                "wsgi", "web:create_app", settings.web_host, settings.web_port or 0, "--factory"
+                "wsgi",
+                "web:create_app",
+                settings.web_host,
+                settings.web_port or 0,
+                "--factory",
+                "--blocking-threads",
+                "8",
             ),
             probe=_probe_web,
             address=web_address,

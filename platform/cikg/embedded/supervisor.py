@@ -29,7 +29,6 @@ from supervisor.xmlrpc import SupervisorTransport
 from cikg.embedded import fetch, guard, home, redis
 from cikg.embedded.services import ALL, SERVICES, Service, Values
 from cikg.errors import ConflictError, InputError, ServiceError
-from cikg.graph import connect
 from cikg.settings import SERVICES_FILE, Settings, environment_name
 
 _START_SECONDS = 120
@@ -321,7 +320,8 @@ def _check_alive(settings: Settings, info: dict[str, Any], begun: float) -> None
 
 
 def _migrate(settings: Settings) -> None:
-    from cikg.graph.migrations import migrate  # noqa: PLC0415 — only where a server is up
+    from cikg.graph import connect  # noqa: PLC0415 — the driver takes seconds to import, and `status` needs none
+    from cikg.graph.migrations import migrate  # noqa: PLC0415
 
     if settings.neo4j_uri is not None:
         with connect(settings) as graph:

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import neo4j
 from neo4j import exceptions as driver_errors
 
-from cikg.errors import AuthenticationError, NotFoundError, ServiceError, UnreachableError
+from cikg.errors import AuthenticationError, InputError, NotFoundError, ServiceError, UnreachableError
 from cikg.graph.statements import named
 from cikg.settings import Settings
 
 Row = dict[str, Any]
 BATCH = 10_000
 """Rows a write transaction: large enough to amortise a commit, small enough for the server's memory limit."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The rows of a person's question, in plain values.
+
+    Attributes:
+        columns: their names.
+        rows: a value a column.
+        truncated: True where there are more rows than were asked for.
+    """
+
+    columns: list[str]
+    rows: list[list[Any]]
+    truncated: bool
 
 
 class Graph:
@@ -109,7 +126,7 @@ class Graph:
 
     @contextmanager
     def reading(self) -> Iterator[Callable[..., Iterator[Row]]]:
-        """One read transaction, so that several statements see one consistent state.
+        """One read transaction for several statements; each of them sees what is committed when it runs.
 
         Yields a function `(name, **parameters)` that streams a statement's rows.
         """
@@ -127,8 +144,32 @@ class Graph:
 
             yield stream
 
+    def look(self, text: str, parameters: Mapping[str, Any], limit: int) -> Answer:
+        """Run what a person asks, in a read transaction that is never repeated.
+
+        Args:
+            text: one Cypher statement.
+            parameters: its parameters.
+            limit: the most rows to fetch.
+
+        Raises:
+            InputError: the server does not accept the statement, or it writes.
+        """
+        with (
+            _translated(),
+            _blamed_on_statement(),
+            self._driver.session(
+                database=self._database, default_access_mode=neo4j.READ_ACCESS, fetch_size=min(limit + 1, 1_000)
+            ) as session,
+            session.begin_transaction() as transaction,
+        ):
+            result = transaction.run(text, dict(parameters))
+            records = list(itertools.islice(result, limit + 1))
+            rows = [[plain(value) for value in record.values()] for record in records[:limit]]
+            return Answer(list(result.keys()), rows, truncated=len(records) > limit)
+
     def execute(self, text: str, **parameters: Any) -> list[Row]:
-        """Run Cypher that is not in `cypher/`: schema migrations, and what a person typed."""
+        """Run Cypher that is not in `cypher/` as a named block: schema migrations."""
         return self._run(text, parameters, neo4j.RoutingControl.WRITE)
 
     def _run(self, text: str, parameters: Mapping[str, Any], routing: neo4j.RoutingControl) -> list[Row]:
@@ -176,6 +217,37 @@ def connect(settings: Settings) -> Graph:
         driver.close()
         raise
     return Graph(driver, settings.neo4j_database)
+
+
+def plain(value: Any) -> Any:
+    """A value of the driver as one that JSON can show."""
+    match value:
+        case neo4j.graph.Node() | neo4j.graph.Relationship():
+            kind = {"labels": sorted(value.labels)} if isinstance(value, neo4j.graph.Node) else {"type": value.type}
+            return kind | plain(dict(value))
+        case neo4j.graph.Path():
+            return plain([value.start_node, *(step for edge in value.relationships for step in (edge, edge.end_node))])
+        case list():
+            return [plain(item) for item in value]
+        case dict():
+            return {key: plain(item) for key, item in value.items()}
+        case None | bool() | int() | float() | str():
+            return value
+    return value.iso_format() if hasattr(value, "iso_format") else str(value)
+
+
+@contextmanager
+def _blamed_on_statement() -> Iterator[None]:
+    """Errors of a person's own statement are that person's input, not a fault of the server."""
+    try:
+        yield
+    except driver_errors.ClientError as error:
+        if error.code == "Neo.ClientError.Statement.AccessMode":
+            raise InputError("the statement writes, and this only reads", cure="Ask with MATCH and RETURN") from None
+        if error.code and error.code.startswith("Neo.ClientError.Statement."):
+            summary = (error.message or str(error)).splitlines()[0].rstrip(". ")
+            raise InputError(f"Neo4j does not accept the statement: {summary}") from None
+        raise
 
 
 @contextmanager

@@ -28,6 +28,7 @@ _HEADER = re.compile(r"^// name:\s*(?P<name>[a-z][a-z0-9_]*)\((?P<parameters>[^)
 _NOT_CODE = re.compile(
     r"""//[^\n]* | /\*.*?\*/ | '(?:\\.|[^'\\])*' | "(?:\\.|[^"\\])*" | `(?:``|[^`])*`""", re.VERBOSE | re.DOTALL
 )
+_WRITE = re.compile(r"\b(?:CREATE|MERGE|SET|DELETE|REMOVE|FOREACH|DROP)\b", re.IGNORECASE)
 _PARAMETER = re.compile(r"\$(?!(?:any|all)\()([A-Za-z_][A-Za-z0-9_]*)")  # `$any(…)` is a dynamic label
 
 
@@ -42,6 +43,7 @@ class Statement:
         help: the comment below its header.
         text: the Cypher, prefixed with its language version.
         domain: the file's name without its ending.
+        writes: whether it has a writing clause.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Statement:
     help: str
     text: str
     domain: str
+    writes: bool
 
 
 def cypher_directory() -> Path:
@@ -89,13 +92,20 @@ def _statement(lines: list[str], path: Path, number: int) -> Statement:
     if not comment or not body:
         raise StatementError(f"{where}: {header['name']} needs a comment that says its purpose, and a body")
     declared = tuple(part.strip() for part in header["parameters"].split(",") if part.strip())
-    used = set(_PARAMETER.findall(_NOT_CODE.sub(" ", body)))
+    code = _NOT_CODE.sub(" ", body)
+    used = set(_PARAMETER.findall(code))
     if used != set(declared):
         raise StatementError(
             f"{where}: {header['name']} declares ({', '.join(sorted(declared))}) but uses ({', '.join(sorted(used))})"
         )
     return Statement(
-        header["name"], declared, cast("Kind", header["kind"]), " ".join(comment), f"CYPHER 25\n{body}", path.stem
+        name=header["name"],
+        parameters=declared,
+        kind=cast("Kind", header["kind"]),
+        help=" ".join(comment),
+        text=f"CYPHER 25\n{body}",
+        domain=path.stem,
+        writes=_WRITE.search(code) is not None,
     )
 
 

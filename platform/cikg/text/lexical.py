@@ -1,0 +1,55 @@
+"""Phrases as TF-IDF vectors: the embedder that needs no model and no network. What it makes is called lexical."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import scipy.sparse as sp
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+_WORD = re.compile(r"[^\W_]+")
+_FUNCTION_WORDS = """
+a about an and any as at by for from in into its of on or over that the their them they through to toward towards under
+upon via with within without
+"""
+_FILLERS = """
+appreciation book books classic classics enjoyment fiction interest interests like likes literature love novel novels
+reading story stories tale tales theme themes work works
+"""
+_STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
+_FILLER = frozenset(_FILLERS.split())
+"""Words that say that something is read and not what: "tales of gothic horror" and "gothic horror" are one interest."""
+
+
+def normalise(phrase: str) -> str:
+    """The words that carry a phrase's meaning: lower-case, singular, without function words and fillers, sorted.
+
+    A phrase of nothing but such words keeps them, so that no phrase becomes empty.
+    """
+    words = _WORD.findall(phrase.casefold())
+    without = [word for word in words if word not in _STOP_WORDS]
+    kept = [word for word in without if word not in _FILLER] or without or words or [phrase.casefold()]
+    return " ".join(sorted({_singular(word) for word in kept}))
+
+
+def _singular(word: str) -> str:
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+def embed(forms: Sequence[str]) -> sp.csr_matrix:
+    """TF-IDF over the words of normalised phrases.
+
+    Args:
+        forms: normalised phrases.
+
+    Returns:
+        (len(forms), words) rows of Euclidean length 1.
+    """
+    vectoriser = TfidfVectorizer(tokenizer=str.split, token_pattern=None, lowercase=False, sublinear_tf=True)
+    matrix: sp.csr_matrix = vectoriser.fit_transform(forms)
+    return matrix

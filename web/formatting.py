@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app, url_for
+from markupsafe import Markup, escape
 
 from web.chrome import address
 
 
 def init_app(app: Flask) -> None:
     """Give templates the filters and functions of this module."""
-    app.jinja_env.filters.update(count=count, percent=percent, number=number, when=when, day=day, seconds=seconds)
+    app.jinja_env.filters.update(
+        count=count, percent=percent, number=number, when=when, day=day, seconds=seconds, relation=relation, code=code
+    )
     app.jinja_env.globals.update(address=address, asset=asset)
 
 
@@ -69,6 +73,19 @@ def seconds(value: float | None) -> str:
     if whole < 60:
         return f"{whole} s"
     return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def relation(name: str) -> str:
+    """A relation in words: `literary genre` from `http://dbpedia.org/ontology/literaryGenre` or `LITERARY_GENRE`."""
+    local = re.split(r"[/#]", name.rstrip("/#"))[-1] or name
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", local).replace("_", " ").lower()
+
+
+def code(text: str) -> Markup:
+    """A sentence of ours with its `commands` marked; everything in it is escaped."""
+    parts = text.split("`")
+    marked = [Markup("<code>{}</code>").format(part) if index % 2 else escape(part) for index, part in enumerate(parts)]
+    return Markup("").join(marked)
 
 
 @cache

@@ -1,0 +1,110 @@
+"""Whether each component answers, asked at once and with a deadline, so that a dead one does not hold up the page."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import redis
+from celery import Celery
+
+from cikg.errors import CikgError
+from cikg.graph import connect
+from cikg.settings import Settings
+
+DEADLINE = 2.0
+
+
+@dataclass(frozen=True)
+class Component:
+    """One part of the platform.
+
+    Attributes:
+        name: what people call it.
+        ok: whether it answers.
+        detail: how fast it answered, or what is wrong and how to mend it.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class _NotAnsweringError(Exception):
+    """A component is away; the text says what to do."""
+
+
+def check(settings: Settings) -> tuple[Component, ...]:
+    """Ask every component."""
+    checks: dict[str, Callable[[Settings], str]] = {"Neo4j": _neo4j, "Redis": _redis, "Workers": _workers, "LLM": _llm}
+    with ThreadPoolExecutor(len(checks)) as pool:
+        return tuple(pool.map(lambda named: _ask(named[0], named[1], settings), checks.items()))
+
+
+def _ask(name: str, question: Callable[[Settings], str], settings: Settings) -> Component:
+    try:
+        return Component(name, True, question(settings))
+    except (_NotAnsweringError, CikgError) as error:
+        return Component(name, False, str(error))
+
+
+def _neo4j(settings: Settings) -> str:
+    start = time.perf_counter()
+    with connect(settings) as graph:
+        graph.many("dataset_names")
+    return f"answers in {_milliseconds(start)}"
+
+
+def _redis(settings: Settings) -> str:
+    start = time.perf_counter()
+    try:
+        with redis.Redis.from_url(_broker(settings), socket_timeout=DEADLINE, socket_connect_timeout=DEADLINE) as client:
+            client.ping()
+    except redis.RedisError as error:
+        raise _NotAnsweringError("does not answer. Start it with `cikg up`, or correct CIKG_REDIS_URL") from error
+    return f"answers in {_milliseconds(start)}"
+
+
+def _workers(settings: Settings) -> str:
+    with Celery(broker=_broker(settings), set_as_current=False) as app:
+        app.conf.broker_connection_retry = False
+        app.conf.broker_transport_options = {"socket_timeout": DEADLINE, "socket_connect_timeout": DEADLINE}
+        try:
+            answers = app.control.ping(timeout=0.7)
+        except (OSError, app.connection_for_read().connection_errors) as error:
+            raise _NotAnsweringError("cannot be asked while Redis is away") from error
+    if not answers:
+        raise _NotAnsweringError("none answers: jobs wait. Start one with `cikg up` or `celery -A workers.app worker`")
+    return f"{len(answers)} ready"
+
+
+def _llm(settings: Settings) -> str:
+    if settings.openai_base_url is None:
+        raise _NotAnsweringError("has no address. Start the stand-in with `cikg up`, or set OPENAI_BASE_URL")
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
+    address = f"{settings.openai_base_url.rstrip('/')}/models"
+    if not address.startswith(("http://", "https://")):
+        raise _NotAnsweringError("has an address that is not HTTP. Correct OPENAI_BASE_URL")
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {key}"})  # noqa: S310
+    start = time.perf_counter()
+    try:
+        with urllib.request.urlopen(request, timeout=DEADLINE):  # noqa: S310
+            return f"{settings.openai_model or 'stand-in'} answers in {_milliseconds(start)}"
+    except urllib.error.HTTPError as error:
+        raise _NotAnsweringError(f"answers {error.code}. Check OPENAI_BASE_URL and OPENAI_API_KEY") from error
+    except OSError as error:
+        raise _NotAnsweringError("does not answer. Start it with `cikg up`, or correct OPENAI_BASE_URL") from error
+
+
+def _broker(settings: Settings) -> str:
+    if settings.redis_url is None:
+        raise _NotAnsweringError("has no address. Start it with `cikg up`, or set CIKG_REDIS_URL")
+    return settings.redis_url.get_secret_value()
+
+
+def _milliseconds(start: float) -> str:
+    return f"{(time.perf_counter() - start) * 1000:.0f} ms"

@@ -1,0 +1,140 @@
+"""Jobs: runs with their progress, what went wrong, and what the LLM was asked and answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from flask import Blueprint, Response, request
+
+from cikg.errors import NotFoundError
+from cikg.graph import Graph
+from cikg.schema import State, uid
+from web import runs
+from web.chrome import Link, render
+from web.store import graph
+from web.urls import page
+
+blueprint = Blueprint("jobs", __name__)
+link = Link("Jobs", "jobs.index", 50)
+SHOWN_RUNS = 100
+SHOWN_SUBJECTS = 100
+_TOLD_ELSEWHERE = {
+    *("uid", "dataset", "id", "kind", "name", "state", "total", "error", "parameters"),
+    *("created_at", "started_at", "finished_at", "manifest", "curve", "metrics"),
+}
+
+
+@dataclass(frozen=True)
+class JobsPage:
+    """The newest runs; `active` while any of them goes on, so that the page refreshes itself."""
+
+    template: ClassVar[str] = "jobs.html"
+    dataset: str
+    runs: tuple[runs.Run, ...]
+    active: bool
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """One run.
+
+    Attributes:
+        dataset: its dataset.
+        run: its state and progress.
+        states: how many subjects are in each state.
+        parameters: what it was given, one level deep.
+        subjects: some of them, those that went wrong first.
+        state: the state that `subjects` is filtered by; empty for any.
+    """
+
+    template: ClassVar[str] = "run.html"
+    dataset: str
+    run: runs.Run
+    states: dict[str, int]
+    parameters: dict[str, Any]
+    subjects: tuple[dict[str, Any], ...]
+    state: str
+
+
+@dataclass(frozen=True)
+class CompletionPage:
+    """One answer of the LLM.
+
+    Attributes:
+        dataset: its dataset.
+        id: the digest of what was asked.
+        facts: model, prompt, tokens, latency, status.
+        asked: what was asked, where it was kept.
+        text: the answer as it came.
+    """
+
+    template: ClassVar[str] = "completion.html"
+    dataset: str
+    id: str
+    facts: dict[str, Any]
+    asked: str | None
+    text: str
+
+
+def load_jobs(graph: Graph, dataset: str) -> JobsPage:
+    """Read the newest runs."""
+    newest = runs.newest(graph, dataset, SHOWN_RUNS)
+    return JobsPage(dataset, newest, any(run.active for run in newest))
+
+
+def load_run(graph: Graph, dataset: str, identifier: str, state: str) -> RunPage:
+    """Read one run.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    key = uid(dataset, identifier)
+    found = graph.many("run_detail", run=key)
+    if not found:
+        raise NotFoundError(f"{dataset!r} has no run {identifier!r}", cure="The list of jobs shows all runs")
+    row = found[0]["run"]
+    states = {counted["state"]: counted["subjects"] for counted in graph.many("run_states", run=key)}
+    unfinished = states.get(State.PLANNED, 0) + states.get(State.RUNNING, 0)
+    further = {name: value for name, value in row.items() if name not in _TOLD_ELSEWHERE}
+    return RunPage(
+        dataset=dataset,
+        run=runs.summary({**row, "finished": sum(states.values()) - unfinished}),
+        states=states,
+        parameters=runs.flatten(runs.unpack(row.get("parameters")) or {}) | further,
+        subjects=tuple(graph.many("run_subjects", run=key, state=state, limit=SHOWN_SUBJECTS)),
+        state=state,
+    )
+
+
+def load_completion(graph: Graph, dataset: str, identifier: str) -> CompletionPage:
+    """Read one answer.
+
+    Raises:
+        NotFoundError: there is no such answer.
+    """
+    found = graph.many("completion_detail", completion=uid(dataset, identifier))
+    if not found:
+        raise NotFoundError(f"{dataset!r} has no completion {identifier!r}", cure="Open it from a job's subject")
+    row = found[0]["completion"]
+    shown = ("model", "prompt", "prompt_version", "status", "prompt_tokens", "completion_tokens", "latency", "error")
+    facts = {name: row[name] for name in (*shown, "created_at") if row.get(name) is not None}
+    return CompletionPage(dataset, identifier, facts, row.get("asked"), row.get("text") or "")
+
+
+@page(blueprint, "/d/<id:dataset>/jobs")
+def index(dataset: str) -> Response:
+    """The newest runs."""
+    return render(load_jobs(graph(), dataset))
+
+
+@page(blueprint, "/d/<id:dataset>/jobs/<id:identifier>")
+def run(dataset: str, identifier: str) -> Response:
+    """One run."""
+    return render(load_run(graph(), dataset, identifier, request.args.get("state", "")))
+
+
+@page(blueprint, "/d/<id:dataset>/completions/<id:identifier>")
+def completion(dataset: str, identifier: str) -> Response:
+    """One answer of the LLM."""
+    return render(load_completion(graph(), dataset, identifier))

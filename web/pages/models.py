@@ -1,0 +1,170 @@
+"""Models: what was trained, how well it does against popularity, and which one is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from flask import Blueprint, Response
+
+from cikg.errors import NotFoundError
+from cikg.graph import Graph
+from cikg.schema import uid
+from web import runs
+from web.chrome import Link, render
+from web.store import graph
+from web.urls import page
+
+blueprint = Blueprint("models", __name__)
+link = Link("Models", "models.index", 60)
+SHOWN_RUNS = 100
+LISTED_METRIC = "ndcg@10"
+BASELINE = "popularity"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A training run in the list.
+
+    Attributes:
+        run: the run.
+        method: its method.
+        valid: metrics on the validation split.
+        test: metrics on the test split; empty until it was evaluated.
+        published_at: when it was first served.
+        served: whether it is now.
+    """
+
+    run: runs.Run
+    method: str
+    valid: dict[str, float]
+    test: dict[str, float]
+    published_at: str | None
+    served: bool
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What was measured during training: one list a name, all as long as `epochs`; gaps are null."""
+
+    epochs: tuple[int, ...]
+    series: dict[str, tuple[float | None, ...]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of a model beside the baseline's; `gain` is relative, 0.5 for half as much again."""
+
+    metric: str
+    value: float
+    baseline: float | None
+    gain: float | None
+
+
+@dataclass(frozen=True)
+class ModelsPage:
+    """All training runs, newest first."""
+
+    template: ClassVar[str] = "models.html"
+    dataset: str
+    models: tuple[Model, ...]
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """One training run.
+
+    Attributes:
+        dataset: its dataset.
+        model: its summary.
+        metrics: of the split that `split` names, beside popularity's of the same split.
+        split: `test` where it was evaluated, else `valid`.
+        curve: what was measured during training; None where nothing was.
+        config: its manifest, one level deep.
+    """
+
+    template: ClassVar[str] = "model.html"
+    dataset: str
+    model: Model
+    metrics: tuple[Comparison, ...]
+    split: str
+    curve: Curve | None
+    config: dict[str, Any]
+
+
+def load_models(graph: Graph, dataset: str) -> ModelsPage:
+    """Read all training runs."""
+    published = {row["run"]: row for row in graph.many("published_runs", dataset=dataset)}
+    rows = graph.many("training_runs", dataset=dataset, limit=SHOWN_RUNS)
+    return ModelsPage(dataset, tuple(_model(row["run"], published) for row in rows))
+
+
+def load_model(graph: Graph, dataset: str, identifier: str) -> ModelPage:
+    """Read one training run.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    found = graph.many("run_detail", run=uid(dataset, identifier))
+    if not found or found[0]["run"].get("kind") != "train":
+        raise NotFoundError(f"{dataset!r} has no model {identifier!r}", cure="The list of models shows all of them")
+    row = found[0]["run"]
+    others = load_models(graph, dataset).models
+    model = next((other for other in others if other.run.id == identifier), _model(row, {}))
+    baseline = next((other for other in others if other.method == BASELINE and other.run.id != identifier), None)
+    split = "test" if model.test else "valid"
+    return ModelPage(
+        dataset=dataset,
+        model=model,
+        metrics=compare(getattr(model, split), getattr(baseline, split) if baseline else {}),
+        split=split,
+        curve=read_curve(runs.unpack(row.get("curve"))),
+        config=runs.flatten(runs.unpack(row.get("manifest")) or {}),
+    )
+
+
+def compare(values: dict[str, float], baseline: dict[str, float]) -> tuple[Comparison, ...]:
+    """Put metrics beside a baseline's."""
+    return tuple(
+        Comparison(name, value, baseline.get(name), value / baseline[name] - 1 if baseline.get(name) else None)
+        for name, value in values.items()
+        if isinstance(value, (int, float))
+    )
+
+
+def read_curve(points: Any) -> Curve | None:
+    """A curve from its points, `[{"epoch": 1, "loss": 0.4, …}, …]`."""
+    if not isinstance(points, list) or not points:
+        return None
+    names = list(dict.fromkeys(name for point in points for name, value in point.items() if _is_number(value)))
+    series = {name: tuple(point.get(name) for point in points) for name in names if name not in ("epoch", "seconds")}
+    return Curve(tuple(int(point.get("epoch", index)) for index, point in enumerate(points)), series)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _model(row: dict[str, Any], published: dict[str, Any]) -> Model:
+    metrics = runs.unpack(row.get("metrics")) or {}
+    seen = published.get(row["id"], {})
+    return Model(
+        runs.summary(row),
+        row.get("name") or "",
+        metrics.get("valid") or {},
+        metrics.get("test") or {},
+        seen.get("published_at"),
+        bool(seen.get("served")),
+    )
+
+
+@page(blueprint, "/d/<id:dataset>/models")
+def index(dataset: str) -> Response:
+    """All training runs."""
+    return render(load_models(graph(), dataset))
+
+
+@page(blueprint, "/d/<id:dataset>/models/<id:identifier>")
+def model(dataset: str, identifier: str) -> Response:
+    """One training run."""
+    return render(load_model(graph(), dataset, identifier))

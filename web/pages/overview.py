@@ -1,0 +1,146 @@
+"""Overview: datasets, counts, the health of every component, the newest runs, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from flask import Blueprint, Response
+
+from cikg.errors import NotFoundError
+from cikg.graph import Graph
+from web import health, runs
+from web.chrome import Link, render
+from web.store import graph, settings
+from web.urls import page
+
+blueprint = Blueprint("overview", __name__)
+link = Link("Overview", "overview.dataset", 0)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do next: a sentence and the command."""
+
+    text: str
+    command: str
+
+
+@dataclass(frozen=True)
+class OverviewPage:
+    """All datasets.
+
+    Attributes:
+        datasets: with their counts.
+        runs: the newest of all datasets.
+        step: what to do when there is no dataset.
+    """
+
+    template: ClassVar[str] = "overview.html"
+    datasets: tuple[dict[str, Any], ...]
+    runs: tuple[runs.Run, ...]
+    step: Step | None
+
+
+@dataclass(frozen=True)
+class DatasetPage:
+    """One dataset.
+
+    Attributes:
+        dataset: its name.
+        counts: name and number of everything in it, with the address of each list.
+        facts: where it came from and what is served.
+        interests: those with the most holders.
+        runs: its newest.
+        step: what to do next, until a model is served.
+    """
+
+    template: ClassVar[str] = "dataset.html"
+    dataset: str
+    counts: tuple[tuple[str, int, str | None], ...]
+    facts: dict[str, str]
+    interests: tuple[dict[str, Any], ...]
+    runs: tuple[runs.Run, ...]
+    step: Step | None
+
+
+@dataclass(frozen=True)
+class HealthPage:
+    """Every component and whether it answers."""
+
+    template: ClassVar[str] = "health.html"
+    components: tuple[health.Component, ...]
+
+
+def load_overview(graph: Graph) -> OverviewPage:
+    """Read the overview of all datasets."""
+    datasets = tuple(graph.many("list_datasets"))
+    step = None if datasets else Step("There is no dataset yet. Import the demo catalogue:", "cikg import demo")
+    return OverviewPage(datasets, runs.newest(graph, "", 8), step)
+
+
+def load_dataset(graph: Graph, dataset: str) -> DatasetPage:
+    """Read the overview of one dataset.
+
+    Raises:
+        NotFoundError: it was removed a moment ago.
+    """
+    found = next((row for row in graph.many("list_datasets") if row["id"] == dataset), None)
+    if found is None:
+        raise NotFoundError(f"there is no dataset {dataset!r}", cure="The overview lists all datasets")
+    edges = graph.one("edge_counts", dataset=dataset)
+    newest = runs.newest(graph, dataset, 8)
+    counts = (
+        ("users", found["users"], "users.index"),
+        ("items", found["items"], "items.index"),
+        ("interactions", edges["interactions"], None),
+        ("entities", found["entities"], "entities.index"),
+        ("facts", edges["facts"], None),
+        ("intents", found["intents"], None),
+        ("interests", found["interest_count"], "interests.index"),
+        ("held interests", edges["held"], None),
+    )
+    facts = {
+        "field": found["field"] or "items",
+        "source": found["source"] or "unknown",
+        "state": found["state"] or "ready",
+        "interests": found["interests"] or "none",
+        "served model": (found["published"] or "none").removeprefix(f"{dataset}:"),
+    }
+    interests = tuple(graph.many("top_interests", dataset=dataset, limit=12))
+    return DatasetPage(dataset, counts, facts, interests, newest, next_step(found, newest))
+
+
+def next_step(found: dict[str, Any], newest: tuple[runs.Run, ...]) -> Step | None:
+    """What a person would do next with a dataset; None once a model is served."""
+    name = found["id"]
+    if found["published"]:
+        return None
+    if found["state"] == "importing":
+        return Step("Its import is not complete. Run the same import again; it goes on from there:", "cikg import …")
+    if not found["interest_count"] and not found["intents"]:
+        return Step("Ask the LLM what its users are interested in:", f"cikg extract user_interests --dataset {name}")
+    if not found["interest_count"]:
+        return Step("Group the phrases that were found into interests:", f"cikg cluster --dataset {name}")
+    trained = next((run for run in newest if run.kind == "train" and run.state == "done"), None)
+    if trained is None:
+        return Step("Train a recommender on it:", f"cikg train cikgrec --dataset {name}")
+    return Step("Serve the recommendations of its newest model:", f"cikg publish {trained.id} --dataset {name}")
+
+
+@page(blueprint, "/")
+def index() -> Response:
+    """All datasets."""
+    return render(load_overview(graph()))
+
+
+@page(blueprint, "/d/<id:dataset>")
+def dataset(dataset: str) -> Response:
+    """One dataset."""
+    return render(load_dataset(graph(), dataset))
+
+
+@page(blueprint, "/health")
+def components() -> Response:
+    """Every component and whether it answers."""
+    return render(HealthPage(health.check(settings())))

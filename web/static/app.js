@@ -1,0 +1,167 @@
+// Keyboard, theme, graph and chart. Every page works without this file, except that the two pictures are missing.
+"use strict";
+
+const search = document.getElementById("search");
+const suggestions = document.getElementById("suggestions");
+
+document.addEventListener("keydown", (event) => {
+  if (!search) return;
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  const wanted = (event.key === "/" && !typing) || (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey));
+  if (wanted) {
+    event.preventDefault();
+    search.focus();
+    search.select();
+  }
+});
+
+if (search) {
+  search.form.addEventListener("keydown", (event) => {
+    const links = [...suggestions.querySelectorAll("a")];
+    const at = links.indexOf(document.activeElement);
+    if (event.key === "Escape") {
+      suggestions.replaceChildren();
+      search.focus();
+    } else if (links.length && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+      event.preventDefault();
+      const next = event.key === "ArrowDown" ? at + 1 : at - 1;
+      (next < 0 ? search : links[Math.min(next, links.length - 1)]).focus();
+    }
+  });
+  search.addEventListener("input", () => { if (!search.value) suggestions.replaceChildren(); });
+}
+
+document.addEventListener("click", (event) => {
+  const open = document.querySelector("details.menu[open]");
+  if (open && !open.contains(event.target)) open.open = false;
+});
+
+function theme() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+}
+
+document.querySelector("[data-theme-toggle]").addEventListener("click", () => {
+  const other = theme() === "dark" ? "light" : "dark";
+  document.documentElement.dataset.theme = other;
+  document.cookie = `theme=${other}; path=/; max-age=31536000; samesite=lax`;
+  draw();
+});
+
+// A property holds both themes (`light-dark(…)`); only an element's computed colour says which holds.
+function colour(name) {
+  const probe = document.body.appendChild(document.createElement("span"));
+  probe.style.color = `var(--${name})`;
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+}
+
+// The layout is a pure function of the data: a column a kind, rows ordered by the mean row of their neighbours, so
+// that the same page always shows the same picture and labels never cover each other.
+const COLUMNS = ["Intent", "Interest", "User", "Item", "Entity"];
+const SHAPES = { User: "ellipse", Item: "round-rectangle", Entity: "diamond", Interest: "hexagon", Intent: "triangle" };
+const COLUMN_WIDTH = 250;
+const ROW_HEIGHT = 26;
+
+function positions(nodes, edges) {
+  const present = COLUMNS.filter((label) => nodes.some((node) => node.label === label));
+  const columns = present.map((label) => nodes.filter((node) => node.label === label).map((node) => node.key));
+  const around = new Map(nodes.map((node) => [node.key, []]));
+  for (const edge of edges) {
+    around.get(edge.source).push(edge.target);
+    around.get(edge.target).push(edge.source);
+  }
+  const row = new Map();
+  const place = (column) => column.forEach((key, index) => row.set(key, index - (column.length - 1) / 2));
+  columns.forEach(place);
+  for (let sweep = 0; sweep < 8; sweep += 1) {
+    for (const column of columns) {
+      const mean = (key) => {
+        const others = around.get(key).filter((other) => !column.includes(other));
+        return others.length ? others.reduce((sum, other) => sum + row.get(other), 0) / others.length : row.get(key);
+      };
+      const wanted = new Map(column.map((key) => [key, mean(key)]));
+      column.sort((a, b) => wanted.get(a) - wanted.get(b) || (a < b ? -1 : 1));
+      place(column);
+    }
+  }
+  return new Map(columns.flatMap((column, x) =>
+    column.map((key) => [key, { x: x * COLUMN_WIDTH, y: row.get(key) * ROW_HEIGHT }])));
+}
+
+let picture = null;
+function drawGraph(box) {
+  const { nodes, edges } = JSON.parse(document.getElementById("graph-data").textContent);
+  const at = positions(nodes, edges);
+  const short = (name) => (name.length > 30 ? `${name.slice(0, 29)}…` : name);
+  if (picture) picture.destroy();
+  picture = cytoscape({
+    container: box,
+    elements: [
+      ...nodes.map((node, index) => ({
+        data: { id: node.key, name: short(node.name), href: node.href, label: node.label },
+        classes: `${node.label}${index === 0 ? " centre" : ""}`,
+        position: at.get(node.key),
+      })),
+      ...edges.map((edge, index) => ({ data: { id: `e${index}`, source: edge.source, target: edge.target }, classes: edge.type })),
+    ],
+    layout: { name: "preset", fit: true, padding: 24 },
+    minZoom: 0.3, maxZoom: 2.5, autoungrabify: true, boxSelectionEnabled: false,
+    style: [
+      { selector: "node", style: {
+        label: "data(name)", width: 10, height: 10, "font-size": 11, "font-family": "system-ui, sans-serif",
+        color: colour("ink"), "text-halign": "right", "text-valign": "center", "text-margin-x": 5,
+        "text-background-color": colour("ground"), "text-background-opacity": 0.85, "text-background-padding": 1 } },
+      ...Object.entries(SHAPES).map(([label, shape]) => (
+        { selector: `node.${label}`, style: { shape, "background-color": colour(label.toLowerCase()) } })),
+      { selector: "node.centre", style: { width: 18, height: 18, "font-weight": 700, "font-size": 12 } },
+      { selector: "edge", style: { width: 1, "line-color": colour("muted"), opacity: 0.28, "curve-style": "haystack" } },
+      { selector: "edge.RECOMMENDED", style: { "line-style": "dashed", "line-color": colour("accent"), opacity: 0.6 } },
+      { selector: ".faint", style: { opacity: 0.1 } },
+      { selector: "edge.near", style: { width: 1.5, opacity: 0.9 } },
+    ],
+  });
+  picture.on("mouseover", "node", (event) => {
+    const near = event.target.closedNeighborhood();
+    box.dataset.hovering = "";
+    picture.elements().not(near).addClass("faint");
+    near.edges().addClass("near");
+  });
+  picture.on("mouseout", "node", () => {
+    delete box.dataset.hovering;
+    picture.elements().removeClass("faint near");
+  });
+  picture.on("tap", "node", (event) => { location.href = event.target.data("href"); });
+  picture.userZoomingEnabled(false); // the page scrolls over the picture; zoom with Ctrl held
+  box.addEventListener("wheel", (event) => picture.userZoomingEnabled(event.ctrlKey), { capture: true, passive: true });
+}
+
+let charts = [];
+function drawCharts(boxes) {
+  const { epochs, series } = JSON.parse(document.getElementById("curve-data").textContent);
+  charts.forEach((chart) => chart.destroy());
+  charts = boxes.map((box) => {
+    const axis = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
+    const options = {
+      width: box.clientWidth, height: 180, scales: { x: { time: false } }, cursor: { y: false },
+      axes: [{ ...axis, space: 60 }, { ...axis, size: 64 }],
+      series: [{ label: "epoch" }, {
+        label: box.dataset.chart, stroke: colour("accent"), width: 1.5, spanGaps: true, points: { show: epochs.length < 40 },
+        value: (_chart, value) => (value === null ? "–" : value.toPrecision(5)) }],
+    };
+    return new uPlot(options, [epochs, series[box.dataset.chart]], box);
+  });
+}
+
+function draw() {
+  const box = document.querySelector("[data-graph]");
+  const boxes = [...document.querySelectorAll("[data-chart]")];
+  if (box && window.cytoscape) drawGraph(box);
+  if (boxes.length && window.uPlot) drawCharts(boxes);
+}
+
+let waiting;
+addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(draw, 200); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+document.addEventListener("DOMContentLoaded", draw);

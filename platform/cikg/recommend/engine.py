@@ -1,0 +1,302 @@
+"""The training loop of every method: seeds, steps, early stopping, checkpoints, refit, manifest.
+
+The test split has a firewall: what a model is built from (`TrainingData`) has no test column, and under the `honest`
+protocol nothing here reads one. `paper` selects the epoch on test, as published code does, and says so in its manifest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from cikg import __version__
+from cikg.errors import InputError, SettingsError, SnapshotError
+from cikg.recommend import runs
+from cikg.recommend.evaluation import Metrics, judge
+from cikg.recommend.fitting import Fitted, GradientFit, Progress
+from cikg.recommend.method import ClosedForm, Config, Gradient, Method, configure, find
+from cikg.recommend.views import SplitCode, TrainingData, training_data
+from cikg.settings import Settings
+
+if TYPE_CHECKING:
+    from cikg.graph.snapshot import Snapshot
+
+Protocol = Literal["honest", "paper"]
+Observer = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train, whatever the method: the arguments of `train` that determine the result."""
+
+    seed: int
+    protocol: Protocol
+    refit: bool
+    epochs: int
+    patience: int
+    metric: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run.
+
+    Attributes:
+        run_id: its name.
+        path: its directory.
+        manifest: what was trained and how.
+        valid: metrics on the validation split (empty under the `paper` protocol).
+        reused: it was there already, made by the same code from the same snapshot and settings.
+    """
+
+    run_id: str
+    path: Path
+    manifest: dict[str, Any]
+    valid: Metrics
+    reused: bool = False
+
+
+def train(
+    snapshot: Snapshot,
+    method: str,
+    *,
+    settings: Settings,
+    overrides: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    protocol: Protocol = "honest",
+    refit: bool = True,
+    epochs: int | None = None,
+    patience: int | None = None,
+    metric: str = "ndcg@50",
+    checkpoint_seconds: float = 10.0,
+    observer: Observer | None = None,
+) -> Trained:
+    """Select on the validation split, refit, and write the run's directory.
+
+    A repeated call returns the finished run; one that was killed goes on from its checkpoint, with the same result.
+
+    Args:
+        snapshot: the data.
+        method: its file's name.
+        settings: say where runs live and on which device to train.
+        overrides: hyper-parameters by name.
+        seed: of initialisation, order, negatives and noise.
+        protocol: `honest` selects on valid; `paper` on test, fitting train and valid.
+        refit: after an honest selection, fit train and valid with what was chosen.
+        epochs: the most epochs of a gradient method; None takes the method's own.
+        patience: epochs without improvement before it stops; None takes the method's own.
+        metric: what is selected on.
+        checkpoint_seconds: the least time between checkpoints; changes no result.
+        observer: told after every epoch or candidate.
+
+    Raises:
+        NotFoundError: there is no such method.
+        InputError: a hyper-parameter is wrong, the snapshot has nothing to learn from, or the loss diverged.
+    """
+    found, config = find(method), configure(method, overrides or {})
+    options = Options(
+        seed=seed,
+        protocol=protocol,
+        refit=refit and protocol == "honest",  # a selection on test leaves nothing to add
+        epochs=found.epochs if epochs is None else epochs,
+        patience=found.patience if patience is None else patience,
+        metric=metric,
+    )
+    determining = dataclasses.asdict(options) | {"snapshot": snapshot.hash, "config": config.model_dump(mode="json")}
+    run = runs.run_id(method, snapshot.dataset, determining)
+    path = settings.runs / run
+    if (finished := _finished(path)) is not None:
+        return Trained(run, path, finished, finished["valid"], reused=True)
+    device = pick_device(settings.device)
+    task = _Task(found, config, options, device, path, checkpoint_seconds, observer or (lambda _: None))
+    data = _select_on(snapshot, options)
+    fitted, chosen = task.select(data)
+    if options.refit:
+        fitted = task.refit(_refit_on(snapshot), chosen, fitted)
+    weights = path / runs.WEIGHTS
+    runs.write_tensors(weights, fitted.scorer.tensors(), {"kind": type(fitted.scorer).__name__})
+    runs.write_json(path / runs.CURVE, {"epochs": fitted.curve})
+    manifest = determining | {
+        "run": run,
+        "method": method,
+        "dataset": snapshot.dataset,
+        "paper": found.paper,
+        "departures": list(found.departures),
+        "chosen": chosen,
+        "chosen_epoch": fitted.chosen_epoch,
+        "selected_on": "valid" if options.protocol == "honest" else "test",
+        "valid": fitted.metrics if options.protocol == "honest" else {},
+        "warnings": [*data.warnings, *_protocol_warnings(options)],
+        "code": code_version(),
+        "device": _describe(device),
+        "threads": torch.get_num_threads(),
+        "timings": fitted.timings(),
+        "peak_memory_mb": peak_memory_mb(device),
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "weights": runs.digest(weights),
+    }
+    runs.write_json(path / runs.MANIFEST, manifest)
+    for checkpoint in path.glob(runs.CHECKPOINT.format(phase="*")):
+        checkpoint.unlink()
+    return Trained(run, path, manifest, manifest["valid"])
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One method with its settings, to be fitted to one or two cuts of a snapshot."""
+
+    method: Method
+    config: Config
+    options: Options
+    device: torch.device
+    directory: Path
+    checkpoint_seconds: float
+    observer: Observer
+
+    def select(self, data: TrainingData) -> tuple[Fitted, dict[str, Any]]:
+        """Fit; choose the epoch or the candidate by the selection metric. Returns what was chosen beside it."""
+        model = self._build(data, self.config)
+        if isinstance(model, Gradient):
+            return self._fit_gradient(model, data, None), {}
+        return self._best_candidate(model, data)
+
+    def refit(self, data: TrainingData, chosen: dict[str, Any], selected: Fitted) -> Fitted:
+        """Fit more data with what was chosen; metrics and chosen epoch stay those of the selection."""
+        model = self._build(data, self.config.model_copy(update=chosen))
+        if isinstance(model, Gradient):
+            return self._fit_gradient(model, data, selected)
+        start = time.perf_counter()
+        _, scorer = next(model.candidates())
+        row = {"phase": "refit", "seconds": time.perf_counter() - start}
+        return dataclasses.replace(selected, scorer=scorer, curve=[*selected.curve, row])
+
+    def _build(self, data: TrainingData, config: Config) -> ClosedForm | Gradient:
+        with seeded(self.options.seed, self.device):
+            return self.method.build(data, config, self.device)
+
+    def _fit_gradient(self, model: Gradient, data: TrainingData, selected: Fitted | None) -> Fitted:
+        fit = GradientFit(
+            model=model,
+            data=data,
+            seed=self.options.seed,
+            device=self.device,
+            metric=self.options.metric,
+            patience=self.options.patience,
+            directory=self.directory,
+            checkpoint_seconds=self.checkpoint_seconds,
+            code=code_version(),
+        )
+        return fit.run(self.options.epochs, selected, self.observer)
+
+    def _best_candidate(self, model: ClosedForm, data: TrainingData) -> tuple[Fitted, dict[str, Any]]:
+        assert data.selection is not None  # noqa: S101
+        curve: list[dict[str, Any]] = []
+        best: tuple[Fitted, dict[str, Any]] | None = None
+        start = time.perf_counter()
+        for chosen, scorer in model.candidates():
+            metrics = judge(scorer, data.nodes, data.fit, data.selection)
+            score = metrics[self.options.metric]
+            now = time.perf_counter()
+            curve.append({"phase": "select", "seconds": now - start, self.options.metric: score, **chosen})
+            start = now
+            if best is None or score > best[0].metrics[self.options.metric]:
+                best = Fitted(scorer, None, metrics, curve), chosen
+            self.observer(Progress("select", len(curve), None, {}, score, best[0].metrics[self.options.metric], None))
+        assert best is not None  # noqa: S101
+        return best
+
+
+def _select_on(snapshot: Snapshot, options: Options) -> TrainingData:
+    if options.protocol == "honest":
+        data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
+    else:
+        data = training_data(snapshot, (SplitCode.TRAIN, SplitCode.VALID), SplitCode.TEST)
+    if not len(data.fit):
+        raise InputError(f"{snapshot.dataset} has no training interactions", cure="Import a dataset that has some")
+    if not data.selection:
+        raise InputError(
+            f"{snapshot.dataset} has no {'validation' if options.protocol == 'honest' else 'test'} interactions to "
+            "select on",
+            cure="Import it again with a larger --valid-share",
+        )
+    return data
+
+
+def _refit_on(snapshot: Snapshot) -> TrainingData:
+    return training_data(snapshot, (SplitCode.TRAIN, SplitCode.VALID), None)
+
+
+def _protocol_warnings(options: Options) -> list[str]:
+    if options.protocol == "paper":
+        return ["selected on the test split: comparable with published tables alone, not evidence of anything"]
+    return []
+
+
+def _finished(path: Path) -> dict[str, Any] | None:
+    """The manifest of a whole run that this very code made, or None."""
+    try:
+        manifest = runs.read_json(path / runs.MANIFEST)
+        whole = runs.digest(path / runs.WEIGHTS) == manifest.get("weights")
+    except (SnapshotError, OSError):
+        return None
+    return manifest if whole and manifest.get("code") == code_version() else None
+
+
+@cache
+def code_version() -> str:
+    """The package's version and a digest of the code that decides what a training gives."""
+    directory = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(directory.rglob("*.py")):
+        digest.update(path.relative_to(directory).as_posix().encode() + b"\0" + path.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the initialisers of torch, and put back what was there afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called `name`; `auto` takes a GPU where there is one.
+
+    Raises:
+        SettingsError: it does not exist here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise SettingsError(
+            f"there is no device {name!r} to train on", cure="Set CIKG_DEVICE or --device to auto, cpu or cuda"
+        ) from None
+    return device
+
+
+def _describe(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The most memory held so far: of the GPU, or of this process. In MiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

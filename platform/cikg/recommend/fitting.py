@@ -1,0 +1,237 @@
+"""Gradient training of one model: epochs, early stopping, checkpoints that resume exactly."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from cikg.errors import InputError, SnapshotError
+from cikg.recommend import runs
+from cikg.recommend.evaluation import Metrics, judge
+from cikg.recommend.method import Gradient
+from cikg.recommend.scorers import Scorer
+from cikg.recommend.views import TrainingData
+
+Phase = Literal["select", "refit"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands.
+
+    Attributes:
+        phase: selecting, or fitting again with what was chosen.
+        done: epochs or candidates done in this phase.
+        total: the most there will be, where it is known.
+        loss: mean loss of the epoch by optimiser.
+        metric: the selection metric now; None in a refit.
+        best: the best so far.
+        seconds_left: at most, at this pace; None where it is unknown.
+    """
+
+    phase: Phase
+    done: int
+    total: int | None
+    loss: dict[str, float]
+    metric: float | None
+    best: float | None
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The outcome of a fit.
+
+    Attributes:
+        scorer: what was fitted.
+        chosen_epoch: epochs it was trained for; None for a closed form.
+        metrics: on the selection split.
+        curve: a row an epoch or candidate, of all phases.
+    """
+
+    scorer: Scorer
+    chosen_epoch: int | None
+    metrics: Metrics
+    curve: list[dict[str, Any]]
+
+    def timings(self) -> dict[str, float]:
+        """Seconds by phase, over all processes that worked on it."""
+        spent: dict[str, float] = defaultdict(float)
+        for row in self.curve:
+            spent[row["phase"]] += row["seconds"]
+        return {phase: round(seconds, 3) for phase, seconds in spent.items()} | {"total": round(sum(spent.values()), 3)}
+
+
+@dataclass
+class _Standing:
+    """What a checkpoint remembers beside parameters: all of it fits in JSON but the best scorer's tensors."""
+
+    phase: Phase
+    epoch: int = 0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int = 0
+    metrics: Metrics = field(default_factory=dict)
+    kind: str = ""
+
+
+@dataclass
+class GradientFit:
+    """Trains `model` on `data`.
+
+    Attributes:
+        model: what to train.
+        data: what it was built from; with a selection split, training stops early.
+        seed: of the generator that steps draw from.
+        device: where it runs.
+        metric: what early stopping watches.
+        patience: epochs without improvement before it stops.
+        directory: where each phase keeps its checkpoint: enough to resume.
+        checkpoint_seconds: the least time between two checkpoints.
+        code: version of the code.
+    """
+
+    model: Gradient
+    data: TrainingData
+    seed: int
+    device: torch.device
+    metric: str
+    patience: int
+    directory: Path
+    checkpoint_seconds: float
+    code: str
+
+    def run(self, epochs: int, selected: Fitted | None, observe: Callable[[Progress], None]) -> Fitted:
+        """Train for at most `epochs` with early stopping, or exactly as long as a selection before it found best.
+
+        Args:
+            epochs: the limit of a selection.
+            selected: the selection's outcome, in a refit.
+            observe: told after every epoch.
+
+        Raises:
+            InputError: a loss is not finite.
+        """
+        self._generator = torch.Generator(self.device).manual_seed(self.seed)
+        self._optimisers = self.model.optimisers()
+        self._best: dict[str, Tensor] = {}
+        standing = _Standing("select")
+        if selected is not None:
+            epochs = selected.chosen_epoch or 0
+            standing = _Standing("refit", 0, list(selected.curve), epochs, selected.metrics)
+        standing = self._resume(standing)
+        saved = time.perf_counter()
+        while not self._is_over(standing, epochs):
+            progress = self._epoch(standing, epochs)
+            observe(progress)
+            if time.perf_counter() - saved >= self.checkpoint_seconds:
+                self._save(standing)
+                saved = time.perf_counter()
+        if standing.phase == "select":
+            self._save(standing)
+            scorer = Scorer.restore(standing.kind, self._best)
+        else:
+            scorer = self._scorer()
+        return Fitted(scorer, standing.best_epoch, standing.metrics, standing.curve)
+
+    def _is_over(self, standing: _Standing, epochs: int) -> bool:
+        stale = standing.phase == "select" and standing.epoch - standing.best_epoch >= self.patience
+        return standing.epoch >= epochs or (stale and standing.epoch > 0)
+
+    def _epoch(self, standing: _Standing, epochs: int) -> Progress:
+        start = time.perf_counter()
+        loss = self._steps(standing.epoch)
+        standing.epoch += 1
+        row: dict[str, Any] = {"phase": standing.phase, "epoch": standing.epoch, "loss": loss}
+        score = None
+        if standing.phase == "select":
+            score = row[self.metric] = self._select(standing)
+        row["seconds"] = time.perf_counter() - start
+        standing.curve.append(row)
+        own = [each["seconds"] for each in standing.curve if each["phase"] == standing.phase]
+        left = (epochs - standing.epoch) * sum(own) / len(own)
+        return Progress(standing.phase, standing.epoch, epochs, loss, score, standing.metrics.get(self.metric), left)
+
+    def _steps(self, epoch: int) -> dict[str, float]:
+        """One epoch of steps; the mean loss of each optimiser."""
+        self.model.train()
+        sums: dict[str, list[Tensor]] = defaultdict(list)
+        for name, loss in self.model.steps(epoch, self._generator):
+            optimiser = self._optimisers[name]
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            sums[name].append(loss.detach())
+        means = {name: float(torch.stack(values).mean()) for name, values in sums.items()}
+        for name, mean in means.items():
+            if not math.isfinite(mean):
+                raise InputError(
+                    f"the loss {name!r} is {mean} in epoch {epoch + 1}",
+                    cure="Lower the learning rate with --set learning_rate=…",
+                )
+        return means
+
+    def _select(self, standing: _Standing) -> float:
+        """Measure on the selection split; keep the scorer if it is the best so far."""
+        assert self.data.selection is not None  # noqa: S101
+        scorer = self._scorer()
+        metrics = judge(scorer, self.data.nodes, self.data.fit, self.data.selection)
+        if not standing.metrics or metrics[self.metric] > standing.metrics[self.metric]:
+            standing.best_epoch, standing.metrics = standing.epoch, metrics
+            standing.kind, self._best = type(scorer).__name__, scorer.tensors()
+        return metrics[self.metric]
+
+    @property
+    def _made_by(self) -> str:
+        return f"{self.code} on {self.device.type}"
+
+    def _checkpoint(self, standing: _Standing) -> Path:
+        return self.directory / runs.CHECKPOINT.format(phase=standing.phase)
+
+    def _scorer(self) -> Scorer:
+        self.model.eval()
+        with torch.no_grad():
+            return self.model.scorer()
+
+    def _save(self, standing: _Standing) -> None:
+        """Write the checkpoint of this phase."""
+        tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for name, optimiser in self._optimisers.items():
+            for index, state in optimiser.state_dict()["state"].items():
+                tensors |= {f"optimiser/{name}/{index}/{key}": value for key, value in state.items()}
+        tensors |= {f"best/{name}": tensor for name, tensor in self._best.items()}
+        tensors["generator"] = self._generator.get_state()
+        runs.write_tensors(self._checkpoint(standing), tensors, {"made_by": self._made_by, **vars(standing)})
+
+    def _resume(self, fresh: _Standing) -> _Standing:
+        """Go on from this phase's checkpoint if the same code wrote it on the same kind of device; else begin.
+
+        A damaged checkpoint costs time, not the run: training begins again.
+        """
+        try:
+            tensors, note = runs.read_tensors(self._checkpoint(fresh), self.device)
+        except SnapshotError:
+            return fresh
+        if note.pop("made_by", None) != self._made_by:
+            return fresh
+        self.model.load_state_dict(_under(tensors, "model/"))
+        for name, optimiser in self._optimisers.items():
+            whole, state = optimiser.state_dict(), defaultdict[int, dict[str, Tensor]](dict)
+            for key, value in _under(tensors, f"optimiser/{name}/").items():
+                index, field_name = key.split("/")
+                state[int(index)][field_name] = value
+            optimiser.load_state_dict({"state": dict(state), "param_groups": whole["param_groups"]})
+        self._best = _under(tensors, "best/")
+        self._generator.set_state(tensors["generator"].cpu())
+        return _Standing(**note)
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

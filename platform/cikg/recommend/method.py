@@ -1,0 +1,128 @@
+"""What a method is: one file of `cikg.recommend.methods` that defines `METHOD`, found by its file name.
+
+    METHOD = Method(paper="…", departures=("…",), config=MyConfig, build=MyModel)
+
+`build(data, config, device)` returns one of two shapes, and the engine does the rest:
+
+- `ClosedForm` yields finished candidates; the engine keeps the one that is best on the validation split;
+- `Gradient` is a module that yields losses; the engine zeroes, goes backward, steps, evaluates and stops early.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor, nn
+
+from cikg.errors import InputError, NotFoundError
+from cikg.recommend import methods
+from cikg.recommend.scorers import Scorer
+from cikg.recommend.views import TrainingData
+
+
+class Config(BaseModel):
+    """Base of every method's hyper-parameters: immutable, validated, each field described."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClosedForm(ABC):
+    """A method whose fit is a formula."""
+
+    @abstractmethod
+    def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
+        """Yield fitted scorers, each with the config fields that make it the only candidate."""
+
+
+class Gradient(nn.Module, ABC):
+    """A method fitted by gradient steps. The engine owns the loop; the module says what a step is."""
+
+    @abstractmethod
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """The optimisers by name."""
+
+    @abstractmethod
+    def steps(self, epoch: int, generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        """One epoch: yield the name of an optimiser and a loss for it to lower.
+
+        The engine takes the step before it asks for the next loss, so alternating objectives are alternating yields.
+
+        Args:
+            epoch: from 0.
+            generator: the only source of randomness, so that a resumed run goes on as if it had never stopped.
+        """
+
+    @abstractmethod
+    def scorer(self) -> Scorer:
+        """The scores as they are now, apart from the module's parameters; called without gradients."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One recommender.
+
+    Attributes:
+        paper: what to cite.
+        departures: each point in which the method, by default, is not what the paper says.
+        config: its hyper-parameters.
+        build: makes the model from data, config and device.
+        epochs: the most epochs of a gradient method.
+        patience: epochs without a better validation metric after which it stops.
+    """
+
+    paper: str
+    departures: tuple[str, ...]
+    config: type[Config]
+    build: Callable[[TrainingData, Any, torch.device], ClosedForm | Gradient]
+    epochs: int = 100
+    patience: int = 10
+
+
+def names() -> list[str]:
+    """The names of all methods."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(methods.__path__))
+
+
+def find(name: str) -> Method:
+    """The method called `name`.
+
+    Raises:
+        NotFoundError: there is none; lists those there are.
+    """
+    if name not in names():
+        raise NotFoundError(f"there is no method named {name!r}", cure=f"Known methods: {', '.join(names())}")
+    found: Method = importlib.import_module(f"{methods.__name__}.{name.replace('-', '_')}").METHOD
+    return found
+
+
+def configure(name: str, overrides: Mapping[str, Any]) -> Config:
+    """A method's hyper-parameters with some fields set.
+
+    Args:
+        name: the method.
+        overrides: fields by name; text is converted.
+
+    Raises:
+        InputError: a field is unknown (lists the known ones) or its value is out of range.
+    """
+    kind = find(name).config
+    try:
+        return kind.model_validate(dict(overrides))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(kind.model_fields) or "none"
+            raise InputError(f"{name} has no setting {field!r}", cure=f"Its settings: {known}") from None
+        about = f": {kind.model_fields[field].description}" if field in kind.model_fields else ""
+        raise InputError(
+            f"{first['input']!r} cannot be the setting {field!r} of {name}: {first['msg'].lower()}",
+            cure=f"{field}{about}",
+        ) from None

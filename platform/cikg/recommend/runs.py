@@ -1,0 +1,167 @@
+"""A training run on disk: what it was, how it went, and the tensors that score.
+
+    <home>/runs/<run id>/
+        manifest.json              what was trained, on what, how, and what a report must warn of
+        weights.safetensors        the scorer
+        curve.json                 loss and metric of every epoch
+        evaluation.json            once `cikg evaluate` has opened the test split
+        checkpoint-….safetensors   only while training: enough to go on as if it had never stopped
+
+Each file is written beside its place, synced and renamed; the manifest comes last, so a run that has one is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from cikg.errors import NotFoundError, SnapshotError
+from cikg.recommend.scorers import Scorer
+from cikg.recommend.views import Array
+from cikg.settings import Settings
+
+MANIFEST, WEIGHTS, CURVE = "manifest.json", "weights.safetensors", "curve.json"
+EVALUATION, CHECKPOINT = "evaluation.json", "checkpoint-{phase}.safetensors"
+
+
+def run_id(method: str, dataset: str, parameters: dict[str, Any]) -> str:
+    """The name of a run: method, dataset and a digest of everything that determines its result."""
+    text = json.dumps({"method": method, "dataset": dataset, **parameters}, sort_keys=True)
+    return f"{method}-{dataset}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file so that its place holds either all of the old content or all of the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON that people can read and diff."""
+    write(path, (json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        SnapshotError: it is missing or damaged; names the file.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SnapshotError(f"{path} is missing", cure="Train again") from None
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"{path} is damaged: {error}", cure="Delete its directory and train again") from None
+    if not isinstance(data, dict):
+        raise SnapshotError(f"{path} is damaged: it holds no object", cure="Delete its directory and train again")
+    return data
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], note: dict[str, Any]) -> None:
+    """Write named tensors and a note in JSON."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write(path, safetensors.torch.save(whole, metadata={"note": json.dumps(note, sort_keys=True)}))
+
+
+def read_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote.
+
+    Raises:
+        SnapshotError: the file is missing or damaged; names it.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt", device=str(device)) as file:
+            note = json.loads((file.metadata() or {})["note"])
+            return {name: file.get_tensor(name) for name in file.keys()}, note  # noqa: SIM118
+    except FileNotFoundError:
+        raise SnapshotError(f"{path} is missing", cure="Train again") from None
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        raise SnapshotError(f"{path} is damaged: {error}", cure="Delete its directory and train again") from None
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """A trained method, ready to score.
+
+    Attributes:
+        path: its run directory.
+        manifest: what was trained, on what, how.
+        scorer: gives the scores.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    scorer: Scorer
+
+    @property
+    def run_id(self) -> str:
+        """Its name."""
+        return str(self.manifest["run"])
+
+    @property
+    def snapshot_hash(self) -> str:
+        """The snapshot whose indices it speaks."""
+        return str(self.manifest["snapshot"])
+
+    def scores(self, user_index: Array) -> Array:
+        """Scores of all items for B users: float32, shape (B, items)."""
+        scores: Array = self.scorer.scores(torch.from_numpy(np.asarray(user_index, dtype=np.int64))).numpy()
+        return scores
+
+
+def load(path: Path) -> Recommender:
+    """Open a finished run.
+
+    Raises:
+        SnapshotError: a file of it is missing or damaged; names it.
+    """
+    manifest = read_json(path / MANIFEST)
+    weights = path / WEIGHTS
+    if not weights.is_file():
+        raise SnapshotError(f"{weights} is missing", cure="Train again")
+    if digest(weights) != manifest.get("weights"):
+        raise SnapshotError(
+            f"{weights} is damaged: its SHA-256 is not the manifest's", cure="Delete its directory and train again"
+        )
+    tensors, note = read_tensors(weights)
+    return Recommender(path, manifest, Scorer.restore(note["kind"], tensors))
+
+
+def directory(settings: Settings, run: str) -> Path:
+    """The directory of a finished run: by its name, a prefix of its name that no other has, or its path.
+
+    Raises:
+        NotFoundError: there is none, or several; names the candidates.
+    """
+    if (Path(run) / MANIFEST).is_file():
+        return Path(run)
+    names = sorted(path.parent.name for path in settings.runs.glob(f"*/{MANIFEST}"))
+    found = [name for name in names if name == run] or [name for name in names if name.startswith(run)]
+    if len(found) == 1:
+        return settings.runs / found[0]
+    if found:
+        raise NotFoundError(f"{run!r} begins the names of several runs", cure=f"Name one: {', '.join(found)}")
+    known = f"Finished runs: {', '.join(names)}" if names else "Train one with `cikg train cikgrec`"
+    raise NotFoundError(f"there is no finished run named {run!r} in {settings.runs}", cure=known)

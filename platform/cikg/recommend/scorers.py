@@ -1,0 +1,120 @@
+"""What a fitted method leaves behind: a few tensors that give every user's scores. Only these are saved and served."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from typing_extensions import override
+
+from cikg.errors import SnapshotError
+
+
+class Scorer(ABC):
+    """Scores of all items for some users. Higher is better; scores of different users need not compare."""
+
+    kinds: ClassVar[dict[str, type[Scorer]]] = {}
+    """Every kind by its class name, as a saved run names it."""
+
+    def __init_subclass__(cls) -> None:
+        Scorer.kinds[cls.__name__] = cls
+
+    @abstractmethod
+    def scores(self, user_index: Tensor) -> Tensor:
+        """Scores for B users: float32, shape (B, items). The caller may write into it.
+
+        Args:
+            user_index: int64, shape (B,).
+        """
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything needed to make the scorer again: arguments of its constructor by name."""
+
+    @classmethod
+    def restore(cls, kind: str, tensors: dict[str, Tensor]) -> Scorer:
+        """Make a scorer from what `tensors` gave.
+
+        Raises:
+            SnapshotError: the kind is unknown, or the tensors are not its own.
+        """
+        if kind not in cls.kinds:
+            raise SnapshotError(f"the saved weights are of an unknown kind {kind!r}", cure="Train again")
+        try:
+            return cls.kinds[kind](**tensors)
+        except TypeError:
+            raise SnapshotError(f"the saved weights are not those of a {kind}", cure="Train again") from None
+
+
+class DotScorer(Scorer):
+    """Inner products of user and item vectors.
+
+    Args:
+        user_vectors: shape (users, d).
+        item_vectors: shape (items, d).
+    """
+
+    def __init__(self, user_vectors: Tensor, item_vectors: Tensor) -> None:
+        self.user_vectors, self.item_vectors = user_vectors, item_vectors
+
+    @override
+    def scores(self, user_index: Tensor) -> Tensor:
+        return self.user_vectors[user_index] @ self.item_vectors.T
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        return {"user_vectors": self.user_vectors, "item_vectors": self.item_vectors}
+
+
+class ItemWeightScorer(Scorer):
+    """Sums of the rows of an item–item matrix that belong to a user's history.
+
+    Args:
+        offsets: where each user's history begins, int32, shape (users + 1,).
+        history: items read, int32.
+        weights: B, shape (items, items): row = read, column = scored.
+    """
+
+    def __init__(self, offsets: Tensor, history: Tensor, weights: Tensor) -> None:
+        self.offsets, self.history, self.weights = offsets, history, weights
+
+    @override
+    def scores(self, user_index: Tensor) -> Tensor:
+        length = self.offsets.diff()[user_index]
+        ends = length.cumsum(0)
+        within = _ranges(length)
+        items = self.history[self.offsets[user_index].repeat_interleave(length) + within]
+        starts = F.pad(ends, (1, 0)).to(items.dtype)
+        return F.embedding_bag(items, self.weights, starts, mode="sum", include_last_offset=True)
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        return {"offsets": self.offsets, "history": self.history, "weights": self.weights}
+
+
+class StaticScorer(Scorer):
+    """The same scores for everybody.
+
+    Args:
+        item_scores: shape (items,).
+    """
+
+    def __init__(self, item_scores: Tensor) -> None:
+        self.item_scores = item_scores
+
+    @override
+    def scores(self, user_index: Tensor) -> Tensor:
+        return self.item_scores.repeat(len(user_index), 1)
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        return {"item_scores": self.item_scores}
+
+
+def _ranges(length: Tensor) -> Tensor:
+    """0, 1, …, n - 1 for each n of `length`, one after the other."""
+    ends = length.cumsum(0)
+    return torch.arange(int(length.sum()), device=length.device) - (ends - length).repeat_interleave(length)

@@ -1,0 +1,237 @@
+"""What a method may see of a snapshot: the training data without any test column, and graphs over it.
+
+Nodes of every graph are users, items, entities, interests, in this order, so that all views share embedding rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from cikg.graph.snapshot import Snapshot
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class SplitCode(IntEnum):
+    """The codes of a snapshot's `interactions.split` column."""
+
+    TRAIN = 0
+    VALID = 1
+    TEST = 2
+
+
+class View(StrEnum):
+    """Which edges a graph has."""
+
+    CG = "cg"  # interactions
+    CIG = "cig"  # interactions and interests
+    CKG = "ckg"  # interactions and item facts
+    CIKG = "cikg"  # all of them
+
+
+@dataclass(frozen=True)
+class NodeSpace:
+    """How many nodes of each kind there are, and where each kind begins."""
+
+    users: int
+    items: int
+    entities: int
+    interests: int
+
+    @property
+    def first_item(self) -> int:
+        """Row of the first item; entities follow items, so a thing's row is this plus its index."""
+        return self.users
+
+    @property
+    def things(self) -> int:
+        """Items and entities together: the space of a fact's head and tail."""
+        return self.items + self.entities
+
+    @property
+    def first_interest(self) -> int:
+        """Row of the first interest."""
+        return self.users + self.things
+
+    @property
+    def total(self) -> int:
+        """Rows of an embedding table."""
+        return self.first_interest + self.interests
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """User–item pairs, sorted by user, then item, each once.
+
+    Attributes:
+        user_index: int64, shape (n,).
+        item_index: int64, shape (n,).
+    """
+
+    user_index: Array
+    item_index: Array
+
+    def __len__(self) -> int:
+        return len(self.user_index)
+
+    @classmethod
+    def of(cls, user_index: Array, item_index: Array) -> Self:
+        """Sort the pairs and drop repetitions."""
+        width = int(item_index.max()) + 1 if len(item_index) else 1
+        keys = np.unique(user_index.astype(np.int64) * width + item_index)
+        return cls(keys // width, keys % width)
+
+    def offsets(self, users: int) -> Array:
+        """Where each user's items begin and the last one's end: int64, shape (users + 1,)."""
+        return np.searchsorted(self.user_index, np.arange(users + 1))
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that fitting may use. There is no test column: what is not here cannot leak.
+
+    Attributes:
+        nodes: the sizes.
+        fit: the interactions to fit.
+        selection: the interactions to select on (epoch, hyper-parameters), or None in a refit.
+        head_index: facts, in the space of things; int64, shape (facts,).
+        relation_index: the same facts' relations.
+        tail_index: the same facts' tails.
+        relations: number of relations.
+        interest_user_index: who has …; int64, shape (interest edges,).
+        interest_index: … which interest.
+        item_text: a description of each item.
+        warnings: what a report must say about these data.
+    """
+
+    nodes: NodeSpace
+    fit: Pairs
+    selection: Pairs | None
+    head_index: Array
+    relation_index: Array
+    tail_index: Array
+    relations: int
+    interest_user_index: Array
+    interest_index: Array
+    item_text: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def pairs(snapshot: Snapshot, *splits: SplitCode) -> Pairs:
+    """The snapshot's interactions of some splits."""
+    columns = snapshot.interactions
+    chosen = np.isin(columns.split, splits)
+    return Pairs.of(np.asarray(columns.user_index)[chosen], np.asarray(columns.item_index)[chosen])
+
+
+def sizes(snapshot: Snapshot) -> NodeSpace:
+    """How many nodes of each kind a snapshot has."""
+    return NodeSpace(len(snapshot.users), len(snapshot.items), len(snapshot.entities), len(snapshot.interests))
+
+
+def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: SplitCode | None) -> TrainingData:
+    """Cut from a snapshot what fitting on some splits and selecting on another may see."""
+    facts, interests = snapshot.facts, snapshot.has_interest
+    warnings = []
+    if len(interests.user_index) and not np.all(interests.from_evidence):
+        warnings.append(
+            "imported interests carry no evidence: they may know the validation items, "
+            "so validation figures can flatter methods that use interests"
+        )
+    return TrainingData(
+        nodes=sizes(snapshot),
+        fit=pairs(snapshot, *fit),
+        selection=None if selection is None else pairs(snapshot, selection),
+        head_index=np.asarray(facts.head_index, dtype=np.int64),
+        relation_index=np.asarray(facts.relation_index, dtype=np.int64),
+        tail_index=np.asarray(facts.tail_index, dtype=np.int64),
+        relations=len(snapshot.relations),
+        interest_user_index=np.asarray(interests.user_index, dtype=np.int64),
+        interest_index=np.asarray(interests.interest_index, dtype=np.int64),
+        item_text=tuple(snapshot.item_text),
+        warnings=tuple(warnings),
+    )
+
+
+@dataclass(frozen=True)
+class SymmetricGraph:
+    """A symmetric adjacency matrix, normalised as D^-1/2 A D^-1/2, in compressed rows.
+
+    Attributes:
+        offsets: where each row begins; int32, shape (N + 1,). (int64 past 2³¹ edges, like the next.)
+        neighbours: column of each entry; int32, shape (E,).
+        weights: its value; float32, shape (E,).
+        rows: row of each entry, like `neighbours`.
+        mirror: number of the undirected edge that each entry belongs to, so that both directions drop together.
+    """
+
+    offsets: Tensor
+    neighbours: Tensor
+    weights: Tensor
+    rows: Tensor
+    mirror: Tensor
+
+    @property
+    def nodes(self) -> int:
+        """Rows of the matrix."""
+        return len(self.offsets) - 1
+
+    @property
+    def edges(self) -> int:
+        """Entries of the matrix: each undirected edge twice, a self-loop once."""
+        return len(self.neighbours)
+
+    def to(self, device: torch.device) -> SymmetricGraph:
+        """The same graph on `device`."""
+        moved = (tensor.to(device) for tensor in (self.offsets, self.neighbours, self.weights, self.rows, self.mirror))
+        return SymmetricGraph(*moved)
+
+    @classmethod
+    def of(cls, nodes: int, source: Array, target: Array, *, self_loops: bool = False) -> SymmetricGraph:
+        """Build from undirected edges, given in either direction and any number of times.
+
+        Args:
+            nodes: N.
+            source: one end of each edge; shape (edges,).
+            target: the other end.
+            self_loops: give every node one; those in the input are dropped in any case.
+        """
+        low, high = np.minimum(source, target).astype(np.int64), np.maximum(source, target).astype(np.int64)
+        keys = np.unique((low * nodes + high)[low != high])
+        low, high, number = keys // nodes, keys % nodes, np.arange(len(keys))
+        loops = np.arange(nodes if self_loops else 0)
+        rows = np.concatenate([low, high, loops])
+        columns = np.concatenate([high, low, loops])
+        mirror = np.concatenate([number, number, len(keys) + loops])
+        order = np.lexsort((columns, rows))
+        rows, columns, mirror = rows[order], columns[order], mirror[order]
+        degree = np.bincount(rows, minlength=nodes)
+        scale = np.zeros(nodes, dtype=np.float32)
+        scale[degree > 0] = degree[degree > 0] ** -0.5
+        kind = torch.int32 if len(rows) < 2**31 else torch.int64
+        return cls(
+            offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(degree)])).to(kind),
+            neighbours=torch.from_numpy(columns).to(kind),
+            weights=torch.from_numpy(scale[rows] * scale[columns]),
+            rows=torch.from_numpy(rows).to(kind),
+            mirror=torch.from_numpy(mirror).to(kind),
+        )
+
+
+def graph_view(data: TrainingData, view: View, *, self_loops: bool = False) -> SymmetricGraph:
+    """The graph of one view over the fitted interactions. A pure function: views never share or extend arrays."""
+    nodes = data.nodes
+    ends = [(data.fit.user_index, data.fit.item_index + nodes.first_item)]
+    if view in (View.CIG, View.CIKG):
+        ends.append((data.interest_user_index, data.interest_index + nodes.first_interest))
+    if view in (View.CKG, View.CIKG):
+        ends.append((data.head_index + nodes.first_item, data.tail_index + nodes.first_item))
+    sources, targets = zip(*ends, strict=True)
+    return SymmetricGraph.of(nodes.total, np.concatenate(sources), np.concatenate(targets), self_loops=self_loops)

@@ -1,5 +1,5 @@
-// name: run_dataset(dataset) -> one
-// What a job needs to know of the dataset it works on. Key: the dataset's name.
+// name: run_dataset(dataset) -> many
+// What a job needs to know of the dataset it works on; no row if there is none. Key: the dataset's name.
 MATCH (dataset:Dataset {uid: $dataset})
 RETURN dataset.uid AS dataset, coalesce(dataset.field, 'items') AS field,
        coalesce(dataset.relations, []) AS relations, dataset.state AS state

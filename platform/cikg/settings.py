@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     llm_concurrency: int = Field(16, ge=1, le=1024, description="Requests under way at once in one worker")
     llm_retries: int = Field(2, ge=0, le=10, description="How often a request that failed on its way is repeated")
     task_time_limit: float = Field(1800.0, gt=0, description="Seconds that one task of a worker may take")
+    lease_seconds: float = Field(15.0, gt=0, description="Seconds after which a silent worker's subjects are free")
     queue_visibility_timeout: int = Field(
         3600, gt=0, description="Seconds after which Redis hands an unfinished task to another worker"
     )

@@ -20,8 +20,6 @@ from cikg.schema import State
 from cikg.settings import Settings, load_settings
 
 _POLL_SECONDS = 0.25
-_QUIET_SECONDS = 10.0
-"""How long nothing may end before we look whether a worker is there, and queue again what nobody holds."""
 
 
 @click.command("extract", short_help="Let the LLM find what users like.")
@@ -72,7 +70,14 @@ def _run(graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, qui
             queue.enqueue(app, run, ledger.start(graph, plan))
             if wait:
                 with progress_bar(plan.run.job.name, len(plan.pending), quiet=quiet) as advance:
-                    _follow(graph, app, run, len(plan.pending), advance)
+                    _follow(
+                        graph,
+                        app,
+                        run,
+                        pending=len(plan.pending),
+                        quiet_seconds=settings.lease_seconds,
+                        advance=advance,
+                    )
         except KeyboardInterrupt:
             ledger.stop(graph, run, State.CANCELLED, "interrupted")
             raise
@@ -81,15 +86,19 @@ def _run(graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, qui
     return _progress_or_none(graph, plan) or {}
 
 
-def _follow(graph: Graph, app: Celery, run: str, pending: int, advance: Advance) -> None:
-    """Show progress until the run ends; queue again what a lost message or a dead worker left behind."""
-    shown, heard, patience = 0, time.monotonic(), _QUIET_SECONDS
+def _follow(graph: Graph, app: Celery, run: str, *, pending: int, quiet_seconds: float, advance: Advance) -> None:
+    """Show progress until the run ends.
+
+    When nothing ended for as long as a lease lasts, see whether a worker is there at all, and queue again what a lost
+    message or a dead worker left behind.
+    """
+    shown, heard, patience = 0, time.monotonic(), quiet_seconds
     while True:
         now = ledger.progress(graph, run)
         ended = pending - now["planned"] - now["running"]
         if ended > shown:
             advance(ended - shown)
-            shown, heard, patience = ended, time.monotonic(), _QUIET_SECONDS
+            shown, heard, patience = ended, time.monotonic(), quiet_seconds
         if now["state"] != State.RUNNING:
             return
         if time.monotonic() - heard > patience:

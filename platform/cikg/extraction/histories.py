@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.schema import uid
 
@@ -41,6 +43,18 @@ def readable(relation: str) -> str:
     return " ".join(words).lower() or relation
 
 
+def dataset_row(graph: Graph, dataset: str) -> dict[str, Any]:
+    """What a job needs to know of its dataset: `field`, `relations`, `state`.
+
+    Raises:
+        NotFoundError: there is no such dataset.
+    """
+    rows = graph.many("run_dataset", dataset=dataset)
+    if not rows:
+        raise NotFoundError(f"there is no dataset named {dataset!r}", cure="Make it with `cikg import`")
+    return rows[0]
+
+
 def users(graph: Graph, dataset: str) -> list[str]:
     """Ids of the users that have a training history; numbers in the order of their values."""
     found = [row["user"] for row in graph.many("history_users", dataset=dataset)]
@@ -53,7 +67,7 @@ def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[History]
     Raises:
         NotFoundError: there is no such dataset.
     """
-    relations = graph.one("run_dataset", dataset=dataset)["relations"]
+    relations = dataset_row(graph, dataset)["relations"]
     cards: dict[str, Card] = {}
     for start in range(0, len(chosen), _BATCH):
         uids = [uid(dataset, user) for user in chosen[start : start + _BATCH]]

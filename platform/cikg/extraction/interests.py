@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cikg.errors import InputError
+from cikg.extraction.histories import dataset_row
 from cikg.graph import Graph
 from cikg.llm.completions import digest
 from cikg.schema import uid
@@ -58,7 +59,7 @@ def cluster_intents(graph: Graph, dataset: str, *, clusters: int | None = None, 
         NotFoundError: there is no such dataset.
         InputError: it has no intents.
     """
-    graph.one("run_dataset", dataset=dataset)
+    dataset_row(graph, dataset)
     holders = graph.many("intent_holders", dataset=dataset)
     if not holders:
         raise InputError(f"the dataset {dataset!r} has no intents to cluster", cure="Run `cikg extract` first")

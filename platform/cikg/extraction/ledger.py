@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cikg.errors import ConflictError
+from cikg.extraction.histories import dataset_row
 from cikg.extraction.jobs import Job, Subject, job
 from cikg.graph import Graph
 from cikg.llm.completions import digest
@@ -20,8 +21,6 @@ from cikg.schema import State, uid
 
 SHARD = 32
 """Subjects of one queued task."""
-LEASE_SECONDS = 15.0
-"""How long a silent worker keeps its subjects; a living one renews three times as often."""
 MOST_ATTEMPTS = 5
 """Leases of a subject before it is taken for what kills the workers."""
 
@@ -99,7 +98,7 @@ def plan(
         ConflictError: its import has not ended.
     """
     run, _ = describe(wanted, dataset, model)
-    described = graph.one("run_dataset", dataset=dataset)
+    described = dataset_row(graph, dataset)
     if described["state"] == "importing":
         raise ConflictError(
             f"the dataset {dataset!r} is only half imported", cure="Repeat the `cikg import` that began it"
@@ -148,22 +147,22 @@ def open_shards(graph: Graph, run: str) -> list[int]:
     return [row["shard"] for row in graph.many("open_shards", run=run)]
 
 
-def lease(graph: Graph, run: str, shard: int, token: str) -> list[str]:
-    """Take what is left of a shard; ids of subjects that are now ours."""
+def lease(graph: Graph, run: str, shard: int, token: str, seconds: float) -> list[str]:
+    """Take what is left of a shard for some seconds; ids of subjects that are now ours."""
     rows = graph.write(
         "lease_subjects",
         run=run,
         shard=shard,
         lease=token,
-        milliseconds=int(LEASE_SECONDS * 1000),
+        milliseconds=int(seconds * 1000),
         most_attempts=MOST_ATTEMPTS,
     )
     return [row["id"] for row in rows]
 
 
-def renew(graph: Graph, run: str, shard: int, token: str) -> bool:
-    """Keep a lease; False when the run was stopped, or nothing of the shard is ours any more."""
-    (row,) = graph.write("renew_leases", run=run, shard=shard, lease=token, milliseconds=int(LEASE_SECONDS * 1000))
+def renew(graph: Graph, run: str, shard: int, token: str, seconds: float) -> bool:
+    """Keep a lease for some seconds more; False when the run was stopped, or nothing of the shard is ours any more."""
+    (row,) = graph.write("renew_leases", run=run, shard=shard, lease=token, milliseconds=int(seconds * 1000))
     return bool(row["state"] == State.RUNNING and row["subjects"] > 0)
 
 
@@ -198,7 +197,7 @@ def open_run(graph: Graph, run: str) -> Run:
 
 def subjects(graph: Graph, run: Run, chosen: Sequence[str]) -> list[Subject]:
     """Subjects of a run as the graph holds them now; those that have no input any more are left out."""
-    field = graph.one("run_dataset", dataset=run.dataset)["field"]
+    field = dataset_row(graph, run.dataset)["field"]
     return list(run.job.plan(run.job.read(graph, run.dataset, chosen), field))
 
 

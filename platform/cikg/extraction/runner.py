@@ -155,7 +155,8 @@ class Runner:
 
     async def _work_shard(self, run_uid: str, shard: int) -> None:
         graph, token = self._graph, uuid.uuid4().hex
-        leased = await asyncio.to_thread(ledger.lease, graph, run_uid, shard, token)
+        seconds = self._settings.lease_seconds
+        leased = await asyncio.to_thread(ledger.lease, graph, run_uid, shard, token, seconds)
         if leased:
             run = await asyncio.to_thread(ledger.open_run, graph, run_uid)
             if run.model not in self._clients:
@@ -282,9 +283,10 @@ class Runner:
 
     async def _keep(self, work: _Shard) -> None:
         """Renew the leases, and notice when the run is stopped from outside."""
+        seconds = self._settings.lease_seconds
         while not work.stopped:
-            await asyncio.sleep(ledger.LEASE_SECONDS / 5)
-            wanted = await asyncio.to_thread(ledger.renew, self._graph, work.run.uid, work.number, work.token)
+            await asyncio.sleep(seconds / 5)
+            wanted = await asyncio.to_thread(ledger.renew, self._graph, work.run.uid, work.number, work.token, seconds)
             work.stopped = not wanted
 
 

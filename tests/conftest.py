@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -31,3 +34,30 @@ def graph(settings: Settings) -> Iterator[Graph]:
 def dataset() -> str:
     """A name that no other test uses, so that tests share one database without seeing each other."""
     return f"test-{uuid.uuid4().hex[:12]}"
+
+
+CIKG = [sys.executable, "-W", "error", "-c", "from cikg.cli import main; main()"]
+"""The command-line tool as a process of its own, warnings being errors as in the tests themselves."""
+
+
+@pytest.fixture(scope="session")
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment in which a process finds the tests' servers and home."""
+    found = dict(os.environ) | {"CIKG_HOME": str(settings.home), "CIKG_NEO4J_URI": str(settings.neo4j_uri)}
+    for name in ("neo4j_password", "redis_url"):
+        secret = getattr(settings, name)
+        if secret is not None:
+            found[f"CIKG_{name.upper()}"] = secret.get_secret_value()
+    return found
+
+
+@pytest.fixture(scope="session")
+def cikg(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `cikg` with arguments in a process of its own; returns its exit code, output and errors."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*CIKG, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run

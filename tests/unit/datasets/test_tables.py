@@ -1,0 +1,132 @@
+"""The checks on a dataset as a whole, its canonical order and its validation split."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+
+from cikg.datasets.batches import batches, total_rows
+from cikg.datasets.records import Entity, Fact, HasInterest, Interaction, Interest, Item, Record, User
+from cikg.datasets.splits import cut_valid
+from cikg.datasets.tables import SPLITS, Tables, collect
+from cikg.errors import InputError
+from cikg.schema import Split
+
+NODES: list[Record] = [User("u"), User("v"), Item("i", "I"), Item("j", "J"), Entity("e", "E"), Interest("n")]
+EDGES: list[Record] = [
+    Interaction("u", "i"),
+    Interaction("v", "j", Split.TEST, rating=4.5, at=7),
+    Fact("i", "genre", "e"),
+    Fact("e", "genre", "j"),
+    HasInterest("u", "n"),
+]
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    shuffled = [random.Random(1).sample(part, len(part)) for part in (NODES, EDGES)]
+    assert collect(NODES + EDGES).digest() == collect(shuffled[0] + shuffled[1]).digest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Interaction("u", "j"),
+        Fact("i", "genre", "j"),
+        Fact("i", "author", "e"),
+        HasInterest("v", "n"),
+        Interaction("v", "j", Split.TEST, rating=4.0, at=8),
+    ],
+)
+def test_any_change_shows_in_the_digest(change: Record) -> None:
+    assert collect(NODES + EDGES).digest() != collect([*NODES, *EDGES, change]).digest()
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (User("u"), "'u' of a user is not unique"),
+        (Item("i", "again"), "'i' of an item is not unique"),
+        (Entity("i", "an item's id"), "'i' of an entity is not unique"),
+        (User(""), "cannot be the id"),
+        (User("a\nb"), "cannot be the id"),
+        (Interaction("w", "i"), "an interaction names a user 'w'"),
+        (Interaction("u", "e"), "an interaction names an item 'e'"),
+        (Interaction("u", "i", Split.TEST), "user 'u' has item 'i' in both train and test"),
+        (Fact("i", "genre", "x"), "a fact names an entity 'x'"),
+        (Fact("i", "…", "e"), "no letter or digit"),
+        (HasInterest("u", "x"), "an interest edge names an interest 'x'"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(record: Record, reason: str) -> None:
+    with pytest.raises(InputError) as caught:
+        collect([*NODES, *EDGES, record])
+    assert reason in str(caught.value)
+
+
+def test_nothing_to_learn_from_is_refused() -> None:
+    with pytest.raises(InputError, match="no interaction"):
+        collect(NODES)
+
+
+def test_of_a_repeated_interaction_the_latest_is_kept() -> None:
+    repeated = [Interaction("u", "i", rating=1.0, at=30), Interaction("u", "i", rating=5.0, at=20)]
+    found = collect([*NODES, *repeated])
+    assert found.interactions.rating.tolist() == [1.0]
+    assert found.duplicates["interactions"] == 1
+
+
+def readers(count: int, items: int) -> Tables:
+    nodes: list[Record] = [User(f"u{user}") for user in range(count)]
+    nodes += [Item(f"i{item}", "") for item in range(items)]
+    return collect([*nodes, *(Interaction(f"u{user}", f"i{item}") for user in range(count) for item in range(items))])
+
+
+def valid_of(tables: Tables) -> dict[str, set[str]]:
+    table = tables.interactions
+    found: dict[str, set[str]] = {user.id: set() for user in tables.users}
+    for row in np.flatnonzero(table.split == SPLITS.index(Split.VALID)):
+        found[tables.users[table.user_index[row]].id].add(tables.items[table.item_index[row]].id)
+    return found
+
+
+def test_each_user_gives_the_expected_share() -> None:
+    valid = valid_of(cut_valid(readers(2_000, 12), 0.125, seed=0))
+    sizes = [len(items) for items in valid.values()]
+    assert set(sizes) == {1, 2}  # 12/8 = 1.5
+    assert np.mean(sizes) == pytest.approx(1.5, abs=0.05)
+    drawn = np.bincount([int(item[1:]) for items in valid.values() for item in items], minlength=12)
+    assert drawn.min() > 0.75 * drawn.mean(), "some items are hardly ever drawn"
+
+
+def test_the_last_train_item_stays() -> None:
+    assert all(not items for items in valid_of(cut_valid(readers(50, 1), 0.99, seed=0)).values())
+    assert all(len(items) == 1 for items in valid_of(cut_valid(readers(50, 2), 0.99, seed=3)).values())
+
+
+def test_the_split_depends_on_seed_and_ids_alone() -> None:
+    tables = readers(30, 20)
+    assert valid_of(cut_valid(tables, 0.125, 0)) == valid_of(cut_valid(tables, 0.125, 0))
+    assert valid_of(cut_valid(tables, 0.125, 0)) != valid_of(cut_valid(tables, 0.125, 1))
+    fewer = valid_of(cut_valid(readers(10, 20), 0.125, 0))
+    assert fewer == {user: items for user, items in valid_of(cut_valid(tables, 0.125, 0)).items() if user in fewer}
+
+
+def test_test_is_never_touched_and_a_given_valid_split_is_kept() -> None:
+    found = collect([*NODES, *EDGES, Interaction("u", "j"), Interaction("v", "i", Split.VALID)])
+    assert cut_valid(found, 0.5, 0) is found
+    cut = cut_valid(collect([*NODES, *EDGES, Interaction("u", "j")]), 0.99, 0)
+    assert np.bincount(cut.interactions.split, minlength=3).tolist() == [1, 1, 1]
+
+
+def test_batches_cover_every_row_once_wherever_they_begin() -> None:
+    tables = collect(NODES + EDGES)
+    whole = list(batches(tables, "d", "run"))
+    assert whole[0].start == 0 and whole[-1].end == total_rows(tables) == 6 + 5
+    assert all(one.end == other.start for one, other in itertools.pairwise(whole))
+    for done in range(total_rows(tables) + 1):
+        rest = list(batches(tables, "d", "run", done))
+        assert sum(batch.end - batch.start for batch in rest) == total_rows(tables) - done
+        assert not rest or rest[0].start == done

@@ -46,17 +46,61 @@ def command(
     is asked about again. Interrupting it stops the run; what is committed stays.
     """
     settings = load_settings()
-    _, model = address_and_model(settings)
     with connect(settings) as graph:
+        _, model = address_and_model(settings)
         plan = ledger.plan(graph, job(job_name), dataset, model, limit=limit, quarantined=retry_quarantined)
         if dry_run:
             expected = estimate(graph, plan)
             _show({"run": plan.run.uid, "total": plan.total, **asdict(expected)}, as_json, "What it would cost")
             return
-        began = time.monotonic()
-        before = _progress_or_none(graph, plan)
-        after = _run(graph, settings, plan, wait=wait, quiet=as_json)
-        _finish(graph, plan, before, after, time.monotonic() - began, as_json=as_json, wait=wait)
+        result = carry_out(graph, settings, plan, wait=wait, quiet=as_json)
+        error = failure(graph, result) if wait else None
+    _show({**result, **(error.as_dict() if error else {})}, as_json, f"{job_name} of {dataset}")
+    if result["quarantined"]:
+        messages.print(f"{result['quarantined']} answers could not be used; their subjects are quarantined")
+    if error is not None:
+        messages.print(f"[red]cikg: {error}[/red]", soft_wrap=True)
+        raise click.exceptions.Exit(error.exit_code)
+
+
+def carry_out(graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, quiet: bool) -> dict[str, Any]:
+    """Do what is pending of a plan; say what was done. `calls` and `tokens` are those of this call.
+
+    Raises:
+        UnreachableError: Redis or the workers do not answer.
+    """
+    began = time.monotonic()
+    before = _progress_or_none(graph, plan) or {}
+    after = _run(graph, settings, plan, wait=wait, quiet=quiet)
+    calls, prompt, completion = (
+        after.get(name, 0) - before.get(name, 0) for name in ("calls", "prompt_tokens", "completion_tokens")
+    )
+    return {
+        "run": plan.run.uid,
+        "state": after.get("state"),
+        "total": after.get("total", 0),
+        "done": after.get("done", 0),
+        "failed": after.get("failed", 0),
+        "quarantined": after.get("quarantined", 0),
+        "pending": after.get("planned", 0) + after.get("running", 0),
+        "calls": calls,
+        "tokens": prompt + completion,
+        "seconds": round(time.monotonic() - began, 2),
+    }
+
+
+def failure(graph: Graph, result: dict[str, Any]) -> JobError | None:
+    """The error that a waiting command ends with, where subjects failed or the run was stopped."""
+    if not result["failed"] and not result["pending"]:
+        return None
+    run = result["run"]
+    causes = [row["error"] for row in ledger.errors(graph, run) if row["state"] == State.FAILED]
+    said = ledger.progress(graph, run).get("error") or next(iter(causes), "the run was stopped")
+    return JobError(
+        f"{result['failed']} of {result['total']} subjects failed and {result['pending']} were not asked: "
+        + said.rstrip("."),
+        cure="The same command goes on from there",
+    )
 
 
 def _run(graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, quiet: bool) -> dict[str, Any]:
@@ -112,59 +156,6 @@ def _follow(graph: Graph, app: Celery, run: str, *, pending: int, quiet_seconds:
 def _progress_or_none(graph: Graph, plan: ledger.Plan) -> dict[str, Any] | None:
     """Where the run stands; None before it was ever started."""
     return ledger.progress(graph, plan.run.uid) if graph.many("run_exists", run=plan.run.uid) else None
-
-
-def _finish(
-    graph: Graph,
-    plan: ledger.Plan,
-    before: dict[str, Any] | None,
-    after: dict[str, Any],
-    seconds: float,
-    *,
-    as_json: bool,
-    wait: bool,
-) -> None:
-    """Say what was done. `calls` and `tokens` are those of this command.
-
-    Raises:
-        JobError: subjects failed, or the run was stopped.
-    """
-    spent = {
-        name: after.get(name, 0) - (before or {}).get(name, 0)
-        for name in ("calls", "prompt_tokens", "completion_tokens")
-    }
-    result = {
-        "run": plan.run.uid,
-        "state": after.get("state"),
-        "total": after.get("total", 0),
-        "done": after.get("done", 0),
-        "failed": after.get("failed", 0),
-        "quarantined": after.get("quarantined", 0),
-        "pending": after.get("planned", 0) + after.get("running", 0),
-        "calls": spent["calls"],
-        "tokens": spent["prompt_tokens"] + spent["completion_tokens"],
-        "seconds": round(seconds, 2),
-    }
-    error = _failure(graph, plan.run.uid, result, after.get("error")) if wait else None
-    _show({**result, **(error.as_dict() if error else {})}, as_json, f"{plan.run.job.name} of {plan.run.dataset}")
-    if result["quarantined"]:
-        messages.print(f"{result['quarantined']} answers could not be used; their subjects are quarantined")
-    if error is not None:
-        messages.print(f"[red]cikg: {error}[/red]", soft_wrap=True)
-        raise click.exceptions.Exit(error.exit_code)
-
-
-def _failure(graph: Graph, run: str, result: dict[str, Any], cause: str | None) -> JobError | None:
-    """The error that the command ends with, where subjects failed or the run was stopped."""
-    if not result["failed"] and not result["pending"]:
-        return None
-    causes = [row["error"] for row in ledger.errors(graph, run) if row["state"] == State.FAILED]
-    said = cause or next(iter(causes), "the run was stopped")
-    return JobError(
-        f"{result['failed']} of {result['total']} subjects failed and {result['pending']} were not asked: "
-        + said.rstrip("."),
-        cure="The same command goes on from there",
-    )
 
 
 def _no_worker() -> UnreachableError:

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from cikg.errors import SettingsError, UnreachableError
+from cikg.extraction.queue import create_app, enqueue
+from cikg.settings import Settings
+
+
+def settings(tmp_path: Path, **values: object) -> Settings:
+    redis = SecretStr("redis://127.0.0.1:1/0")
+    return Settings(home=tmp_path, redis_url=redis).model_copy(update=values)
+
+
+def test_a_task_may_not_outlast_the_time_after_which_redis_hands_it_out_again(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="1800") as caught:
+        create_app(settings(tmp_path, queue_visibility_timeout=1800))
+    assert "CIKG_TASK_TIME_LIMIT" in str(caught.value)
+
+
+def test_a_subject_may_not_wait_longer_than_its_task_lasts(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="2400 s") as caught:
+        create_app(settings(tmp_path, llm_timeout=400.0))
+    assert "CIKG_LLM_TIMEOUT" in str(caught.value)
+
+
+def test_messages_are_acknowledged_late_one_at_a_time_and_as_json_alone(tmp_path: Path) -> None:
+    conf = create_app(settings(tmp_path)).conf
+    assert conf.task_acks_late
+    assert conf.task_reject_on_worker_lost
+    assert conf.worker_prefetch_multiplier == 1
+    assert conf.accept_content == ["json"]
+    assert conf.task_time_limit < conf.broker_transport_options["visibility_timeout"]
+
+
+def test_without_redis_it_says_what_to_set(tmp_path: Path) -> None:
+    with pytest.raises(UnreachableError, match="CIKG_REDIS_URL"):
+        create_app(settings(tmp_path, redis_url=None))
+    with pytest.raises(UnreachableError, match="Redis does not answer"):
+        enqueue(create_app(settings(tmp_path)), "run", [0])

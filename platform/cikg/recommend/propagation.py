@@ -101,8 +101,8 @@ def drop_edges(graph: SymmetricGraph, rate: float, generator: torch.Generator) -
     The structure is kept and dropped entries weigh nothing: cheaper than building a smaller matrix every step.
     """
     device = graph.weights.device
-    kept = torch.rand(graph.edges, generator=generator, device=device).ge_(rate)[graph.mirror]
+    kept = torch.rand(graph.undirected, generator=generator, device=device).ge_(rate)[graph.mirror]
     kept[graph.rows == graph.neighbours] = 1.0
-    degree = torch.zeros(graph.nodes, device=device).index_add_(0, graph.rows, kept)
-    scale = degree.clamp_min(1.0).rsqrt_()
-    return dataclasses.replace(graph, weights=kept * scale[graph.rows] * scale[graph.neighbours])
+    degree = multiply(dataclasses.replace(graph, weights=kept), torch.ones(graph.nodes, 1, device=device))
+    scale = degree.squeeze(1).clamp_min_(1.0).rsqrt_()
+    return dataclasses.replace(graph, weights=kept.mul_(scale[graph.rows]).mul_(scale[graph.neighbours]))

@@ -170,6 +170,7 @@ class SymmetricGraph:
         weights: its value; float32, shape (E,).
         rows: row of each entry, like `neighbours`.
         mirror: number of the undirected edge that each entry belongs to, so that both directions drop together.
+        undirected: how many undirected edges there are, self-loops included.
     """
 
     offsets: Tensor
@@ -177,6 +178,7 @@ class SymmetricGraph:
     weights: Tensor
     rows: Tensor
     mirror: Tensor
+    undirected: int
 
     @property
     def nodes(self) -> int:
@@ -190,8 +192,14 @@ class SymmetricGraph:
 
     def to(self, device: torch.device) -> SymmetricGraph:
         """The same graph on `device`."""
-        moved = (tensor.to(device) for tensor in (self.offsets, self.neighbours, self.weights, self.rows, self.mirror))
-        return SymmetricGraph(*moved)
+        return SymmetricGraph(
+            offsets=self.offsets.to(device),
+            neighbours=self.neighbours.to(device),
+            weights=self.weights.to(device),
+            rows=self.rows.to(device),
+            mirror=self.mirror.to(device),
+            undirected=self.undirected,
+        )
 
     @classmethod
     def of(cls, nodes: int, source: Array, target: Array, *, self_loops: bool = False) -> SymmetricGraph:
@@ -222,16 +230,22 @@ class SymmetricGraph:
             weights=torch.from_numpy(scale[rows] * scale[columns]),
             rows=torch.from_numpy(rows).to(kind),
             mirror=torch.from_numpy(mirror).to(kind),
+            undirected=len(keys) + len(loops),
         )
 
 
 def graph_view(data: TrainingData, view: View, *, self_loops: bool = False) -> SymmetricGraph:
-    """The graph of one view over the fitted interactions. A pure function: views never share or extend arrays."""
+    """The graph of one view over the fitted interactions. A pure function: views never share or extend arrays.
+
+    Kinds at the end of the node order that the view does not have are left out, so its rows are the first
+    `SymmetricGraph.nodes` rows of an embedding table.
+    """
     nodes = data.nodes
+    rows = {View.CG: nodes.users + nodes.items, View.CKG: nodes.first_interest}.get(view, nodes.total)
     ends = [(data.fit.user_index, data.fit.item_index + nodes.first_item)]
     if view in (View.CIG, View.CIKG):
         ends.append((data.interest_user_index, data.interest_index + nodes.first_interest))
     if view in (View.CKG, View.CIKG):
         ends.append((data.head_index + nodes.first_item, data.tail_index + nodes.first_item))
     sources, targets = zip(*ends, strict=True)
-    return SymmetricGraph.of(nodes.total, np.concatenate(sources), np.concatenate(targets), self_loops=self_loops)
+    return SymmetricGraph.of(rows, np.concatenate(sources), np.concatenate(targets), self_loops=self_loops)

@@ -10,6 +10,7 @@ alternate with it where configured (eq. 12).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import torch
@@ -23,7 +24,7 @@ from cikg.recommend.method import Config, Gradient, Method
 from cikg.recommend.propagation import drop_edges, propagate
 from cikg.recommend.sampling import NegativeSampler
 from cikg.recommend.scorers import DotScorer
-from cikg.recommend.views import TrainingData, View, graph_view
+from cikg.recommend.views import SymmetricGraph, TrainingData, View, graph_view
 
 
 class CikgrecConfig(Config):
@@ -104,12 +105,12 @@ class Cikgrec(Gradient):
 
     @override
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        config = self.config
         own = [self.embeddings, self.mask_token, *self.projection.parameters()]
-        found: dict[str, torch.optim.Optimizer] = {"recommend": torch.optim.Adam(own, lr=config.learning_rate)}
+        adam = partial(torch.optim.Adam, fused=True)
+        found: dict[str, torch.optim.Optimizer] = {"recommend": adam(own, lr=self.config.learning_rate)}
         if self._translates:
             facts = [self.embeddings, self.translations]
-            found["translate"] = torch.optim.Adam(facts, lr=config.translation_learning_rate)
+            found["translate"] = adam(facts, lr=self.config.translation_learning_rate)
         return found
 
     @override
@@ -123,7 +124,7 @@ class Cikgrec(Gradient):
 
     @override
     def scorer(self) -> DotScorer:
-        users, items = self._users_and_items(propagate(self._graph, self.embeddings, self.config.layers))
+        users, items = self._users_and_items(self._encode(self._graph))
         return DotScorer(users.clone(), F.normalize(items, dim=1) if self.config.loss == "softmax" else items.clone())
 
     def _order(self, generator: torch.Generator) -> Tensor:
@@ -136,6 +137,13 @@ class Cikgrec(Gradient):
         first = self.nodes.first_item
         return encoded[:first], encoded[first : first + self.nodes.items]
 
+    def _encode(self, graph: SymmetricGraph) -> Tensor:
+        return propagate(graph, self.embeddings[: graph.nodes], self.config.layers)
+
+    def _look_up(self, *rows: Tensor) -> tuple[Tensor, ...]:
+        """Embeddings of several index tensors; one look-up, since each would write a gradient of the whole table."""
+        return torch.split(F.embedding(torch.cat(rows), self.embeddings), [len(each) for each in rows])
+
     def _loss(self, user: Tensor, item: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
         loss = self.config.recommendation_weight * self._recommendation_loss(user, item, generator)
         if self._reconstructs:
@@ -147,52 +155,52 @@ class Cikgrec(Gradient):
     def _recommendation_loss(self, user: Tensor, item: Tensor, generator: torch.Generator) -> Tensor:
         config = self.config
         graph = drop_edges(self._graph, config.edge_dropout, generator) if config.edge_dropout else self._graph
-        users, items = self._users_and_items(propagate(graph, self.embeddings, config.layers))
-        own = [F.embedding(each, self.embeddings) for each in (user, item + self.nodes.first_item)]
+        users, items = self._users_and_items(self._encode(graph))
+        own = [user, item + self.nodes.first_item]
         if config.loss == "softmax":
             readers, row = torch.unique(user, return_inverse=True)
             loss = losses.softmax(F.embedding(readers, users), items, row, item, config.temperature)
         else:
-            chosen = F.embedding(user, users)
             other = self._negatives.draw(user, generator)
-            own.append(F.embedding(other + self.nodes.first_item, self.embeddings))
-            positive, negative = (F.embedding(each, items) for each in (item, other))
+            own.append(other + self.nodes.first_item)
+            chosen, positive, negative = F.embedding(user, users), F.embedding(item, items), F.embedding(other, items)
             loss = losses.bpr((chosen * positive).sum(1), (chosen * negative).sum(1))
-        return loss + config.weight_decay / config.recommendation_weight * losses.squared_length(*own)
+        decay = losses.squared_length(*self._look_up(*own))
+        return loss + config.weight_decay / config.recommendation_weight * decay
 
     def _reconstruction_loss(self, epoch: int, generator: torch.Generator) -> Tensor:
         """L_u: hide interests, encode, project, hide them again, decode with one layer, compare (eqs. 5-7)."""
-        config, count, device = self.config, self.nodes.interests, self.embeddings.device
-        shuffled = torch.randperm(count, generator=generator, device=device)
-        masked = shuffled[: max(1, int(mask_rate(epoch, config) * count))]
+        config, first, device = self.config, self.nodes.first_interest, self.embeddings.device
+        others, interests = self.embeddings[:first], self.embeddings[first:]
+        shuffled = torch.randperm(len(interests), generator=generator, device=device)
+        masked = shuffled[: max(1, int(mask_rate(epoch, config) * len(interests)))]
         swapped = masked[: int(config.replace_rate * len(masked))]
-        hidden = torch.zeros(self.nodes.total, 1, device=device)
-        hidden[masked + self.nodes.first_interest] = 1.0
-        source = torch.arange(self.nodes.total, device=device)
-        replacement = torch.randint(count, swapped.shape, generator=generator, device=device)
-        source[swapped + self.nodes.first_interest] = replacement + self.nodes.first_interest
-        tokens = hidden.clone()
-        tokens[swapped + self.nodes.first_interest] = 0.0
-        visible = F.embedding(source, self.embeddings) if len(swapped) else self.embeddings
+        source = torch.arange(len(interests), device=device)
+        source[swapped] = torch.randint(len(interests), swapped.shape, generator=generator, device=device)
+        hidden = torch.zeros(len(interests), 1, dtype=torch.bool, device=device)
+        hidden[masked] = True
+        token = hidden.clone()
+        token[swapped] = False
+        visible = torch.where(token, self.mask_token, F.embedding(source, interests))
         graph = drop_edges(self._masked_graph, config.mask_edge_dropout, generator)
-        encoded = propagate(graph, torch.lerp(visible, self.mask_token.expand_as(visible), tokens), config.layers - 1)
-        decoded = propagate(graph, self.projection(encoded) * (1 - hidden), 1)
-        rows = masked + self.nodes.first_interest
+        encoded = self.projection(propagate(graph, torch.cat([others, visible]), config.layers - 1))
+        decoded = propagate(graph, torch.cat([encoded[:first], encoded[first:].masked_fill(hidden, 0.0)]), 1)
         return losses.scaled_cosine(
-            F.embedding(rows, decoded), F.embedding(rows, self.embeddings), config.reconstruction_power
+            F.embedding(masked, decoded[first:]), F.embedding(masked, interests), config.reconstruction_power
         )
 
     def _contrast_loss(self, user: Tensor, item: Tensor, generator: torch.Generator) -> Tensor:
         """L_c: the perturbed collaborative view against the one with interests, and the one with facts (eqs. 8-9)."""
         config = self.config
-        plain = propagate(self._plain, self.embeddings, config.layers, noise=config.noise, generator=generator)
+        own = self.embeddings[: self._plain.nodes]
+        plain = propagate(self._plain, own, config.layers, noise=config.noise, generator=generator)
         plain_users, plain_items = self._users_and_items(plain)
         loss = torch.zeros((), device=self.embeddings.device)
         if self._with_interests is not None:
-            users, _ = self._users_and_items(propagate(self._with_interests, self.embeddings, config.layers))
+            users, _ = self._users_and_items(self._encode(self._with_interests))
             loss = loss + self._contrast(plain_users, users, torch.unique(user))
         if self._with_facts is not None:
-            _, items = self._users_and_items(propagate(self._with_facts, self.embeddings, config.layers))
+            _, items = self._users_and_items(self._encode(self._with_facts))
             loss = loss + self._contrast(plain_items, items, torch.unique(item))
         return loss
 
@@ -208,7 +216,7 @@ class Cikgrec(Gradient):
         head, relation, tail = self._head[batch], self._relation[batch], self._tail[batch]
         false = self._false_tails.draw(head * self._relations + relation, generator)
         first = self.nodes.first_item
-        heads, tails, others = (F.embedding(each + first, self.embeddings) for each in (head, tail, false))
+        heads, tails, others = self._look_up(head + first, tail + first, false + first)
         moves = F.embedding(relation, self.translations)
         near, far = ((heads + moves - each).square().sum(1) for each in (tails, others))
         decay = self.config.translation_decay * losses.squared_length(heads, moves, tails, others)

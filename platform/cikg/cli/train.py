@@ -1,0 +1,209 @@
+"""`cikg train`: fit a recommender to a snapshot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn
+
+from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json, print_table, progress_bar
+from cikg.errors import InputError
+from cikg.graph import connect
+from cikg.graph.snapshot import Snapshot, open_snapshot, take
+from cikg.schema import uid
+from cikg.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from cikg.recommend.engine import Observer, Trained
+    from cikg.recommend.fitting import Progress as Standing
+
+SHOWN = ("recall@20", "ndcg@20", "recall@50", "ndcg@50", "recall@100", "ndcg@100")
+
+
+@click.command("train")
+@click.argument("method", required=False)
+@dataset_option
+@click.option("--list", "list_methods", is_flag=True, help="Show every method with its paper, and train nothing.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Set a hyper-parameter; repeat for more.")
+@click.option("--epochs", type=click.IntRange(min=1), help="The most epochs.  [default: the method's own]")
+@click.option("--patience", type=click.IntRange(min=1), help="Epochs without improvement before it stops.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["honest", "paper"]),
+    default="honest",
+    show_default=True,
+    help="Select the epoch on valid, or on test as published code does.",
+)
+@click.option("--refit/--no-refit", default=True, show_default=True, help="Fit train and valid after selection.")
+@click.option("--device", help="Where to train: auto, cpu, cuda, cuda:1.  [default: CIKG_DEVICE, else auto]")
+@click.option(
+    "--snapshot",
+    "snapshot_path",
+    type=click.Path(path_type=Path),
+    help="Train on this folder, without a database.  [default: the dataset as it is now]",
+)
+@json_option
+def command(
+    *,
+    method: str | None,
+    dataset: str,
+    list_methods: bool,
+    pairs: tuple[str, ...],
+    device: str | None,
+    snapshot_path: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train METHOD on a dataset, selecting on its validation split.
+
+    A repeated call finds the finished run; an interrupted one goes on from its checkpoint. The test split stays
+    closed until `cikg evaluate`.
+    """
+    from cikg.recommend.engine import train  # noqa: PLC0415 - torch loads for seconds; help must not
+
+    if list_methods:
+        _list(as_json)
+        return
+    if method is None:
+        raise click.UsageError("Missing argument 'METHOD'; --list shows them all.")
+    settings = load_settings()
+    if device is not None:
+        settings = settings.model_copy(update={"device": device})
+    _check(method, overrides := _overrides(pairs))
+    snapshot = _snapshot(settings, dataset, snapshot_path, quiet=as_json)
+    with _watch(method, quiet=as_json) as observer:
+        trained = train(snapshot, method, settings=settings, overrides=overrides, observer=observer, **options)
+    if snapshot_path is None:
+        _register(settings, trained)
+    _report(trained, as_json)
+
+
+def _overrides(pairs: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--set {pair!r} has no value", cure="Write --set learning_rate=0.001")
+        found[name.strip().replace("-", "_")] = value.strip()
+    return found
+
+
+def _check(method: str, overrides: dict[str, str]) -> None:
+    """Find wrong arguments before a snapshot is taken."""
+    from cikg.recommend.method import configure  # noqa: PLC0415
+
+    configure(method, overrides)
+
+
+def _snapshot(settings: Settings, dataset: str, path: Path | None, *, quiet: bool) -> Snapshot:
+    if path is not None:
+        return open_snapshot(path)
+    with connect(settings) as graph:
+        return take(graph, dataset, settings, partial(progress_bar, quiet=quiet))
+
+
+def _list(as_json: bool) -> None:
+    from cikg.recommend.method import find, names  # noqa: PLC0415
+
+    if as_json:
+        print_json(
+            {
+                "methods": [
+                    {
+                        "name": name,
+                        "paper": (method := find(name)).paper,
+                        "departures": method.departures,
+                        "settings": {
+                            key: {"default": field.default, "about": field.description}
+                            for key, field in method.config.model_fields.items()
+                        },
+                    }
+                    for name in names()
+                ]
+            }
+        )
+        return
+    print_table("Methods", ["name", "paper"], [[name, find(name).paper] for name in names()])
+
+
+@contextmanager
+def _watch(method: str, *, quiet: bool) -> Iterator[Observer]:
+    """A progress bar with loss, metric and time left."""
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[standing]}")
+    with Progress(*columns, console=messages, disable=quiet) as bar:
+        task = bar.add_task(method, total=None, standing="building")
+
+        def observe(standing: Standing) -> None:
+            bar.update(
+                task,
+                description=f"{method}: {standing.phase}",
+                completed=standing.done,
+                total=standing.total,
+                standing=_describe(standing),
+            )
+
+        yield observe
+
+
+def _describe(standing: Standing) -> str:
+    parts = [f"{standing.done}/{standing.total}" if standing.total else str(standing.done)]
+    parts += [f"{name} {loss:.4f}" for name, loss in standing.loss.items()]
+    if standing.metric is not None and standing.best is not None:
+        parts.append(f"valid {standing.metric:.4f} (best {standing.best:.4f})")
+    if standing.seconds_left is not None:
+        parts.append(f"≤ {standing.seconds_left:.0f} s left")
+    return "  ".join(parts)
+
+
+def _register(settings: Settings, trained: Trained) -> None:
+    manifest = trained.manifest
+    properties = {
+        "name": manifest["method"],
+        "snapshot": manifest["snapshot"],
+        "protocol": manifest["protocol"],
+        "chosen_epoch": manifest["chosen_epoch"],
+        "path": str(trained.path),
+        "parameters": json.dumps(manifest["config"], sort_keys=True),
+        "manifest": json.dumps(manifest, sort_keys=True, ensure_ascii=False),
+        "curve": (trained.path / "curve.json").read_text(encoding="utf-8"),
+        "valid": json.dumps(trained.valid, sort_keys=True),
+    }
+    with connect(settings) as graph:
+        graph.write(
+            "upsert_training_run",
+            run=uid(manifest["dataset"], trained.run_id),
+            dataset=manifest["dataset"],
+            id=trained.run_id,
+            properties=properties,
+        )
+
+
+def _report(trained: Trained, as_json: bool) -> None:
+    manifest = trained.manifest
+    if as_json:
+        print_json(
+            {"run": trained.run_id, "path": str(trained.path), "reused": trained.reused}
+            | {key: manifest[key] for key in ("method", "dataset", "snapshot", "protocol", "refit", "seed", "config")}
+            | {key: manifest[key] for key in ("chosen", "chosen_epoch", "selected_on", "valid", "warnings", "device")}
+            | {key: manifest[key] for key in ("timings", "peak_memory_mb", "departures")}
+        )
+        return
+    for warning in manifest["warnings"]:
+        messages.print(f"[yellow]Note:[/] {warning}")
+    print_facts(
+        f"{trained.run_id}{' (was there already)' if trained.reused else ''}",
+        {f"valid {name}": trained.valid[name] for name in SHOWN if name in trained.valid}
+        | ({"chosen epoch": manifest["chosen_epoch"]} if manifest["chosen_epoch"] else {})
+        | {f"chosen {name}": value for name, value in manifest["chosen"].items()}
+        | {"refitted on train and valid": manifest["refit"], "device": manifest["device"]}
+        | {f"seconds, {phase}": seconds for phase, seconds in manifest["timings"].items()}
+        | {"peak memory, MiB": round(manifest["peak_memory_mb"])},
+    )
+    messages.print(f"Next: cikg evaluate {trained.run_id}")

@@ -2,7 +2,7 @@
 // Lists come whole with their total, cut to one page; counts of neighbours are degree look-ups, not traversals.
 
 // name: list_datasets() -> many
-// All datasets, with what the overview says about each.
+// All datasets, with what the overview says about each. Scan: Dataset, which has one node a dataset.
 MATCH (dataset:Dataset)
 RETURN dataset.id AS id, dataset.field AS field, dataset.source AS source, dataset.state AS state,
        dataset.interests AS interests, dataset.published AS published,
@@ -120,17 +120,19 @@ RETURN item.id AS id, coalesce(item.name, item.id) AS name, item.text AS text,
        COUNT { (item)<-[:INTERACTED]-() } AS readers,
        COUNT { (item)<-[edge:RECOMMENDED]-() WHERE edge.model = served.published } AS recommended
 
-// name: thing_facts(label, thing, limit) -> one
-// The facts of an item or entity, both directions, with the total.
+// name: thing_facts(label, thing, limit) -> many
+// The facts of an item or entity by relation and direction, each cut to a length, with the totals; the rarest first,
+// since they say most.
 MATCH (thing:Item|Entity {uid: $thing})
 WHERE $label IN labels(thing)
-RETURN COUNT { (thing)-[fact]-(:Item|Entity) WHERE fact.relation IS NOT NULL } AS total, COLLECT {
-  MATCH (thing)-[fact]-(other:Item|Entity)
-  WHERE fact.relation IS NOT NULL
-  RETURN {relation: fact.relation, forward: startNode(fact) = thing, id: other.id,
-          name: coalesce(other.name, other.id), label: head(labels(other)), degree: COUNT { (other)--() }}
-  ORDER BY fact.relation, other.name, other.id LIMIT $limit
-} AS rows
+MATCH (thing)-[fact]-(other:Item|Entity)
+WHERE fact.relation IS NOT NULL
+WITH fact.relation AS relation, startNode(fact) = thing AS forward, other
+ORDER BY COUNT { (other)--() }, other.uid
+WITH relation, forward, collect(DISTINCT other) AS others
+RETURN relation, forward, size(others) AS total,
+       [other IN others[..$limit] | {id: other.id, name: coalesce(other.name, other.id), label: head(labels(other))}] AS shown
+ORDER BY total, relation, forward DESC
 
 // name: item_readers(item, limit) -> many
 // Some of the users who chose an item, newest first.
@@ -192,12 +194,13 @@ MATCH (entity:Entity {uid: $entity})
 RETURN entity.id AS id, coalesce(entity.name, entity.id) AS name
 
 // name: browse_runs(dataset, kinds, limit) -> many
-// The newest runs of some kinds, of one dataset or ('') of all.
+// The newest runs of some kinds, of one dataset or ('') of all. Scan: Run, which has one node a job or training.
 MATCH (run:Run)
 WHERE ($dataset = '' OR run.dataset = $dataset) AND run.kind IN $kinds
 RETURN run.uid AS uid, run.dataset AS dataset, run.id AS id, run.kind AS kind, run.name AS name, run.state AS state,
        run.total AS total, toString(run.created_at) AS created_at, toString(run.started_at) AS started_at,
        toString(run.finished_at) AS finished_at, run.error AS error,
+       COUNT { MATCH (subject:Subject {run: run.uid}) } AS subjects,
        COUNT { MATCH (subject:Subject {run: run.uid})
                WHERE subject.state IN ['done', 'failed', 'quarantined', 'cancelled'] } AS finished
 ORDER BY coalesce(created_at, started_at) DESC, uid LIMIT $limit
@@ -260,15 +263,16 @@ RETURN head(labels(node)) AS label, node.id AS id, coalesce(node.name, node.id) 
 ORDER BY label
 
 // name: neighbours(label, uid, cap) -> many
-// The neighbours of a node, at most `cap` a relationship type, best connected first, with the totals. Only the served
-// model's recommendations count. Cost: the node's degree.
+// The neighbours of a node, at most `cap` a relationship type, with the totals: by facts the rarest that lead on,
+// else the best connected. Only the served model's recommendations count. Cost: the node's degree.
 MATCH (centre:User|Item|Entity|Interest|Intent {uid: $uid})
 WHERE $label IN labels(centre)
 OPTIONAL MATCH (served:Dataset {uid: centre.dataset})
 MATCH (centre)-[edge]-(other:User|Item|Entity|Interest|Intent)
 WHERE type(edge) <> 'RECOMMENDED' OR edge.model = served.published
-WITH type(edge) AS type, elementId(centre) AS centre, other, edge.rank AS rank
-ORDER BY coalesce(rank, 0), COUNT { (other)--() } DESC, other.uid
+WITH type(edge) AS type, elementId(centre) AS centre, other, edge.rank AS rank, edge.relation AS relation,
+     COUNT { (other)--() } AS degree
+ORDER BY coalesce(rank, 0), degree < 2, CASE WHEN relation IS NULL THEN -degree ELSE degree END, other.uid
 WITH type, centre, collect(DISTINCT other) AS others
 RETURN type, centre, size(others) AS total,
        [other IN others[..$cap] | {key: elementId(other), label: head(labels(other)), id: other.id,
@@ -284,6 +288,6 @@ WITH source, edge, target, served WHERE type(edge) <> 'RECOMMENDED' OR edge.mode
 RETURN DISTINCT elementId(source) AS source, elementId(target) AS target, type(edge) AS type
 
 // name: dataset_names() -> many
-// Names of all datasets, for the switch on every page. Cost: a handful of nodes.
+// Names of all datasets, for the switch on every page. Scan: Dataset, which has one node a dataset.
 MATCH (dataset:Dataset)
 RETURN dataset.id AS id, dataset.field AS field ORDER BY id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -12,13 +11,14 @@ from typing import Any
 from flask import Flask, current_app, url_for
 from markupsafe import Markup, escape
 
+from cikg.serving.recommend import relation_in_words
 from web.chrome import address
 
 
 def init_app(app: Flask) -> None:
     """Give templates the filters and functions of this module."""
     app.jinja_env.filters.update(
-        count=count, percent=percent, number=number, when=when, day=day, seconds=seconds, relation=relation, code=code
+        count=count, percent=percent, number=number, when=when, day=day, seconds=seconds, relation=relation_in_words, code=code
     )
     app.jinja_env.globals.update(address=address, asset=asset)
 
@@ -73,12 +73,6 @@ def seconds(value: float | None) -> str:
     if whole < 60:
         return f"{whole} s"
     return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def relation(name: str) -> str:
-    """A relation in words: `literary genre` from `http://dbpedia.org/ontology/literaryGenre` or `LITERARY_GENRE`."""
-    local = re.split(r"[/#]", name.rstrip("/#"))[-1] or name
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", local).replace("_", " ").lower()
 
 
 def code(text: str) -> Markup:

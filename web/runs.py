@@ -24,7 +24,7 @@ class Run:
         kind: `extract`, `train`, …
         name: the job or method.
         state: as in `cikg.schema.State`.
-        total: subjects, where the run has any.
+        total: subjects, where the run works on some one by one.
         finished: subjects that need no more work.
         started_at: ISO time.
         seconds: how long it took, or has taken so far.
@@ -65,7 +65,7 @@ def summary(row: dict[str, Any]) -> Run:
         kind=row["kind"],
         name=row.get("name") or row["kind"],
         state=state,
-        total=row.get("total"),
+        total=row.get("total") if row.get("subjects") else None,
         finished=row.get("finished") or 0,
         started_at=started.isoformat() if started else None,
         seconds=(ended - started).total_seconds() if started and ended else None,

@@ -17,7 +17,7 @@ from web.urls import page
 
 blueprint = Blueprint("entities", __name__)
 link = Link("Entities", "entities.index", 40)
-SHOWN_FACTS = 200
+SHOWN_FACTS = 60
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class EntityPage:
         dataset: the dataset.
         id: the entity's id.
         name: its name.
-        facts: relation, other end and direction.
+        facts: by relation and direction, the rarest first.
         fact_count: how many there are in all.
     """
 
@@ -59,8 +59,8 @@ def load_entity(graph: Graph, dataset: str, identifier: str) -> EntityPage:
     found = graph.many("entity_detail", entity=key)
     if not found:
         raise NotFoundError(f"{dataset!r} has no entity {identifier!r}", cure="Search for its name above")
-    facts = graph.one("thing_facts", label="Entity", thing=key, limit=SHOWN_FACTS)
-    return EntityPage(dataset, identifier, found[0]["name"], tuple(facts["rows"]), facts["total"])
+    facts = graph.many("thing_facts", label="Entity", thing=key, limit=SHOWN_FACTS)
+    return EntityPage(dataset, identifier, found[0]["name"], tuple(facts), sum(row["total"] for row in facts))
 
 
 @page(blueprint, "/d/<id:dataset>/entities")

@@ -17,7 +17,7 @@ from web.urls import page
 
 blueprint = Blueprint("items", __name__)
 link = Link("Items", "items.index", 20)
-SHOWN_FACTS = 60
+SHOWN_FACTS = 12
 SHOWN_READERS = 30
 SHOWN_INTERESTS = 15
 
@@ -40,7 +40,7 @@ class ItemPage:
         id: the item's id.
         name: its name.
         text: what it is, in words; may be empty.
-        facts: relation, other end and direction.
+        facts: by relation and direction, the rarest first.
         fact_count: how many there are in all.
         interests: those whose holders chose it more often than everyone, by lift.
         readers: some of the users who chose it.
@@ -73,14 +73,14 @@ def load_item(graph: Graph, dataset: str, identifier: str) -> ItemPage:
     found = graph.many("item_detail", item=key)
     if not found:
         raise NotFoundError(f"{dataset!r} has no item {identifier!r}", cure="Search for a name or an id above")
-    facts = graph.one("thing_facts", label="Item", thing=key, limit=SHOWN_FACTS)
+    facts = graph.many("thing_facts", label="Item", thing=key, limit=SHOWN_FACTS)
     return ItemPage(
         dataset=dataset,
         id=identifier,
         name=found[0]["name"],
         text=found[0]["text"],
-        facts=tuple(facts["rows"]),
-        fact_count=facts["total"],
+        facts=tuple(facts),
+        fact_count=sum(row["total"] for row in facts),
         interests=tuple(graph.many("item_interests", item=key, limit=SHOWN_INTERESTS)),
         readers=tuple(graph.many("item_readers", item=key, limit=SHOWN_READERS)),
         reader_count=found[0]["readers"],

@@ -99,7 +99,7 @@ def load_run(graph: Graph, dataset: str, identifier: str, state: str) -> RunPage
     further = {name: value for name, value in row.items() if name not in _TOLD_ELSEWHERE}
     return RunPage(
         dataset=dataset,
-        run=runs.summary({**row, "finished": sum(states.values()) - unfinished}),
+        run=runs.summary({**row, "subjects": sum(states.values()), "finished": sum(states.values()) - unfinished}),
         states=states,
         parameters=runs.flatten(runs.unpack(row.get("parameters")) or {}) | further,
         subjects=tuple(graph.many("run_subjects", run=key, state=state, limit=SHOWN_SUBJECTS)),

@@ -45,7 +45,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Curve:
-    """What was measured during training: one list a name, all as long as `epochs`; gaps are null."""
+    """What was measured in each epoch, or for each candidate: one list a name, as long as `epochs`; gaps are null."""
 
     epochs: tuple[int, ...]
     series: dict[str, tuple[float | None, ...]]
@@ -132,17 +132,19 @@ def compare(values: dict[str, float], baseline: dict[str, float]) -> tuple[Compa
     )
 
 
-def read_curve(points: Any) -> Curve | None:
-    """A curve from its points, `[{"epoch": 1, "loss": 0.4, …}, …]`."""
-    if not isinstance(points, list) or not points:
+def read_curve(curve: Any) -> Curve | None:
+    """The losses and metrics of what was selected among: epochs, or a closed-form method's candidates.
+
+    Args:
+        curve: `{"epochs": [{"phase": "select", "epoch": 1, "loss": 0.4, "ndcg@50": 0.2, …}, …]}`; the refit that
+            follows a selection has no metric, and is left out.
+    """
+    points = [point for point in (curve or {}).get("epochs", []) if point.get("phase", "select") == "select"]
+    names = dict.fromkeys(name for point in points for name in point if "@" in name or "loss" in name)
+    if not names:
         return None
-    names = list(dict.fromkeys(name for point in points for name, value in point.items() if _is_number(value)))
-    series = {name: tuple(point.get(name) for point in points) for name in names if name not in ("epoch", "seconds")}
-    return Curve(tuple(int(point.get("epoch", index)) for index, point in enumerate(points)), series)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    series = {name: tuple(point.get(name) for point in points) for name in names}
+    return Curve(tuple(point.get("epoch", index + 1) for index, point in enumerate(points)), series)
 
 
 def _model(row: dict[str, Any], published: dict[str, Any]) -> Model:

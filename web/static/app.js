@@ -63,6 +63,7 @@ const COLUMNS = ["Intent", "Interest", "User", "Item", "Entity"];
 const SHAPES = { User: "ellipse", Item: "round-rectangle", Entity: "diamond", Interest: "hexagon", Intent: "triangle" };
 const COLUMN_WIDTH = 250;
 const ROW_HEIGHT = 26;
+const MOST_ROWS = 18;
 
 function positions(nodes, edges) {
   const present = COLUMNS.filter((label) => nodes.some((node) => node.label === label));
@@ -86,8 +87,20 @@ function positions(nodes, edges) {
       place(column);
     }
   }
-  return new Map(columns.flatMap((column, x) =>
-    column.map((key) => [key, { x: x * COLUMN_WIDTH, y: row.get(key) * ROW_HEIGHT }])));
+  let x = 0;
+  const at = new Map();
+  for (const column of columns) { // a long column goes on beside itself
+    const rows = Math.ceil(column.length / Math.ceil(column.length / MOST_ROWS));
+    column.forEach((key, index) => {
+      const height = Math.min(rows, column.length - Math.floor(index / rows) * rows);
+      at.set(key, {
+        x: (x + Math.floor(index / rows)) * COLUMN_WIDTH,
+        y: ((index % rows) - (height - 1) / 2) * ROW_HEIGHT,
+      });
+    });
+    x += Math.ceil(column.length / rows);
+  }
+  return at;
 }
 
 let picture = null;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 
 from cikg.errors import NotFoundError
@@ -138,9 +139,14 @@ def sentence(interest: InterestReason | None, fact: FactReason | None) -> str:
             f"{interest.support / interest.cohort:.0%}, against {_percent(interest.share)} of everyone"
         )
     if fact is not None:
-        relation = fact.relation.replace("_", " ")
-        return f"Like “{fact.known_name}” it has the {relation} “{fact.entity_name}”"
+        return f"Like “{fact.known_name}” it has the {relation_in_words(fact.relation)} “{fact.entity_name}”"
     return "No single interest or fact explains it: the model drew on the history as a whole"
+
+
+def relation_in_words(name: str) -> str:
+    """`literary genre` from `http://dbpedia.org/ontology/literaryGenre` or `LITERARY_GENRE`."""
+    local = re.split(r"[/#]", name.rstrip("/#"))[-1] or name
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", local).replace("_", " ").lower()
 
 
 def _percent(share: float) -> str:

@@ -29,7 +29,12 @@ here himself into itself just like made make many more most much must never once
 than that their them then there these they this those through under until upon very were what when where which while
 whom whose will with without would your
 """
+_PROPER_ADJECTIVES = """
+african american arabic asian british chinese christian english european french german gothic greek indian irish islamic
+italian japanese jewish latin norse persian roman romantic russian scottish spanish victorian welsh
+"""
 _BROAD = frozenset(_BROAD_TOPICS.split())
+_PROPER = frozenset(_PROPER_ADJECTIVES.split())
 _STOP_WORDS = frozenset(_COMMON_WORDS.split())
 
 
@@ -107,7 +112,7 @@ def user_interests(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
 
 
 def _weight(topic: str, evidence: list[int], unexplained: set[int], total: int) -> float:
-    breadth = 0.3 if topic in _BROAD else 1.0
+    breadth = 0.3 if topic.casefold() in _BROAD else 1.0
     return len(unexplained.intersection(evidence)) * (2 - len(evidence) / total) * breadth
 
 
@@ -118,7 +123,7 @@ def _companion(lines: list[_Line], evidence: list[int], topic: str, genres: set[
         for line in lines
         if line.number in set(evidence)
         for other in line.topics
-        if other != topic and other not in genres and other not in _BROAD
+        if other != topic and other not in genres and other.casefold() not in _BROAD
     )
     common = max(beside.items(), key=lambda pair: (pair[1], pair[0]), default=("", 0))
     return common[0] if common[1] >= 2 else None
@@ -152,18 +157,30 @@ def _read_history(messages: Sequence[Mapping[str, str]]) -> list[_Line]:
     return lines
 
 
+def _in_running_text(name: str, is_genre: bool) -> str:
+    """A name as it stands inside a sentence: `Sea stories` begins small there, `Gothic fiction` and `Rome` do not.
+
+    A first word is taken for a common one in a genre or before small letters, unless it is made of a proper name.
+    """
+    first, _, rest = " ".join(name.split()).partition(" ")
+    capitalised = first[1:] == first[1:].lower() and first.lower() not in _PROPER
+    if capitalised and rest == rest.lower() and (rest or is_genre):
+        first = first.lower()
+    return f"{first} {rest}".strip()
+
+
 def _read_line(row: dict[str, Any]) -> _Line:
     facts: Mapping[str, list[str]] = row.get("facts") or {}
     topical = {relation: values for relation, values in facts.items() if _TOPICAL.search(relation)} or facts
     topics = {
-        " ".join(str(value).casefold().split()): bool(_GENRE.search(relation))
+        _in_running_text(str(value), bool(_GENRE.search(relation))): bool(_GENRE.search(relation))
         for relation, values in topical.items()
         for value in values
     }
     if not topics:  # nothing is known about the item but its words
         text = f"{row['title']} {row.get('text') or ''}".casefold()
         topics = {word: False for word in _WORD.findall(text) if word not in _STOP_WORDS}
-    return _Line(int(row["n"]), topics or {str(row["title"]).casefold(): False})
+    return _Line(int(row["n"]), topics or {str(row["title"]): False})
 
 
 RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {"UserInterests": user_interests}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cikg.cli._output import json_option, messages, print_json, print_table
 from cikg.errors import NotFoundError, UnreachableError
-from cikg.graph import connect
+from cikg.graph import Graph, connect
 from cikg.graph.snapshot import Snapshot, open_snapshot
 from cikg.schema import uid
 from cikg.settings import Settings, load_settings
@@ -40,7 +42,11 @@ def command(run: str, snapshot_path: Path | None, as_json: bool) -> None:
     manifest = runs.read_json(path / runs.MANIFEST)
     snapshot = open_snapshot(snapshot_path) if snapshot_path else _find(settings, manifest)
     result = evaluate(path, snapshot)
-    _register(settings, str(manifest["dataset"]), str(manifest["run"]), result)
+    try:
+        with connect(settings) as graph:
+            register(graph, str(manifest["dataset"]), result)
+    except UnreachableError as error:
+        messages.print(f"[yellow]Note:[/] the figures are in evaluation.json but not in the graph: {error.message}")
     if as_json:
         print_json(result)
         return
@@ -68,16 +74,8 @@ def _find(settings: Settings, manifest: dict[str, object]) -> Snapshot:
     return open_snapshot(path)
 
 
-def _register(settings: Settings, dataset: str, run: str, result: dict[str, object]) -> None:
-    """Keep the figures in the graph; without a database they are in `evaluation.json` all the same."""
-    try:
-        with connect(settings) as graph:
-            graph.write(
-                "set_evaluation",
-                run=uid(dataset, run),
-                dataset=dataset,
-                id=run,
-                evaluation=json.dumps(result, sort_keys=True),
-            )
-    except UnreachableError as error:
-        messages.print(f"[yellow]Note:[/] the figures are in evaluation.json but not in the graph: {error.message}")
+def register(graph: Graph, dataset: str, result: Mapping[str, Any]) -> None:
+    """Keep the figures in the graph, beside the run."""
+    run = str(result["run"])
+    evaluation = json.dumps(result, sort_keys=True)
+    graph.write("set_evaluation", run=uid(dataset, run), dataset=dataset, id=run, evaluation=evaluation)

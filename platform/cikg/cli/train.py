@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json, print_table, progress_bar
 from cikg.errors import InputError
-from cikg.graph import connect
+from cikg.graph import Graph, connect
 from cikg.graph.snapshot import Snapshot, open_snapshot, take
 from cikg.schema import uid
 from cikg.settings import Settings, load_settings
@@ -78,10 +78,11 @@ def command(
         settings = settings.model_copy(update={"device": device})
     _check(method, overrides := _overrides(pairs))
     snapshot = _snapshot(settings, dataset, snapshot_path, quiet=as_json)
-    with _watch(method, quiet=as_json) as observer:
+    with watch(method, quiet=as_json) as observer:
         trained = train(snapshot, method, settings=settings, overrides=overrides, observer=observer, **options)
     if snapshot_path is None:
-        _register(settings, trained)
+        with connect(settings) as graph:
+            register(graph, trained)
     _report(trained, as_json)
 
 
@@ -134,7 +135,7 @@ def _list(as_json: bool) -> None:
 
 
 @contextmanager
-def _watch(method: str, *, quiet: bool) -> Iterator[Observer]:
+def watch(method: str, *, quiet: bool) -> Iterator[Observer]:
     """A progress bar with loss, metric and time left."""
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[standing]}")
     with Progress(*columns, console=messages, disable=quiet) as bar:
@@ -162,7 +163,8 @@ def _describe(standing: Standing) -> str:
     return "  ".join(parts)
 
 
-def _register(settings: Settings, trained: Trained) -> None:
+def register(graph: Graph, trained: Trained) -> None:
+    """Make the run known to the graph, where the dashboard finds it."""
     manifest = trained.manifest
     properties = {
         "name": manifest["method"],
@@ -175,14 +177,13 @@ def _register(settings: Settings, trained: Trained) -> None:
         "curve": (trained.path / "curve.json").read_text(encoding="utf-8"),
         "valid": json.dumps(trained.valid, sort_keys=True),
     }
-    with connect(settings) as graph:
-        graph.write(
-            "upsert_training_run",
-            run=uid(manifest["dataset"], trained.run_id),
-            dataset=manifest["dataset"],
-            id=trained.run_id,
-            properties=properties,
-        )
+    graph.write(
+        "upsert_training_run",
+        run=uid(manifest["dataset"], trained.run_id),
+        dataset=manifest["dataset"],
+        id=trained.run_id,
+        properties=properties,
+    )
 
 
 def _report(trained: Trained, as_json: bool) -> None:

@@ -1,6 +1,6 @@
 """The demo catalogue: public-domain books, and simulated readers whose tastes are known.
 
-**Books** stand in `demo_data`, one file a shelf; their facts are real, their descriptions our own.
+**Books** stand in `demo_data`, one file a shelf: published before 1928, their facts real, their descriptions our own.
 
 **Readers** are simulated, so that what extraction and recommendation should find is known:
 

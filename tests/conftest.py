@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import uuid
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from cikg.embedded import supervisor
 from cikg.graph import Graph, connect
 from cikg.graph.migrations import migrate
 from cikg.settings import Settings, load_settings
@@ -18,8 +18,12 @@ from cikg.settings import Settings, load_settings
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings whose Neo4j, Redis and stand-in answer, with a home of their own."""
-    base = load_settings()
-    yield base.model_copy(update={"home": tmp_path_factory.mktemp("home")})
+    base = load_settings(with_embedded=False)
+    # Never a language model that costs something, whatever the environment names.
+    no_model = dict.fromkeys(("openai_base_url", "openai_api_key", "openai_model"))
+    own = base.model_copy(update={"home": tmp_path_factory.mktemp("home"), **no_model})
+    with supervisor.serving(own, ("neo4j", "redis", "stand-in")) as complete:
+        yield complete
 
 
 @pytest.fixture(scope="session")
@@ -43,12 +47,7 @@ CIKG = [sys.executable, "-W", "error", "-c", "from cikg.cli import main; main()"
 @pytest.fixture(scope="session")
 def environment(settings: Settings) -> dict[str, str]:
     """The environment in which a process finds the tests' servers and home."""
-    found = dict(os.environ) | {"CIKG_HOME": str(settings.home), "CIKG_NEO4J_URI": str(settings.neo4j_uri)}
-    for name in ("neo4j_password", "redis_url"):
-        secret = getattr(settings, name)
-        if secret is not None:
-            found[f"CIKG_{name.upper()}"] = secret.get_secret_value()
-    return found
+    return supervisor.environment(settings)
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,9 @@ db.query.default_language=CYPHER_25
 db.transaction.timeout=10m
 db.memory.transaction.max=256m
 server.memory.pagecache.size=256m
+# Clients of a closing server are told at once; by default it would wait ten seconds for more of them.
+internal.dbms.bolt.netty_server_shutdown_quiet_period_duration=0s
+internal.server.bolt.thread_pool_shutdown_wait_time=1s
 # Two databases would reserve 256 MB each and keep 2 GB of history.
 db.tx_log.preallocate=false
 db.tx_log.rotation.retention_policy=1 days 256M

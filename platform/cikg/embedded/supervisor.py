@@ -191,6 +191,19 @@ def with_services(settings: Settings) -> Settings:
     return _completed(settings, _values(settings))
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment in which a process reads these settings, wherever they came from."""
+    variables = dict(os.environ)
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if value is None:
+            variables.pop(environment_name(name), None)
+        else:
+            plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+            variables[environment_name(name)] = str(plain.absolute() if isinstance(plain, Path) else plain)
+    return variables
+
+
 # What to start
 
 
@@ -342,10 +355,10 @@ def _start_supervisord(settings: Settings, attached: bool) -> None:
     command_line = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(configuration)]
     commands = _commands(settings) | {_SUPERVISOR: command_line}
     home.write_private(run / "commands.json", json.dumps(commands, indent=1))
-    environment = _environment(settings) | {guard.MARK: guard.mark(settings.home, _SUPERVISOR)}
+    marked = environment(settings) | {guard.MARK: guard.mark(settings.home, _SUPERVISOR)}
     process = subprocess.Popen(  # noqa: S603 — our own command
         [sys.executable, "-m", "cikg.embedded.guard", _SUPERVISOR] if attached else command_line,
-        env=environment,
+        env=marked,
         cwd=settings.home,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -363,17 +376,6 @@ def _commands(settings: Settings) -> dict[str, list[str]]:
     path = home.run_directory(settings) / "commands.json"
     commands: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return commands
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """Variables by which a child reads the same settings, wherever they came from."""
-    given = {}
-    for name in Settings.model_fields:
-        value = getattr(settings, name)
-        if value is not None:
-            plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-            given[environment_name(name)] = str(plain.absolute() if isinstance(plain, Path) else plain)
-    return os.environ | given
 
 
 # Stopping

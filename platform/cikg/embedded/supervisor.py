@@ -12,7 +12,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 import xmlrpc.client
@@ -36,6 +35,7 @@ _POLL_SECONDS = 0.1
 _RESTARTS_ALLOWED = 2  # while starting; a service that ends more often has something wrong with it
 _LOG_LINES = 8
 _SUPERVISOR = "supervisor"
+_SAID = "supervisor.out"
 
 _STATES = {
     "STOPPED": "stopped",
@@ -356,19 +356,16 @@ def _start_supervisord(settings: Settings, attached: bool) -> None:
     commands = _commands(settings) | {_SUPERVISOR: command_line}
     home.write_private(run / "commands.json", json.dumps(commands, indent=1))
     marked = environment(settings) | {guard.MARK: guard.mark(settings.home, _SUPERVISOR)}
-    process = subprocess.Popen(  # noqa: S603 — our own command
-        [sys.executable, "-m", "cikg.embedded.guard", _SUPERVISOR] if attached else command_line,
-        env=marked,
-        cwd=settings.home,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=(settings.logs / "supervisor.err").open("wb"),
-        start_new_session=True,
-    )
+    line = [sys.executable, "-m", "cikg.embedded.guard", _SUPERVISOR] if attached else command_line
+    # Not `subprocess`: it wants its children awaited, and this one is to outlive us.
+    no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+    said = (os.POSIX_SPAWN_OPEN, 1, settings.logs / _SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    errors = (os.POSIX_SPAWN_DUP2, 1, 2)
+    pid = os.posix_spawn(line[0], line, marked, file_actions=[no_input, said, errors], setsid=True)
     deadline = time.monotonic() + 20
     while not _infos(settings):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise ServiceError("the supervisor does not start", cure=f"Look at {settings.logs / 'supervisor.err'}")
+        if os.waitpid(pid, os.WNOHANG) != (0, 0) or time.monotonic() > deadline:
+            raise ServiceError("the supervisor does not start", cure=f"Look at {settings.logs / _SAID}")
         time.sleep(_POLL_SECONDS)
 
 

@@ -319,7 +319,7 @@ def set_up(with_tests: bool) -> None:
     """Bring the environment to what the locks say; do only what is not done.
 
     Raises:
-        SetupError: a step failed. What earlier steps finished is kept; an environment without packages is removed.
+        SetupError: a step failed. What earlier steps finished is kept; a new environment without packages is removed.
     """
     marks = read_marks()
     wanted = steps(with_tests, marks)
@@ -338,12 +338,13 @@ def set_up(with_tests: bool) -> None:
     for name, value in wanted:
         if marks.get(name) == value:
             continue
-        marks.pop(name, None)
-        write_marks(marks)
+        write_marks({other: done for other, done in marks.items() if other != name})
         try:
             actions[name]()
         except SetupError:
-            if name == "packages":
+            if "packages" in marks:
+                write_marks(marks)  # pip takes back what it could not finish, so the older state still holds
+            else:
                 shutil.rmtree(ENVIRONMENT, ignore_errors=True)
             raise
         marks[name] = value

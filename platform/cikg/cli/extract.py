@@ -20,6 +20,8 @@ from cikg.schema import State
 from cikg.settings import Settings, load_settings
 
 _POLL_SECONDS = 0.25
+_RESTART_SECONDS = 30.0
+"""How long a worker that was there may be away before we say so: a supervisor restarts it in less."""
 
 
 @click.command("extract", short_help="Let the LLM find what users like.")
@@ -146,11 +148,18 @@ def _follow(graph: Graph, app: Celery, run: str, *, pending: int, quiet_seconds:
         if now["state"] != State.RUNNING:
             return
         if time.monotonic() - heard > patience:
-            if not queue.workers(app):
-                raise _no_worker()
-            queue.enqueue(app, run, ledger.open_shards(graph, run))
+            _wake(graph, app, run)
             heard, patience = time.monotonic(), min(2 * patience, 60.0)
         time.sleep(_POLL_SECONDS)
+
+
+def _wake(graph: Graph, app: Celery, run: str) -> None:
+    """See that a worker is there, waiting for one that is being restarted, and queue what nobody holds."""
+    deadline = time.monotonic() + _RESTART_SECONDS
+    while not queue.workers(app):
+        if time.monotonic() > deadline:
+            raise _no_worker()
+    queue.enqueue(app, run, ledger.open_shards(graph, run))
 
 
 def _progress_or_none(graph: Graph, plan: ledger.Plan) -> dict[str, Any] | None:

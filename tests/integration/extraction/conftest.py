@@ -1,0 +1,342 @@
+"""A planted library, a stand-in that counts its calls, and worker processes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from cikg.cli import main
+from cikg.graph import Graph
+from cikg.settings import Settings
+
+REPOSITORY = Path(__file__).parents[3]
+TOPICS = ("gothic horror", "sea voyages", "detective mysteries", "utopian societies")
+ITEMS_OF_A_TOPIC = 12
+
+
+def plant(graph: Graph, dataset: str, readers: int) -> dict[str, str]:
+    """Write readers who read 4 books of one topic each, no two the same ones; returns reader -> topic."""
+    graph.execute(
+        "MERGE (d:Dataset {uid: $d}) SET d += {id: $d, dataset: $d, field: 'books', version: 1, state: 'ready', "
+        "relations: ['SUBJECT'], interests: 'none'} "
+        "WITH d UNWIND range(0, size($topics) - 1) AS t "
+        "MERGE (e:Entity {uid: $d + ':topic' + t}) SET e += {dataset: $d, id: 'topic' + t, name: $topics[t]} "
+        "WITH e, t UNWIND range(0, $n - 1) AS i "
+        "MERGE (b:Item {uid: $d + ':' + t + '-' + i}) SET b += {dataset: $d, id: t + '-' + i, "
+        "name: 'Volume ' + t + '-' + i, text: 'A book.'} "
+        "MERGE (b)-[f:SUBJECT]->(e) SET f.relation = 'subject'",
+        d=dataset,
+        topics=list(TOPICS),
+        n=ITEMS_OF_A_TOPIC,
+    )
+    rows = []
+    for reader in range(readers):
+        topic, turn = reader % len(TOPICS), reader // len(TOPICS)
+        first, step = turn % ITEMS_OF_A_TOPIC, 1 + (turn // ITEMS_OF_A_TOPIC) % 2
+        books = [f"{topic}-{(first + step * number) % ITEMS_OF_A_TOPIC}" for number in range(4)]
+        unread = f"{topic}-{(first + step * 4) % ITEMS_OF_A_TOPIC}"
+        rows.append({"user": f"r{reader}", "books": books, "test": unread})
+    graph.execute(
+        "UNWIND $rows AS row MERGE (u:User {uid: $d + ':' + row.user}) SET u += {dataset: $d, id: row.user} "
+        "WITH u, row UNWIND range(0, size(row.books) - 1) AS at "
+        "MATCH (b:Item {uid: $d + ':' + row.books[at]}) "
+        "MERGE (u)-[r:INTERACTED]->(b) SET r += {split: 'train', at: at} "
+        "WITH DISTINCT u, row MATCH (b:Item {uid: $d + ':' + row.test}) "
+        "MERGE (u)-[r:INTERACTED]->(b) SET r += {split: 'test', at: 99}",
+        d=dataset,
+        rows=rows,
+    )
+    return {row["user"]: TOPICS[number % len(TOPICS)] for number, row in enumerate(rows)}
+
+
+def found(graph: Graph, dataset: str) -> list[dict[str, Any]]:
+    """What extraction wrote, without what differs between two equal runs: times, and the dataset's name."""
+    return graph.execute(
+        "MATCH (u:User {dataset: $d})-[e:POSSESSES]->(i:Intent) "
+        "RETURN u.id AS user, i.id AS intent, i.name AS name, e.evidence AS evidence, e.round AS round, "
+        "substring(e.completion, size($d)) AS completion, substring(e.run, size($d)) AS run ORDER BY user, intent",
+        d=dataset,
+    )
+
+
+def everything(graph: Graph, dataset: str) -> str:
+    """A digest of every node and edge of a dataset with all properties, times included."""
+    nodes = graph.execute(
+        "MATCH (n {dataset: $d}) RETURN labels(n) AS labels, n.uid AS uid, properties(n) AS p ORDER BY labels, uid",
+        d=dataset,
+    )
+    edges = graph.execute(
+        "MATCH (a {dataset: $d})-[e]->(b) RETURN a.uid AS a, type(e) AS type, b.uid AS b, properties(e) AS p "
+        "ORDER BY a, type, b",
+        d=dataset,
+    )
+    return hashlib.sha256(json.dumps([nodes, edges], default=str, sort_keys=True).encode()).hexdigest()
+
+
+@pytest.fixture
+def planted(graph: Graph, dataset: str) -> Iterator[Callable[..., dict[str, str]]]:
+    """`plant` for the test's own datasets, removed afterwards."""
+    made: list[str] = []
+
+    def make(readers: int, name: str = dataset) -> dict[str, str]:
+        made.append(name)
+        return plant(graph, name, readers)
+
+    yield make
+    for name in made:
+        graph.execute("MATCH (n {dataset: $d}) DETACH DELETE n", d=name)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class StandIn:
+    """A running stand-in."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def control(self, told: dict[str, Any] | None = None) -> int:
+        """Tell it how to behave, if anything is told; the chat requests since it was told, faults included."""
+        data = None if told is None else json.dumps(told).encode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/control", data=data, timeout=5) as answer:
+            return int(json.load(answer)["calls"])
+
+    @property
+    def calls(self) -> int:
+        return self.control()
+
+
+def start_standin(directory: Path, port: int) -> StandIn:
+    """Start a stand-in that counts."""
+    arguments = ("--interface", "asgi", "--host", "127.0.0.1", "--port", str(port), "--no-access-log")
+    with (directory / f"standin-{port}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("granian"), *arguments, "tests.integration.extraction.counting:app"],
+            cwd=REPOSITORY,
+            stdout=log,
+            stderr=log,
+        )
+    _wait_for(lambda: _answers(f"http://127.0.0.1:{port}/healthz"), f"the stand-in on {port}", 60)
+    return StandIn(port, process)
+
+
+@pytest.fixture(scope="session")
+def shared_standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    """One stand-in for all tests that do not stop it."""
+    running = start_standin(tmp_path_factory.mktemp("standin"), free_port())
+    yield running
+    _stop([running.process])
+
+
+@pytest.fixture
+def standin(shared_standin: StandIn) -> Callable[..., StandIn]:
+    """Have the stand-in behave: `standin(fault="refusal@some text")`; its count starts again."""
+
+    def tell(**told: Any) -> StandIn:
+        shared_standin.control(told)
+        return shared_standin
+
+    return tell
+
+
+@pytest.fixture
+def own_standin(tmp_path: Path) -> Iterator[Callable[[int], StandIn]]:
+    """Start a stand-in on a port, for tests that need it dead for a while."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(port: int) -> StandIn:
+        made = start_standin(tmp_path, port)
+        running.append(made.process)
+        return made
+
+    yield start
+    _stop(running)
+
+
+@pytest.fixture
+def job_settings(settings: Settings) -> Callable[..., Settings]:
+    """Settings that ask a given stand-in, with short waits: `job_settings(standin, llm_retries=0)`."""
+
+    def make(asked: StandIn | str, **changes: Any) -> Settings:
+        redis = settings.redis_url.get_secret_value().rpartition("/")[0] if settings.redis_url else ""
+        values = {
+            "openai_base_url": asked if isinstance(asked, str) else asked.url,
+            "openai_model": "stand-in",
+            "openai_api_key": None,
+            "redis_url": SecretStr(f"{redis}/9"),  # its own messages: the person's workers read database 0
+            "llm_timeout": 5.0,
+            "llm_retries": 1,
+        }
+        return settings.model_copy(update={**values, **changes})
+
+    return make
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Settings as a process finds them."""
+    given = {
+        "CIKG_HOME": settings.home,
+        "CIKG_NEO4J_URI": settings.neo4j_uri,
+        "CIKG_NEO4J_USER": settings.neo4j_user,
+        "CIKG_NEO4J_PASSWORD": settings.neo4j_password,
+        "CIKG_REDIS_URL": settings.redis_url,
+        "OPENAI_BASE_URL": settings.openai_base_url,
+        "OPENAI_MODEL": settings.openai_model,
+        "CIKG_LLM_TIMEOUT": settings.llm_timeout,
+        "CIKG_LLM_RETRIES": settings.llm_retries,
+        "CIKG_LLM_CONCURRENCY": settings.llm_concurrency,
+        "CIKG_LEASE_SECONDS": settings.lease_seconds,
+    }
+    shown = {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in given.items()
+        if value is not None
+    }
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}, **shown}
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Callable[[Settings], subprocess.Popen[bytes]]]:
+    """Start Celery workers as the supervisor starts them."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(settings: Settings) -> subprocess.Popen[bytes]:
+        path = tmp_path / f"worker-{len(running)}.log"
+        with path.open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    Path(sys.executable).with_name("celery"),
+                    *("--app", "workers.app", "worker", "--queues", "llm", "--pool", "threads", "--concurrency", "2"),
+                    *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
+                ],
+                env=environment(settings),
+                cwd=REPOSITORY,
+                stdout=log,
+                stderr=log,
+            )
+        running.append(process)
+        _wait_for(lambda: b" ready." in path.read_bytes(), f"the worker; see {path}", 60)
+        return process
+
+    yield start
+    _stop(running)
+
+
+@dataclass
+class Ended:
+    """What a finished command said."""
+
+    code: int
+    data: dict[str, Any]
+    errors: str
+
+
+Command = Callable[..., "Future[Ended]"]
+
+
+@pytest.fixture
+def cikg(monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """Run the command-line tool in a thread: `cikg(settings, "extract", …).result()`."""
+    with ThreadPoolExecutor(1) as pool:
+
+        def start(settings: Settings, *arguments: str) -> Future[Ended]:
+            for name, value in environment(settings).items():
+                monkeypatch.setenv(name, value)
+            return pool.submit(_run, [*arguments, "--json"])
+
+        yield start
+
+
+def _run(arguments: list[str]) -> Ended:
+    output, errors = io.StringIO(), io.StringIO()
+    code: Any = 0
+    with redirect_stdout(output), redirect_stderr(errors):
+        try:
+            main(arguments)
+        except SystemExit as stop:
+            code = stop.code
+    (line,) = output.getvalue().splitlines()
+    return Ended(code, json.loads(line), errors.getvalue())
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Wait until something holds."""
+    _wait_for(condition, what, seconds)
+
+
+def _wait_for(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not come within {seconds} s")
+        time.sleep(0.05)
+
+
+def _answers(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(url, timeout=1) as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+def _stop(running: list[Any]) -> None:
+    for process in running:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    for process in running:
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@dataclass
+class Workplace:
+    """What the tests of the whole way need."""
+
+    graph: Graph
+    dataset: str
+    planted: Callable[..., dict[str, str]]
+    standin: Callable[..., StandIn]
+    own_standin: Callable[[int], StandIn]
+    settings: Callable[..., Settings]
+    worker: Callable[[Settings], subprocess.Popen[bytes]]
+    cikg: Command
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> Workplace:
+    """All of them at once."""
+    fixtures = {"settings": "job_settings"}
+    names = [field.name for field in fields(Workplace)]
+    return Workplace(**{name: request.getfixturevalue(fixtures.get(name, name)) for name in names})

@@ -5,12 +5,6 @@
 MATCH (dataset:Dataset {uid: $dataset})
 RETURN properties(dataset) AS dataset
 
-// name: datasets() -> many
-// All datasets by name. Scan: Dataset, which has one node a dataset.
-MATCH (dataset:Dataset)
-RETURN properties(dataset) AS dataset
-ORDER BY dataset.uid
-
 // name: begin_drop(dataset) -> none
 // Marks a dataset as half gone: without a fingerprint, only a replacing import goes on. One look-up by key.
 MATCH (dataset:Dataset {uid: $dataset})

@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cikg.datasets import registry
 from cikg.datasets.batches import Batch, batches, total_rows
 from cikg.datasets.records import Format
-from cikg.datasets.registry import format_named
 from cikg.datasets.splits import cut_valid
 from cikg.datasets.tables import Tables, collect
 from cikg.errors import ConflictError, InputError
@@ -100,7 +100,7 @@ def load(
     dataset_name(dataset)
     if not 0 <= valid_share < 1:
         raise InputError(f"the valid share is {valid_share}", cure="Give a number from 0 to below 1")
-    kind = format_named(format)
+    kind = registry.format_named(format)
     if path is None and kind.needs_path:
         raise InputError(f"the format {format!r} needs a path", cure=kind.help)
     with progress("checking", None):

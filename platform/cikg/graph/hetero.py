@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch_geometric.data import HeteroData
+
+with warnings.catch_warnings():  # PyG still scripts modules when it is imported, which torch warns about
+    warnings.filterwarnings("ignore", message=".*torch.jit.script", category=FutureWarning)
+    from torch_geometric.data import HeteroData
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -7,6 +7,7 @@ OpenAI-compatible tool reads: `OPENAI_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_MODEL
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,21 @@ def load_settings(*, with_embedded: bool = True) -> Settings:
     except (OSError, ValueError) as error:
         raise SettingsError(f"{services} cannot be read: {error}", cure="Run `cikg down`, then `cikg up`") from None
     return _build({**running, **values})
+
+
+def setting_sources(settings: Settings) -> dict[str, str]:
+    """Where the value of each setting came from: environment, `cikg.toml`, embedded services, or default."""
+    in_file = _read_file()
+    try:
+        running = json.loads((settings.home / SERVICES_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        running = {}
+
+    def source(name: str) -> str:
+        if environment_name(name) in os.environ:
+            return "environment"
+        if name in in_file:
+            return SETTINGS_FILE
+        return "cikg up" if name in running else "default"
+
+    return {name: source(name) for name in Settings.model_fields}

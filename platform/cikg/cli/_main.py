@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run the tool and exit: 0 done, 1 a job failed, 2 wrong input or surroundings, 130 interrupted."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        _root.main(given, prog_name="cikg", standalone_mode=False)
+        code = _root.main(given, prog_name="cikg", standalone_mode=False)
     except CikgError as error:
         if "--json" in given:
             click.echo(json.dumps(error.as_dict()))
@@ -60,6 +60,5 @@ def main(arguments: list[str] | None = None) -> Any:
     except (click.Abort, KeyboardInterrupt):
         click.echo("cikg: interrupted; what was committed is kept, and the same command goes on from there", err=True)
         sys.exit(130)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    sys.exit(0)
+    # What a command gave to `context.exit`; commands return nothing.
+    sys.exit(code if isinstance(code, int) else 0)

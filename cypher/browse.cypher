@@ -141,7 +141,8 @@ RETURN user.id AS id, user.name AS name, edge.split AS split, edge.rating AS rat
 ORDER BY at IS NULL, at DESC, toIntegerOrNull(id), id LIMIT $limit
 
 // name: item_interests(item, limit) -> many
-// The interests whose holders chose an item more often than everyone, by lift. Cost: readers × their interests.
+// The interests whose holders chose an item more often than everyone: those first that account for most readers beyond
+// the average. Cost: readers × their interests.
 MATCH (item:Item {uid: $item})
 WITH item, COUNT { MATCH (item)<-[edge:INTERACTED]-() WHERE edge.split <> 'test' } AS readers,
      COUNT { MATCH (:User {dataset: item.dataset}) } AS users
@@ -152,7 +153,7 @@ WITH interest, support, cohort, toFloat(readers) / users AS share
 WITH interest, support, cohort, share, toFloat(support) / cohort / share AS lift
 WHERE support >= 2 AND lift > 1
 RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name, support, cohort, share, lift
-ORDER BY lift DESC, support DESC, id LIMIT $limit
+ORDER BY support * log(lift) DESC, id LIMIT $limit
 
 // name: interest_detail(interest) -> many
 // One interest with its counts, or no row.
@@ -173,7 +174,8 @@ RETURN intent.id AS id, intent.name AS name, COUNT { (intent)<-[:POSSESSES]-() }
 ORDER BY users DESC, name LIMIT $limit
 
 // name: interest_items(interest, limit) -> many
-// What an interest's holders chose more often than everyone, by lift. Cost: holders × their histories.
+// What an interest's holders chose more often than everyone, in the order of `item_interests`. Cost: holders × their
+// histories.
 MATCH (interest:Interest {uid: $interest})
 WITH interest, COUNT { (interest)<-[:HAS_INTEREST]-() } AS cohort,
      COUNT { MATCH (:User {dataset: interest.dataset}) } AS users

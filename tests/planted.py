@@ -96,7 +96,10 @@ def write(graph: Graph, dataset: str) -> None:
         MERGE (u)-[p:POSSESSES]->(n) SET p.evidence = [row[3]], p.completion = $dataset + ':answer', p.round = 1
         """,
         dataset=dataset,
-        held=[[reader, kind, KINDS[kind], f"{kind}-{(sum(reader.encode()) + 1) % BOOKS}"] for reader, kind in readers().items()],
+        held=[
+            [reader, kind, KINDS[kind], f"{kind}-{(sum(reader.encode()) + 1) % BOOKS}"]
+            for reader, kind in readers().items()
+        ],
     )
 
 
@@ -104,12 +107,15 @@ def write_runs(graph: Graph, dataset: str, state: str = "done") -> None:
     """Write an extraction run with one subject of each fate, and an answer of the LLM."""
     graph.execute(
         """
-        MERGE (c:Completion {uid: $dataset + ':answer'}) SET c += {id: 'answer', dataset: $dataset, prompt: 'user_interests',
-          prompt_version: 1, model: 'stand-in', status: 'valid', text: '{"interests": []} <script>alert(2)</script>',
+        MERGE (c:Completion {uid: $dataset + ':answer'}) SET c += {id: 'answer', dataset: $dataset,
+          prompt: 'user_interests', prompt_version: 1, model: 'stand-in', status: 'valid',
+          text: '{"interests": []} <script>alert(2)</script>',
           prompt_tokens: 10, completion_tokens: 5, latency: 0.25, created_at: datetime()}
-        MERGE (r:Run {uid: $run}) SET r += {id: 'extraction', dataset: $dataset, kind: 'extract', name: 'user_interests',
-          state: $state, total: 3, parameters: '{"model": "stand-in"}', created_at: datetime(), started_at: datetime()}
-        WITH r UNWIND [['0', 'done', null], ['1', 'failed', 'the LLM timed out'], ['2', 'quarantined', 'no JSON']] AS row
+        MERGE (r:Run {uid: $run}) SET r += {id: 'extraction', dataset: $dataset, kind: 'extract',
+          name: 'user_interests', state: $state, total: 3, parameters: '{"model": "stand-in"}',
+          created_at: datetime(), started_at: datetime()}
+        WITH r UNWIND [['0', 'done', null], ['1', 'failed', 'the LLM timed out'], ['2', 'quarantined', 'no JSON']]
+          AS row
         MERGE (s:Subject {uid: $run + '/' + row[0]}) SET s += {id: row[0], dataset: $dataset, run: $run, kind: 'user',
           state: row[1], error: row[2], attempts: 1, completion: $dataset + ':answer', updated_at: datetime()}
         """,
@@ -124,8 +130,8 @@ def write_training(graph: Graph, dataset: str, run: str, method: str, ndcg: floa
     graph.execute(
         """
         MERGE (r:Run {uid: $uid}) SET r += {id: $run, dataset: $dataset, kind: 'train', name: $method, state: 'done',
-          created_at: datetime(), started_at: datetime(), finished_at: datetime(), metrics: $metrics, manifest: $manifest,
-          curve: $curve}
+          created_at: datetime(), started_at: datetime(), finished_at: datetime(), metrics: $metrics,
+          manifest: $manifest, curve: $curve}
         """,
         uid=uid(dataset, run),
         dataset=dataset,

@@ -17,7 +17,7 @@ from web import pages, security, store
 
 
 class Page(Protocol):
-    """A frozen dataclass that fills the template of its name: the template's variables are its fields, no more or less."""
+    """A frozen dataclass and its template, whose variables are the fields: no more, no less."""
 
     template: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
@@ -76,9 +76,9 @@ def init_app(app: Flask) -> None:
 def render(page: Page, status: int = 200) -> Response:
     """Answer with a page: as JSON where the address or the Accept header asks for it, else as HTML."""
     if wants_json():
-        response = jsonify(dataclasses.asdict(page))  # type: ignore[call-overload]
+        response = jsonify(dataclasses.asdict(page))
     else:
-        fields = {name: getattr(page, name) for name in page.__dataclass_fields__}
+        fields = {field.name: getattr(page, field.name) for field in dataclasses.fields(page)}
         response = Response(render_template(page.template, **fields), mimetype="text/html")
     response.status_code = status
     response.vary.add("Accept")
@@ -130,7 +130,12 @@ def navigation() -> tuple[Link, ...]:
 
 def address(label: str, dataset: str, identifier: str) -> str:
     """The page of a node."""
-    endpoints = {"User": "users.user", "Item": "items.item", "Entity": "entities.entity", "Interest": "interests.interest"}
+    endpoints = {
+        "User": "users.user",
+        "Item": "items.item",
+        "Entity": "entities.entity",
+        "Interest": "interests.interest",
+    }
     if label not in endpoints:  # an intent is shown among the search's results for its words
         return url_for("search.index", dataset=dataset, q=identifier)
     return url_for(endpoints[label], dataset=dataset, identifier=identifier)

@@ -18,7 +18,15 @@ from web.chrome import address
 def init_app(app: Flask) -> None:
     """Give templates the filters and functions of this module."""
     app.jinja_env.filters.update(
-        count=count, percent=percent, number=number, when=when, day=day, seconds=seconds, relation=relation_in_words, code=code
+        count=count,
+        percent=percent,
+        number=number,
+        when=when,
+        day=day,
+        seconds=seconds,
+        relation=relation_in_words,
+        code=code,
+        plain=plain,
     )
     app.jinja_env.globals.update(address=address, asset=asset)
 
@@ -38,6 +46,11 @@ def percent(share: float | None) -> str:
 def number(value: Any, digits: int = 4) -> str:
     """A measured number with a fixed number of digits; anything else as it is."""
     return f"{value:.{digits}f}" if isinstance(value, float) else count(value) if isinstance(value, int) else str(value)
+
+
+def plain(value: Any) -> str:
+    """A parameter: numbers without digits that say nothing."""
+    return f"{value:.6g}" if isinstance(value, float) else "–" if value is None else str(value)
 
 
 def as_time(value: Any) -> datetime | None:
@@ -72,7 +85,9 @@ def seconds(value: float | None) -> str:
     whole = round(value)
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return (
+        f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    )
 
 
 def code(text: str) -> Markup:

@@ -62,7 +62,9 @@ def _neo4j(settings: Settings) -> str:
 def _redis(settings: Settings) -> str:
     start = time.perf_counter()
     try:
-        with redis.Redis.from_url(_broker(settings), socket_timeout=DEADLINE, socket_connect_timeout=DEADLINE) as client:
+        with redis.Redis.from_url(
+            _broker(settings), socket_timeout=DEADLINE, socket_connect_timeout=DEADLINE
+        ) as client:
             client.ping()
     except redis.RedisError as error:
         raise _NotAnsweringError("does not answer. Start it with `cikg up`, or correct CIKG_REDIS_URL") from error

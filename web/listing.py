@@ -10,6 +10,7 @@ from flask import request
 from cikg.graph import Graph
 
 PAGE_ROWS = 50
+LAST_ROW = 2**31 - 1 - PAGE_ROWS  # a list's index is a 32-bit number to the server
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,6 @@ def load(graph: Graph, statement: str, dataset: str) -> Listing:
     text = request.args.get("q", "").strip()
     page = max(request.args.get("page", 1, type=int), 1)
     skip = (page - 1) * PAGE_ROWS
-    found = graph.one(
-        statement, dataset=dataset, text=text.lower(), skip=min(skip, 2**40), limit=PAGE_ROWS
-    )
+    found = graph.one(statement, dataset=dataset, text=text.lower(), skip=min(skip, LAST_ROW), limit=PAGE_ROWS)
     pages = max(-(-found["total"] // PAGE_ROWS), 1)
     return Listing(text, page, pages, found["total"], tuple(found["rows"]))

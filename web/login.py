@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flask import Flask, current_app, request, session
+from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 from cikg.access import end_session, one_time_link, redeem, session_is_open
@@ -63,7 +64,7 @@ def _load(secret: str) -> Operator | None:
     return Operator(secret) if session_is_open(store.settings(), secret) else None
 
 
-def _guard() -> object | None:
+def _guard() -> ResponseReturnValue | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.endpoint == "static" or getattr(view, "is_public", False):
         return None

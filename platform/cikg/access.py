@@ -34,7 +34,8 @@ def one_time_link(settings: Settings) -> str:
     """
     if settings.web_port is None:
         raise UnreachableError(
-            "the dashboard is not running", cure="Start it with `cikg up`, or set CIKG_WEB_PORT to the port it listens on"
+            "the dashboard is not running",
+            cure="Start it with `cikg up`, or set CIKG_WEB_PORT to the port it listens on",
         )
     host = "127.0.0.1" if settings.web_host in ("0.0.0.0", "::") else settings.web_host  # noqa: S104
     return f"http://{host}:{settings.web_port}/login/{one_time_token(settings)}"
@@ -89,7 +90,7 @@ def _read(path: Path) -> _Kept:
 
 @contextmanager
 def _kept(settings: Settings) -> Iterator[_Kept]:
-    """The file's content, to be changed: locked against other processes, replaced as a whole, expired entries left out."""
+    """The file's content, to be changed: locked against other processes, replaced as a whole, without what expired."""
     path = settings.home / LOGIN_FILE
     try:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)

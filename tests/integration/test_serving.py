@@ -76,7 +76,8 @@ def test_leaves_out_train_and_valid(graph: Graph, dataset: str, snapshot: Snapsh
     )
     assert rows[0]["c"] == 0
     ranks = graph.execute(
-        "MATCH (u:User {dataset: $d})-[r:RECOMMENDED]->() WITH u, r ORDER BY r.rank RETURN u.id AS user, collect(r.rank) AS ranks,"
+        "MATCH (u:User {dataset: $d})-[r:RECOMMENDED]->() WITH u, r ORDER BY r.rank"
+        " RETURN u.id AS user, collect(r.rank) AS ranks,"
         " collect(r.score) AS scores",
         d=dataset,
     )
@@ -95,7 +96,7 @@ def test_a_fact_explains_where_no_interest_does(graph: Graph, dataset: str, snap
     assert first.fact is not None
     assert first.fact.entity == "author of garden"
     assert first.fact.known.startswith("garden-")
-    assert "author “Author of garden”" in first.because
+    assert "“Author of garden” (author)" in first.because
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -157,5 +158,5 @@ def test_what_is_missing_is_named(graph: Graph, dataset: str, snapshot: Snapshot
         recommend(graph, "absent", "0")
     with pytest.raises(NotFoundError, match=r"no user '133'.*Did you mean .*13"):
         recommend(graph, dataset, "133")
-    with pytest.raises(NotFoundError, match="no model of .* is published"):
+    with pytest.raises(NotFoundError, match=r"no model of .* is published"):
         recommend(graph, dataset, "0")

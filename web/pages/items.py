@@ -42,7 +42,7 @@ class ItemPage:
         text: what it is, in words; may be empty.
         facts: by relation and direction, the rarest first.
         fact_count: how many there are in all.
-        interests: those whose holders chose it more often than everyone, by lift.
+        interests: those whose holders chose it more often than everyone.
         readers: some of the users who chose it.
         reader_count: how many did.
         recommended: to how many users the served model recommends it.

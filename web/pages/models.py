@@ -80,7 +80,7 @@ class ModelPage:
         metrics: of the split that `split` names, beside popularity's of the same split.
         split: `test` where it was evaluated, else `valid`.
         curve: what was measured during training; None where nothing was.
-        config: its manifest, one level deep.
+        manifest: how it was trained, one level deep.
     """
 
     template: ClassVar[str] = "model.html"
@@ -89,7 +89,7 @@ class ModelPage:
     metrics: tuple[Comparison, ...]
     split: str
     curve: Curve | None
-    config: dict[str, Any]
+    manifest: dict[str, Any]
 
 
 def load_models(graph: Graph, dataset: str) -> ModelsPage:
@@ -119,7 +119,7 @@ def load_model(graph: Graph, dataset: str, identifier: str) -> ModelPage:
         metrics=compare(getattr(model, split), getattr(baseline, split) if baseline else {}),
         split=split,
         curve=read_curve(runs.unpack(row.get("curve"))),
-        config=runs.flatten(runs.unpack(row.get("manifest")) or {}),
+        manifest=runs.flatten(runs.unpack(row.get("manifest")) or {}),
     )
 
 

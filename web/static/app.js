@@ -107,6 +107,11 @@ let picture = null;
 function drawGraph(box) {
   const { nodes, edges } = JSON.parse(document.getElementById("graph-data").textContent);
   const at = positions(nodes, edges);
+  const xs = [...at.values()].map((place) => place.x);
+  const ys = [...at.values()].map((place) => place.y);
+  const width = Math.max(...xs) - Math.min(...xs) + COLUMN_WIDTH;
+  const tall = Math.max(...ys) - Math.min(...ys) + 3 * ROW_HEIGHT;
+  box.style.height = `${Math.max(160, tall * Math.min(1.1, box.clientWidth / width))}px`;
   const short = (name) => (name.length > 30 ? `${name.slice(0, 29)}…` : name);
   if (picture) picture.destroy();
   picture = cytoscape({
@@ -153,15 +158,19 @@ function drawGraph(box) {
 let charts = [];
 function drawCharts(boxes) {
   const { epochs, series } = JSON.parse(document.getElementById("curve-data").textContent);
+  const say = (box, index) => { // the value under the pointer, else the last
+    const at = index ?? epochs.length - 1;
+    const value = series[box.dataset.chart][at];
+    box.previousElementSibling.textContent = `${box.dataset.chart} ${value === null ? "–" : value.toPrecision(4)} at ${epochs[at]}`;
+  };
   charts.forEach((chart) => chart.destroy());
   charts = boxes.map((box) => {
     const axis = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
     const options = {
-      width: box.clientWidth, height: 180, scales: { x: { time: false } }, cursor: { y: false },
-      axes: [{ ...axis, space: 60 }, { ...axis, size: 64 }],
-      series: [{ label: "epoch" }, {
-        label: box.dataset.chart, stroke: colour("accent"), width: 1.5, spanGaps: true, points: { show: epochs.length < 40 },
-        value: (_chart, value) => (value === null ? "–" : value.toPrecision(5)) }],
+      width: box.clientWidth, height: 180, scales: { x: { time: false } }, cursor: { y: false }, legend: { show: false },
+      axes: [{ ...axis, space: 60, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, { ...axis, size: 64 }],
+      series: [{}, { stroke: colour("accent"), width: 1.5, spanGaps: true, points: { show: epochs.length < 40 } }],
+      hooks: { setCursor: [(chart) => say(box, chart.cursor.idx)] },
     };
     return new uPlot(options, [epochs, series[box.dataset.chart]], box);
   });

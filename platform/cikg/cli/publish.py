@@ -11,7 +11,6 @@ from cikg.cli._output import json_option, print_facts, print_json, progress_bar
 from cikg.errors import InputError
 from cikg.graph import connect
 from cikg.graph.snapshot import open_snapshot
-from cikg.serving.publish import publish
 from cikg.settings import load_settings
 
 
@@ -25,7 +24,8 @@ def command(run: str, k: int, dataset: str | None, as_json: bool) -> None:
 
     The model served before stays until all are written; an interrupted publication is completed by repeating it.
     """
-    from cikg.recommend import runs  # imports torch
+    from cikg.recommend import runs  # noqa: PLC0415 - torch loads for seconds; help must not
+    from cikg.serving.publish import publish  # noqa: PLC0415
 
     settings = load_settings()
     started = time.monotonic()

@@ -22,7 +22,7 @@ from cikg.graph.snapshot import Snapshot
 
 TEST_SPLIT = 2
 MINIMUM_SUPPORT = 2
-"""One holder who read the item proves nothing: of an interest with one other holder it would be the greatest lift of all."""
+"""One holder who read the item proves nothing: with one other holder it would be the greatest lift of all."""
 
 Indices = NDArray[np.int64]
 

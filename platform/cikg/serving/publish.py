@@ -162,7 +162,9 @@ def top_k(scores: NDArray[Any], known: sparse.csr_array, k: int) -> TopK:
 def _rows(snapshot: Snapshot, recommender: Recommender, k: int) -> Iterator[list[dict[str, Any]]]:
     """The rows of `write_recommendations`, a chunk of users at a time, in the order of the users' keys."""
     explainer, known = Explainer(snapshot), known_items(snapshot)
-    users = np.array(sorted(range(len(snapshot.users.ids)), key=lambda index: snapshot.users.ids[index]), dtype=np.int64)
+    users = np.array(
+        sorted(range(len(snapshot.users.ids)), key=lambda index: snapshot.users.ids[index]), dtype=np.int64
+    )
     for start in range(0, len(users), SCORED_AT_ONCE):
         chunk = users[start : start + SCORED_AT_ONCE]
         best = top_k(recommender.scores(chunk), known[chunk], k)

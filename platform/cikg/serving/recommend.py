@@ -99,7 +99,9 @@ def recommend(graph: Graph, dataset: str, user: str, k: int = 10) -> Recommendat
     """
     served = graph.many("served_model", dataset=dataset)
     if not served:
-        raise NotFoundError(f"there is no dataset {dataset!r}", cure=f"Import it with `cikg import … --dataset {dataset}`")
+        raise NotFoundError(
+            f"there is no dataset {dataset!r}", cure=f"Import it with `cikg import … --dataset {dataset}`"
+        )
     found = graph.many("find_user", user=uid(dataset, user))
     if not found:
         raise _unknown_user(graph, dataset, user)
@@ -126,9 +128,7 @@ def _recommendation(row: Row, fact: FactReason | None) -> Recommendation:
     interest = None
     if row["interest"] is not None:
         interest = InterestReason(row["interest"], row["interest_name"], row["support"], row["cohort"], row["share"])
-    return Recommendation(
-        row["rank"], row["item"], row["name"], row["score"], interest, fact, sentence(interest, fact)
-    )
+    return Recommendation(row["rank"], row["item"], row["name"], row["score"], interest, fact, sentence(interest, fact))
 
 
 def sentence(interest: InterestReason | None, fact: FactReason | None) -> str:
@@ -139,7 +139,8 @@ def sentence(interest: InterestReason | None, fact: FactReason | None) -> str:
             f"{interest.support / interest.cohort:.0%}, against {_percent(interest.share)} of everyone"
         )
     if fact is not None:
-        return f"Like “{fact.known_name}” it has the {relation_in_words(fact.relation)} “{fact.entity_name}”"
+        relation = relation_in_words(fact.relation)
+        return f"Shares “{fact.entity_name}” ({relation}) with “{fact.known_name}” from the history"
     return "No single interest or fact explains it: the model drew on the history as a whole"
 
 

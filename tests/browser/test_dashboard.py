@@ -1,0 +1,150 @@
+"""What a person does in the dashboard, in a real browser, on a desk and on a phone, by day and by night."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from cikg.graph import Graph
+from tests import planted
+from tests.browser.conftest import DATASET, Site
+
+WIDTHS = {"desk": 1440, "phone": 390}
+
+
+@dataclass
+class Visit:
+    """A page and what went wrong in it."""
+
+    page: Page
+    site: Site
+    width: int
+    complaints: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """No error, no request elsewhere, nothing wider than the window."""
+        assert self.complaints == []
+        overflow = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow == 0, self.page.url
+
+
+@pytest.fixture(params=[(size, theme) for size in WIDTHS for theme in ("light", "dark")], ids=lambda p: "-".join(p))
+def visit(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Visit]:
+    size, theme = request.param
+    context = browser.new_context(viewport={"width": WIDTHS[size], "height": 844}, color_scheme=theme)
+    page = context.new_page()
+    made = Visit(page, site, WIDTHS[size])
+    page.on("console", lambda said: made.complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: made.complaints.append(str(error)))
+    host = urlsplit(site.address).netloc
+    page.on("request", lambda sent: None if urlsplit(sent.url).netloc == host else made.complaints.append(sent.url))
+    yield made
+    context.close()
+
+
+def test_from_the_link_to_the_model(visit: Visit) -> None:
+    page, missing = visit.page, planted.missing("0").replace("-", " book ")
+    page.goto(visit.site.link())
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    expect(page.locator("#health")).to_contain_text("Neo4j")
+    visit.check()
+    page.get_by_role("link", name=DATASET, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(DATASET)
+    visit.check()
+    page.get_by_role("link", name="Users", exact=True).click()
+    page.get_by_role("link", name="Reader 0", exact=True).click()
+    first = page.locator(".recommendations > li").first
+    expect(first).to_contain_text(missing)
+    expect(first).to_contain_text("who share")
+    if visit.width > 900:
+        expect(page.locator("[data-graph] canvas").first).to_be_visible()
+    visit.check()
+    first.get_by_role("link", name="gardens").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("gardens")
+    visit.check()
+    page.get_by_role("link", name="garden book 1").first.click()
+    expect(page.get_by_text("About garden-1.")).to_be_visible()
+    visit.check()
+    page.get_by_role("link", name="Jobs", exact=True).click()
+    page.get_by_role("link", name=re.compile("extract")).click()
+    expect(page.get_by_text("the LLM timed out")).to_be_visible()
+    visit.check()
+    page.get_by_role("link", name="Models", exact=True).click()
+    page.get_by_role("link", name="neighbours", exact=True).click()
+    expect(page.get_by_text("+300 %")).to_be_visible()
+    expect(page.locator("[data-chart] canvas").first).to_be_visible()
+    visit.check()
+
+
+def test_names_are_text_and_search_needs_no_mouse(visit: Visit) -> None:
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{DATASET}")
+    page.keyboard.press("/")
+    expect(page.locator("#search")).to_be_focused()
+    page.keyboard.type("script al", delay=10)
+    suggestion = page.locator("#suggestions a").first
+    expect(suggestion).to_contain_text(planted.SCRIPT)
+    visit.check()
+    page.keyboard.press("ArrowDown")
+    expect(suggestion).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(planted.SCRIPT)
+    expect(page.locator(".id code")).to_have_text(planted.QUIRK)
+    visit.check()
+
+
+def test_the_theme_is_chosen_and_kept(visit: Visit) -> None:
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{DATASET}/users/0")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(ground)
+    page.get_by_role("button", name=re.compile("light and dark")).click()
+    after = page.evaluate(ground)
+    assert before != after
+    page.reload()
+    assert page.evaluate(ground) == after
+    visit.check()
+
+
+def test_jobs_follow_a_run_without_reloading(visit: Visit, graph: Graph) -> None:
+    page = visit.page
+    planted.write_runs(graph, DATASET, "running")
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{DATASET}/jobs")
+    row = page.get_by_role("row").filter(has_text="extract")
+    expect(row).to_contain_text("running")
+    page.evaluate("window.sameDocument = true")
+    planted.write_runs(graph, DATASET, "done")
+    expect(row).to_contain_text("done", timeout=8000)
+    assert page.evaluate("window.sameDocument")
+    assert not page.locator("#runs").get_attribute("hx-trigger")
+    planted.write_runs(graph, DATASET, "running")
+    visit.check()
+
+
+def test_no_barrier(visit: Visit, axe: str) -> None:
+    page = visit.page
+    page.goto(visit.site.link())
+    quirk = "quirk~20~22~2F~3Cb~3E~2Ejson"
+    base = f"/d/{DATASET}"
+    for path in (
+        *("/", base, f"{base}/users", f"{base}/users/{quirk}", f"{base}/items/garden-1", f"{base}/interests/sea"),
+        *(f"{base}/entities/author~20of~20sea", f"{base}/jobs/extraction", f"{base}/models/neighbours-1"),
+        *(f"{base}/search?q=garden", f"{base}/completions/answer", "/health"),
+    ):
+        page.goto(visit.site.address + path)
+        page.wait_for_load_state("networkidle")
+        # The policy forbids a script of a test as it does an attacker's; the debugger's own evaluation is not bound by it.
+        page.evaluate(axe)
+        found = page.evaluate("axe.run()")
+        serious = [rule for rule in found["violations"] if rule["impact"] in ("serious", "critical")]
+        told = [(path, rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in serious]
+        assert told == []
+    visit.check()

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from pydantic import SecretStr
+
+import web
+from cikg.access import one_time_token
+from cikg.graph import Graph
+from cikg.graph.snapshot import take
+from cikg.serving.publish import publish
+from cikg.settings import Settings
+from tests import planted
+
+DATASET = "test-web-pages"
+QUIRK = "quirk~20~22~2F~3Cb~3E~2Ejson"
+
+
+@pytest.fixture(scope="module")
+def web_settings(settings: Settings) -> Settings:
+    return settings.model_copy(
+        update={
+            "secret_key": SecretStr("integration-test-key-0123456789"),
+            "web_port": 8000,
+            "openai_api_key": SecretStr("canary-key"),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def app(graph: Graph, web_settings: Settings) -> Flask:
+    planted.write(graph, DATASET)
+    planted.write_runs(graph, DATASET, "running")
+    planted.write_training(graph, DATASET, "neighbours-1", "neighbours", 0.4)
+    planted.write_training(graph, DATASET, "popularity-1", "popularity", 0.1)
+    snapshot = take(graph, DATASET, web_settings)
+    publish(graph, snapshot, planted.Neighbours(snapshot), k=5)
+    return web.create_app(web_settings)
+
+
+@pytest.fixture
+def stranger(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def client(app: Flask, web_settings: Settings) -> FlaskClient:
+    client = app.test_client()
+    assert client.get(f"/login/{one_time_token(web_settings)}").status_code == 302
+    return client
+
+
+PAGES = {
+    "/": "Overview",
+    "/health": "Neo4j",
+    f"/d/{DATASET}": "41",
+    f"/d/{DATASET}/users": "Reader 1",
+    f"/d/{DATASET}/users/0": "gardens",
+    f"/d/{DATASET}/users/{QUIRK}": "&lt;script&gt;alert(1)&lt;/script&gt;",
+    f"/d/{DATASET}/items": "garden book 1",
+    f"/d/{DATASET}/items/garden-1": "About garden-1.",
+    f"/d/{DATASET}/interests": "the sea",
+    f"/d/{DATASET}/interests/sea": "sea book 2",
+    f"/d/{DATASET}/entities": "Author of sea",
+    f"/d/{DATASET}/entities/author~20of~20sea": "sea book 3",
+    f"/d/{DATASET}/jobs": "user interests",
+    f"/d/{DATASET}/jobs/extraction": "the LLM timed out",
+    f"/d/{DATASET}/jobs/extraction?state=quarantined": "no JSON",
+    f"/d/{DATASET}/completions/answer": "&lt;script&gt;alert(2)",
+    f"/d/{DATASET}/models": "neighbours",
+    f"/d/{DATASET}/models/neighbours-1": "+300 %",
+    f"/d/{DATASET}/search?q=garden+bo": "garden book 4",
+    f"/d/{DATASET}/search?q=sea-3": "sea book 3",
+}
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_every_page_shows_what_it_should(client: FlaskClient, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 200
+    assert PAGES[address] in answer.text
+    assert "<script>alert" not in answer.text
+    assert re.search(r"<h1>[^<]", answer.text)
+    path, _, query = address.partition("?")
+    data = client.get((path.rstrip("/") or "/index") + ".json" + (f"?{query}" if query else ""))
+    assert data.status_code == 200
+    assert data.is_json
+    accepted = client.get(address, headers={"Accept": "application/json"})
+    assert accepted.is_json
+    assert accepted.json.keys() == data.json.keys()
+
+
+def test_links_lead_to_pages(client: FlaskClient) -> None:
+    """Every link of every page is followed once."""
+    links = set()
+    for address in PAGES:
+        links |= set(re.findall(r'href="(/d/test-web-pages[^"#]*)"', client.get(address).text.replace("&amp;", "&")))
+    assert f"/d/{DATASET}/users/{QUIRK}" in links
+    assert len(links) > 80
+    for link in sorted(links):
+        assert client.get(link).status_code == 200, link
+
+
+def test_a_user_page_says_why(client: FlaskClient) -> None:
+    page = client.get(f"/d/{DATASET}/users/0.json").json
+    first = page["recommendations"][0]
+    assert first["item"] == planted.missing("0")
+    assert first["interest"]["id"] == "garden"
+    assert {item["id"] for item in page["interests"][0]["evidence"]} == {f"garden-{(sum(b'0') + 1) % planted.BOOKS}"}
+    assert page["interests"][0]["phrases"] == ["gardens"]
+    assert page["intents"][0]["completion"] == "answer"
+    assert page["interactions"] == 6
+    text = client.get(f"/d/{DATASET}/users/0").text
+    assert f"{first['interest']['support']} of 21 who share" in text
+
+
+def test_the_neighbourhood_is_small_and_says_what_it_left_out(client: FlaskClient) -> None:
+    around = client.get(f"/d/{DATASET}/items/almanac.json").json["neighbourhood"]
+    readers = next(group for group in around["groups"] if group["type"] == "INTERACTED")
+    assert readers["total"] == 41
+    assert len(around["nodes"]) <= 60
+    assert around["left_out"] == sum(group["total"] - len(group["shown"]) for group in around["groups"]) > 0
+    keys = {node["key"] for node in around["nodes"]}
+    assert all(edge["source"] in keys and edge["target"] in keys for edge in around["edges"])
+    assert around["nodes"][0]["id"] == "almanac"
+
+
+def test_lists_are_filtered_and_paged(client: FlaskClient) -> None:
+    found = client.get(f"/d/{DATASET}/users.json?q=SCRIPT").json["listing"]
+    assert [row["id"] for row in found["rows"]] == [planted.QUIRK]
+    assert client.get(f"/d/{DATASET}/users.json?q=nobody").json["listing"]["total"] == 0
+    beyond = client.get(f"/d/{DATASET}/users.json?page=99999999999999999999").json["listing"]
+    assert (beyond["total"], beyond["rows"]) == (41, [])
+
+
+def test_search_orders_an_exact_id_first(client: FlaskClient) -> None:
+    hits = client.get(f"/d/{DATASET}/search.json?q=garden").json["hits"]
+    assert (hits[0]["label"], hits[0]["id"]) == ("Interest", "garden")
+    names = client.get(f"/d/{DATASET}/search.json?q=garden+book").json["hits"]
+    assert {hit["id"] for hit in names} == {f"garden-{index}" for index in range(planted.BOOKS)}
+    for odd in ('"', "AND", "a\\", "*", "[[", "x:y", "(", "\ud7ff", "{$q}"):
+        assert client.get(f"/d/{DATASET}/search.json?q={quote(odd)}").status_code == 200, odd
+
+
+def test_jobs_refresh_only_while_one_runs(client: FlaskClient, graph: Graph) -> None:
+    page = client.get(f"/d/{DATASET}/jobs").text
+    assert 'hx-trigger="every 2s"' in page
+    assert "3 of 3" in page
+    planted.write_runs(graph, DATASET, "done")
+    try:
+        assert "every 2s" not in client.get(f"/d/{DATASET}/jobs").text
+    finally:
+        planted.write_runs(graph, DATASET, "running")
+
+
+def test_one_model_is_served(client: FlaskClient) -> None:
+    models = client.get(f"/d/{DATASET}/models.json").json["models"]
+    assert {model["method"]: model["served"] for model in models} == {"neighbours": True, "popularity": False}
+
+
+def test_health_is_told_for_each_component(client: FlaskClient) -> None:
+    components = {row["name"]: row["ok"] for row in client.get("/health.json").json["components"]}
+    assert set(components) == {"Neo4j", "Redis", "Workers", "LLM"}
+    assert components["Neo4j"]
+    assert components["Redis"]
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "said"),
+    [
+        ("/d/absent", 404, "there is no dataset"),
+        (f"/d/{DATASET}/users/absent", 404, "has no user"),
+        (f"/d/{DATASET}/models/extraction", 404, "has no model"),
+        (f"/d/{DATASET}/users/~FF", 404, "no such page"),
+        ("/nowhere", 404, "no such page"),
+    ],
+)
+def test_errors_say_cause_and_cure(client: FlaskClient, address: str, status: int, said: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == status
+    assert said in answer.text.lower()
+    data = client.get(address, headers={"Accept": "application/json"}).json
+    assert set(data) == {"status", "message", "cure"}
+    assert data["cure"]
+
+
+def test_a_dead_neo4j_is_a_503_that_names_the_setting(web_settings: Settings) -> None:
+    dead = web_settings.model_copy(update={"neo4j_uri": "bolt://127.0.0.1:9"})
+    app = web.create_app(dead)
+    client = app.test_client()
+    client.get(f"/login/{one_time_token(dead)}")
+    for address in ("/", f"/d/{DATASET}/users/1"):
+        answer = client.get(address)
+        assert answer.status_code == 503
+        assert "CIKG_NEO4J_URI" in answer.text
+    assert client.get("/healthz").json == {"status": "ok"}
+    down = {row["name"]: row for row in client.get("/health.json").json["components"]}["Neo4j"]
+    assert not down["ok"]
+    assert "CIKG_NEO4J_URI" in down["detail"]
+
+
+def test_an_unforeseen_failure_is_a_500_without_details(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("canary-detail")
+
+    monkeypatch.setitem(app.view_functions, "overview.index", broken)
+    answer = client.get("/")
+    assert answer.status_code == 500
+    assert "canary" not in answer.text
+    assert "cikg status" in answer.text
+    assert "default-src" in answer.headers["Content-Security-Policy"]
+
+
+def test_every_answer_carries_the_headers(client: FlaskClient, stranger: FlaskClient) -> None:
+    answers = [
+        client.get("/"),
+        stranger.get("/"),
+        client.get("/nowhere"),
+        client.get("/healthz"),
+        client.post("/logout"),
+    ]
+    answers += [client.get("/", headers={"Host": "evil.example"})]
+    with client.get("/static/style.css") as style:
+        answers.append(style)
+        assert "max-age" in style.headers["Cache-Control"]
+    nonces = set()
+    for answer in answers:
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        nonces.add(re.findall(r"nonce-([\w-]+)", policy)[0])
+    assert len(nonces) == len(answers)
+    assert "canary-key" not in "".join(answer.text for answer in answers[:-1])
+
+
+def test_nothing_is_shown_without_a_session(stranger: FlaskClient) -> None:
+    for address in (*PAGES, "/nowhere.json"):
+        answer = stranger.get(address)
+        assert answer.status_code == (404 if "nowhere" in address else 401), address
+        assert "Reader" not in answer.text
+    assert "cikg login" in stranger.get("/").text
+    assert stranger.get("/healthz").status_code == 200
+
+
+def test_a_link_logs_in_once_and_begins_a_new_session(app: Flask, web_settings: Settings) -> None:
+    token = one_time_token(web_settings)
+    first, second = app.test_client(), app.test_client()
+    first.get("/")
+    with first.session_transaction() as session:
+        session["planted"] = "by someone else"  # a fixed session must not survive
+    answer = first.get(f"/login/{token}")
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    with first.session_transaction() as session:
+        assert "planted" not in session
+    assert first.get("/").status_code == 200
+    assert second.get(f"/login/{token}").status_code == 401
+    assert second.get("/").status_code == 401
+    assert second.get("/login/wrong").status_code == 401
+
+
+def test_a_tampered_or_ended_session_is_refused(app: Flask, web_settings: Settings) -> None:
+    client, copy = app.test_client(), app.test_client()
+    client.get(f"/login/{one_time_token(web_settings)}")
+    kept = client.get_cookie("cikg")
+    assert kept is not None
+    copy.set_cookie("cikg", kept.value[:-3] + "AAA")
+    assert copy.get("/").status_code == 401
+    copy.set_cookie("cikg", kept.value)
+    assert copy.get("/").status_code == 200
+    token = re.findall(r'name="csrf_token" value="([^"]+)"', client.get("/").text)[0]
+    assert client.post("/logout").status_code == 400
+    assert client.get("/").status_code == 200
+    assert client.post("/logout", data={"csrf_token": token}).status_code == 302
+    assert client.get("/").status_code == 401
+    assert copy.get("/").status_code == 401  # the server forgot it, so a stolen copy is worth nothing
+
+
+def test_a_foreign_host_is_refused(client: FlaskClient) -> None:
+    for host in ("evil.example", "127.0.0.1.evil.example", "localhost@evil.example"):
+        assert client.get("/", headers={"Host": host}).status_code == 400
+    assert client.get("/", headers={"Host": "localhost:1234"}).status_code in (200, 401)
+
+
+def test_undocumented_methods_are_refused(client: FlaskClient) -> None:
+    for method in ("TRACE", "PUT", "DELETE"):
+        answer = client.open("/", method=method)
+        assert answer.status_code in (400, 405)
+    assert client.post("/logout", data=b"x" * 2_000_000).status_code in (400, 413)

@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cikg.errors import InputError, NotFoundError, SettingsError, SnapshotError
+from cikg.graph.snapshot import Snapshot
+from cikg.recommend import method, runs
+from cikg.recommend.engine import Trained, pick_device, train
+from cikg.recommend.evaluation import evaluate
+from cikg.recommend.fitting import Progress
+from cikg.recommend.method import Config, Gradient, Method
+from cikg.recommend.scorers import StaticScorer
+from cikg.recommend.views import SplitCode
+from cikg.settings import Settings
+from tests.unit.recommend.planted import two_tastes, write_snapshot
+
+QUICK = {"dimension": 8, "batch_size": 256, "learning_rate": 0.003}
+"""Slow enough steps that the best of eight epochs is a late one."""
+
+
+def quick(snapshot: Snapshot, settings: Settings, **options: object) -> Trained:
+    return train(snapshot, "cikgrec", settings=settings, overrides=QUICK, **({"epochs": 8} | options))
+
+
+def weights(trained: Trained) -> bytes:
+    return (trained.path / runs.WEIGHTS).read_bytes()
+
+
+def losses(trained: Trained) -> list[object]:
+    return [(row["phase"], row["loss"]) for row in json.loads((trained.path / runs.CURVE).read_text())["epochs"]]
+
+
+class Constant(Gradient):
+    """Each step's gradient is 1, so after n steps of plain descent the weight is start - n·rate exactly."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"only": torch.optim.SGD([self.weight], lr=0.5)}
+
+    def steps(self, epoch: int, generator: torch.Generator) -> Iterator[tuple[str, torch.Tensor]]:
+        for _ in range(4):
+            yield "only", self.weight * 1.0
+
+    def scorer(self) -> StaticScorer:
+        return StaticScorer(self.weight.detach() * torch.ones(40))
+
+
+@pytest.fixture
+def as_method(monkeypatch: pytest.MonkeyPatch) -> object:
+    """Make a class trainable as the method `mine`."""
+
+    def install(kind: type[Gradient]) -> None:
+        found = Method(paper="", departures=(), config=Config, build=kind, epochs=6, patience=6)
+        monkeypatch.setattr("cikg.recommend.engine.find", lambda _: found)
+        monkeypatch.setattr("cikg.recommend.engine.configure", lambda *_: Config())
+
+    return install
+
+
+def test_gradients_do_not_add_up_over_steps(snapshot: Snapshot, offline: Settings, as_method: object) -> None:
+    as_method(Constant)
+    trained = train(snapshot, "mine", settings=offline, refit=False, patience=1)
+    assert trained.manifest["chosen_epoch"] == 1, "the metric never improves, so the first epoch stays best"
+    tensors, _ = runs.read_tensors(trained.path / runs.WEIGHTS)
+    assert tensors["item_scores"].tolist() == [-4 * 0.5] * 40
+
+
+class Peak(Constant):
+    """Right after two epochs, wrong before and after: what is chosen must be the second epoch's scores."""
+
+    def scorer(self) -> StaticScorer:
+        epoch = round(float(-self.weight) / 2)
+        right = torch.zeros(40)
+        right[:20] = {1: 1.0, 2: 5.0}.get(epoch, -5.0)
+        return StaticScorer(right + epoch / 100)
+
+
+def test_early_stopping_restores_the_best_epoch(tmp_path: Path, offline: Settings, as_method: object) -> None:
+    as_method(Peak)
+    interactions = [(u, i, SplitCode.TRAIN) for u in range(5) for i in (30, 31)]
+    interactions += [(u, u, SplitCode.VALID) for u in range(5)]
+    snapshot = write_snapshot(tmp_path, sizes=(5, 40, 0, 0), interactions=interactions)
+    seen: list[Progress] = []
+    trained = train(snapshot, "mine", settings=offline, refit=False, patience=3, observer=seen.append)
+    assert trained.manifest["chosen_epoch"] in (1, 2)
+    assert len(seen) == trained.manifest["chosen_epoch"] + 3, "three epochs without improvement, then it stops"
+    tensors, _ = runs.read_tensors(trained.path / runs.WEIGHTS)
+    assert tensors["item_scores"][0] > tensors["item_scores"][39]
+
+
+class Diverging(Constant):
+    def steps(self, epoch: int, generator: torch.Generator) -> Iterator[tuple[str, torch.Tensor]]:
+        yield "only", self.weight * float("inf")
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_cure(snapshot: Snapshot, offline: Settings, as_method: object) -> None:
+    as_method(Diverging)
+    with pytest.raises(InputError, match="not a number|nan.*learning_rate|learning_rate"):
+        train(snapshot, "mine", settings=offline)
+
+
+def test_permuted_test_labels_change_nothing(tmp_path: Path, offline: Settings) -> None:
+    here = two_tastes(tmp_path / "a")
+    there = two_tastes(tmp_path / "a", test_seed=7)
+    assert here.hash != there.hash
+    one, other = quick(here, offline), quick(there, offline)
+    assert one.run_id != other.run_id
+    assert one.manifest["chosen_epoch"] == other.manifest["chosen_epoch"]
+    assert one.valid == other.valid
+    assert weights(one) == weights(other)
+    assert evaluate(one.path, here)["test"] != evaluate(other.path, there)["test"]
+
+
+def test_the_paper_protocol_does_look_at_test_and_says_so(tmp_path: Path, offline: Settings) -> None:
+    trained = quick(two_tastes(tmp_path / "a"), offline, protocol="paper")
+    assert trained.manifest["selected_on"] == "test"
+    assert not trained.manifest["refit"]
+    assert trained.valid == {}
+    assert any("selected on the test split" in warning for warning in trained.manifest["warnings"])
+
+
+def test_the_same_seed_gives_the_same_scores_and_another_does_not(
+    snapshot: Snapshot, tmp_path: Path, offline: Settings
+) -> None:
+    elsewhere = Settings(home=tmp_path / "elsewhere", device="cpu")
+    torch.manual_seed(99)
+    one = quick(snapshot, offline)
+    torch.manual_seed(5)
+    again, other = quick(snapshot, elsewhere), quick(snapshot, offline, seed=1)
+    assert again.run_id == one.run_id
+    assert not again.reused
+    assert weights(again) == weights(one)
+    assert weights(other) != weights(one)
+
+
+def test_training_leaves_torchs_own_randomness_alone(snapshot: Snapshot, offline: Settings) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    quick(snapshot, offline, epochs=1)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_finished_run_is_found_again(snapshot: Snapshot, offline: Settings) -> None:
+    first = quick(snapshot, offline)
+    again = quick(snapshot, offline)
+    assert again.reused
+    assert again.manifest == first.manifest
+    assert not list(first.path.glob("checkpoint*"))
+
+
+def test_a_refit_uses_the_valid_items(snapshot: Snapshot, offline: Settings) -> None:
+    """Popularity counts: without a refit the train split's, with it those of train and valid."""
+    splits = np.asarray(snapshot.interactions.split)
+    for refit, allowed in ((False, [0]), (True, [0, 1])):
+        trained = train(snapshot, "popularity", settings=offline, refit=refit)
+        items = np.asarray(snapshot.interactions.item_index)[np.isin(splits, allowed)]
+        tensors, _ = runs.read_tensors(trained.path / runs.WEIGHTS)
+        assert tensors["item_scores"].tolist() == np.bincount(items, minlength=40).tolist()
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("phase", ["select", "refit"])
+def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
+    snapshot: Snapshot, tmp_path: Path, offline: Settings, phase: str
+) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.phase == phase and progress.done == 4:
+            raise Stopped
+
+    whole = quick(snapshot, offline)
+    assert whole.manifest["chosen_epoch"] >= 4
+    elsewhere = Settings(home=tmp_path / "elsewhere", device="cpu")
+    with pytest.raises(Stopped):
+        quick(snapshot, elsewhere, checkpoint_seconds=0, observer=stop)
+    seen: list[tuple[str, int]] = []
+    resumed = quick(snapshot, elsewhere, checkpoint_seconds=0, observer=lambda p: seen.append((p.phase, p.done)))
+    assert seen[0] == (phase, 4), "the epoch whose checkpoint was not yet written is repeated, no other"
+    assert weights(resumed) == weights(whole)
+    assert losses(resumed) == losses(whole)
+    assert resumed.valid == whole.valid
+
+
+def test_a_killed_training_goes_on_with_the_same_curve(snapshot: Snapshot, tmp_path: Path, offline: Settings) -> None:
+    script = """
+import sys, pathlib, torch
+from cikg.graph.snapshot import open_snapshot
+from cikg.recommend.engine import train
+from cikg.settings import Settings
+torch.set_num_threads(1)
+train(open_snapshot(pathlib.Path(sys.argv[1])), "cikgrec", settings=Settings(home=sys.argv[2], device="cpu"),
+      overrides=%r, epochs=8, checkpoint_seconds=0, observer=lambda p: print(p.phase, p.done, flush=True))
+""" % (QUICK,)
+    home = tmp_path / "killed"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(snapshot.path), str(home)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stdout:
+            if line.strip() == "select 3":
+                os.kill(process.pid, signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+    resumed = quick(snapshot, Settings(home=home, device="cpu"))
+    whole = quick(snapshot, offline)
+    assert weights(resumed) == weights(whole)
+    assert losses(resumed) == losses(whole)
+
+
+def test_a_damaged_checkpoint_costs_time_alone(snapshot: Snapshot, tmp_path: Path, offline: Settings) -> None:
+    whole = quick(snapshot, offline)
+    elsewhere = Settings(home=tmp_path / "elsewhere", device="cpu")
+    checkpoint = elsewhere.runs / whole.run_id / runs.CHECKPOINT.format(phase="select")
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"half a file")
+    assert weights(quick(snapshot, elsewhere)) == weights(whole)
+
+
+@pytest.mark.parametrize("name", [runs.MANIFEST, runs.WEIGHTS])
+@pytest.mark.parametrize("damage", ["truncated", "changed", "missing"])
+def test_a_damaged_run_is_refused_by_name_and_trained_anew(
+    snapshot: Snapshot, offline: Settings, name: str, damage: str
+) -> None:
+    trained = quick(snapshot, offline, epochs=1)
+    content = weights(trained)
+    path = trained.path / name
+    whole = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(whole[: len(whole) // 2] if damage == "truncated" else whole[:-20] + b"\0" * 20)
+    with pytest.raises(SnapshotError, match=name):
+        runs.load(trained.path)
+    again = quick(snapshot, offline, epochs=1)
+    assert not again.reused
+    assert weights(again) == content
+
+
+def test_a_loaded_run_scores_every_item_for_each_user(snapshot: Snapshot, offline: Settings) -> None:
+    trained = quick(snapshot, offline)
+    recommender = runs.load(trained.path)
+    assert recommender.snapshot_hash == snapshot.hash
+    users = np.array([0, 5, 0])
+    scores = recommender.scores(users)
+    assert scores.shape == (3, 40)
+    assert scores.dtype == np.float32
+    assert np.array_equal(scores[0], scores[2])
+    own, other = scores[0][0:36:2].mean(), scores[0][1:36:2].mean()
+    assert own > other
+
+
+def test_evaluation_refuses_another_snapshot(tmp_path: Path, offline: Settings) -> None:
+    trained = train(two_tastes(tmp_path / "a"), "popularity", settings=offline)
+    with pytest.raises(InputError, match="was trained on snapshot"):
+        evaluate(trained.path, two_tastes(tmp_path / "a", test_seed=7))
+
+
+def test_evaluation_is_written_beside_the_run(snapshot: Snapshot, offline: Settings) -> None:
+    trained = train(snapshot, "ease", settings=offline)
+    result = evaluate(trained.path, snapshot)
+    assert runs.read_json(trained.path / runs.EVALUATION) == result
+    assert result["valid"] == trained.valid
+    assert {"recall@50", "ndcg@100", "coverage@20"} <= set(result["test"])
+
+
+def test_the_manifest_says_what_was_done(snapshot: Snapshot, offline: Settings) -> None:
+    manifest = quick(snapshot, offline).manifest
+    assert manifest["snapshot"] == snapshot.hash
+    assert manifest["config"]["dimension"] == 8
+    assert manifest["seed"] == 0
+    assert manifest["protocol"] == "honest"
+    assert manifest["device"] == "cpu"
+    assert manifest["peak_memory_mb"] > 50
+    assert manifest["timings"]["total"] == pytest.approx(
+        manifest["timings"]["select"] + manifest["timings"]["refit"], abs=0.01
+    )
+    assert 1 <= manifest["chosen_epoch"] <= 8
+    assert manifest["departures"]
+
+
+@pytest.mark.parametrize("splits", [[SplitCode.VALID, SplitCode.TEST], [SplitCode.TRAIN, SplitCode.TEST]])
+def test_nothing_to_fit_or_to_select_on_is_said(tmp_path: Path, offline: Settings, splits: list[SplitCode]) -> None:
+    snapshot = write_snapshot(tmp_path, sizes=(1, 3, 0, 0), interactions=[(0, i, s) for i, s in enumerate(splits)])
+    with pytest.raises(InputError, match="training interactions|validation interactions"):
+        train(snapshot, "popularity", settings=offline)
+
+
+def test_unknown_methods_and_settings_name_the_known() -> None:
+    with pytest.raises(NotFoundError, match="cikgrec, ease"):
+        method.find("cikgrek")
+    with pytest.raises(InputError, match=r"no setting 'learningrate'.*learning_rate"):
+        method.configure("cikgrec", {"learningrate": "1"})
+    with pytest.raises(InputError, match=r"'-1' cannot be the setting 'temperature'.*greater than 0"):
+        method.configure("cikgrec", {"temperature": "-1"})
+    with pytest.raises(SettingsError, match="no device 'gpu9'"):
+        pick_device("gpu9")
+
+
+def test_a_run_is_found_by_name_prefix_or_path(snapshot: Snapshot, offline: Settings) -> None:
+    one = train(snapshot, "popularity", settings=offline)
+    other = train(snapshot, "popularity", settings=offline, refit=False)
+    assert runs.directory(offline, one.run_id) == one.path
+    assert runs.directory(offline, str(one.path)) == one.path
+    assert runs.directory(offline, other.run_id[:-4]) == other.path
+    with pytest.raises(NotFoundError, match="several runs"):
+        runs.directory(offline, "popularity")
+    with pytest.raises(NotFoundError, match=one.run_id):
+        runs.directory(offline, "bpr-mf")

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cikg.recommend.evaluation import CUTOFFS, judge, metrics, rank
+from cikg.recommend.scorers import DotScorer, ItemWeightScorer, Scorer, StaticScorer
+from cikg.recommend.views import NodeSpace, Pairs
+
+
+class Table(Scorer):
+    """Given scores."""
+
+    def __init__(self, table: torch.Tensor) -> None:
+        self.table = table
+
+    def scores(self, user_index: torch.Tensor) -> torch.Tensor:
+        return self.table[user_index].clone()
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {"table": self.table}
+
+
+def random_case(users: int, items: int, seed: int = 0) -> tuple[Table, NodeSpace, Pairs, Pairs]:
+    random = np.random.default_rng(seed)
+    kind = random.random((users, items))
+    kind[0] = 0.5  # a user without anything held out
+    seen, held = np.nonzero(kind < 0.1), np.nonzero(kind > 0.9)
+    scores = torch.from_numpy(random.permutation(users * items).reshape(users, items).astype(np.float32))
+    return Table(scores), NodeSpace(users, items, 0, 0), Pairs.of(*seen), Pairs.of(*held)
+
+
+def test_metrics_equal_ranx() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ranx's own
+        from ranx import Qrels, Run
+        from ranx import evaluate as ranx_evaluate
+
+        scorer, nodes, seen, held = random_case(80, 200)
+        ranking = rank(scorer, nodes, seen, np.unique(held.user_index), 100)
+        truth: dict[str, dict[str, int]] = {}
+        for user, item in zip(held.user_index.tolist(), held.item_index.tolist(), strict=True):
+            truth.setdefault(str(user), {})[str(item)] = 1
+        run = {
+            str(user): {str(item): 1000.0 - place for place, item in enumerate(items)}
+            for user, items in zip(ranking.user_index.tolist(), ranking.item_index.tolist(), strict=True)
+        }
+        names = {"recall": "recall", "ndcg": "ndcg", "precision": "precision", "hit_rate": "hit_rate", "mrr": "mrr"}
+        wanted = [f"{theirs}@{k}" for theirs in names.values() for k in CUTOFFS]
+        expected = ranx_evaluate(Qrels(truth), Run(run), wanted)
+    ours = metrics(ranking, held, seen, nodes)
+    for name in wanted:
+        assert ours[name] == pytest.approx(expected[name], abs=1e-6), name
+
+
+def slow_metrics(shown: list[list[int]], truth: list[set[int]], k: int) -> dict[str, float]:
+    """Each metric as its definition says, a user and a rank at a time."""
+    totals = dict.fromkeys(("recall", "ndcg", "precision", "hit_rate", "mrr"), 0.0)
+    for items, relevant in zip(shown, truth, strict=True):
+        hits = [rank for rank, item in enumerate(items[:k], start=1) if item in relevant]
+        totals["recall"] += len(hits) / len(relevant)
+        totals["precision"] += len(hits) / k
+        totals["hit_rate"] += bool(hits)
+        totals["mrr"] += 1 / hits[0] if hits else 0
+        ideal = sum(1 / math.log2(rank + 1) for rank in range(1, min(k, len(relevant)) + 1))
+        totals["ndcg"] += sum(1 / math.log2(rank + 1) for rank in hits) / ideal
+    return {name: total / len(truth) for name, total in totals.items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_metrics_equal_their_definitions(data: st.DataObject) -> None:
+    items = data.draw(st.integers(1, 120), label="items")
+    users = data.draw(st.integers(1, 5), label="users")
+    seed = data.draw(st.integers(0, 10_000), label="seed")
+    random = np.random.default_rng(seed)
+    truth = [set(random.choice(items, random.integers(1, items + 1), replace=False).tolist()) for _ in range(users)]
+    seen = [set(np.flatnonzero(random.random(items) < 0.3).tolist()) - own for own in truth]
+    order = [random.permutation(items).tolist() for _ in range(users)]
+    table = torch.zeros(users, items)
+    for user, items_in_order in enumerate(order):
+        table[user, items_in_order] = torch.arange(items, 0, -1, dtype=torch.float32)
+
+    def to_pairs(sets: list[set[int]]) -> Pairs:
+        rows = [(user, item) for user, own in enumerate(sets) for item in sorted(own)]
+        both = np.array(rows, dtype=np.int64).reshape(-1, 2)
+        return Pairs.of(both[:, 0], both[:, 1])
+
+    ours = judge(Table(table), NodeSpace(users, items, 0, 0), to_pairs(seen), to_pairs(truth))
+    shown = [[item for item in own if item not in known] for own, known in zip(order, seen, strict=True)]
+    for k in CUTOFFS:
+        for name, value in slow_metrics(shown, truth, k).items():
+            assert ours[f"{name}@{k}"] == pytest.approx(value, abs=1e-9), f"{name}@{k}"
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64])
+def test_the_chunk_changes_nothing(chunk: int) -> None:
+    case = random_case(60, 150)
+    assert judge(*case, chunk=chunk) == judge(*case, chunk=1000)
+
+
+def test_seen_items_are_never_shown_and_short_lists_are_marked() -> None:
+    seen = Pairs.of(np.array([0, 0, 0, 1]), np.array([0, 1, 2, 3]))
+    ranking = rank(StaticScorer(torch.arange(4.0)), NodeSpace(2, 4, 0, 0), seen, np.array([0, 1]), 10)
+    assert ranking.item_index.tolist() == [[3, -1, -1, -1], [2, 1, 0, -1]]
+
+
+def test_users_with_nothing_held_out_are_left_out() -> None:
+    scorer, nodes, seen, held = random_case(50, 90)
+    assert 0 not in held.user_index
+    users = np.unique(held.user_index)
+    alone = metrics(rank(scorer, nodes, seen, users, 100), held, seen, nodes)
+    assert judge(scorer, nodes, seen, held) == alone
+    assert judge(scorer, nodes, seen, Pairs.of(np.empty(0, np.int64), np.empty(0, np.int64))) == {}
+
+
+def test_coverage_gini_and_novelty_by_hand() -> None:
+    """Two of four users are shown item 0 and item 1 once each, of four items; item 0 was seen by two, item 1 by one."""
+    seen = Pairs.of(np.array([2, 3, 3]), np.array([0, 0, 1]))
+    held = Pairs.of(np.array([0, 1]), np.array([3, 3]))
+    table = torch.tensor([[9.0, 1, 0, 0], [1.0, 9, 0, 0], [0.0, 0, 0, 0], [0.0, 0, 0, 0]])
+    found = judge(Table(table), NodeSpace(4, 4, 0, 0), seen, held)
+    assert found["coverage@1"] == 0.5
+    assert found["gini@1"] == pytest.approx(0.5)
+    assert found["novelty@1"] == pytest.approx((1 + 2) / 2)
+    assert found["recall@1"] == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_item_weights_score_like_a_dense_product(seed: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(seed)
+    history = random.random((12, 7)) < 0.3
+    history[3] = False
+    own = Pairs.of(*np.nonzero(history))
+    weights = torch.randn(7, 7)
+    scorer = ItemWeightScorer(torch.from_numpy(own.offsets(12)).int(), torch.from_numpy(own.item_index).int(), weights)
+    users = np.array([3, 11, 0, 3, 5])
+    expected = torch.from_numpy(history[users].astype(np.float32)) @ weights
+    torch.testing.assert_close(scorer.scores(torch.from_numpy(users)), expected)
+
+
+def test_a_scorer_is_restored_from_its_tensors() -> None:
+    scorer = DotScorer(torch.randn(3, 4), torch.randn(5, 4))
+    again = Scorer.restore("DotScorer", scorer.tensors())
+    assert torch.equal(again.scores(torch.arange(3)), scorer.scores(torch.arange(3)))

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cikg.graph.snapshot import Snapshot
+from cikg.recommend import method
+from cikg.recommend.engine import train
+from cikg.recommend.evaluation import evaluate
+from cikg.recommend.method import Config, Gradient
+from cikg.recommend.methods.cikgrec import Cikgrec, CikgrecConfig, mask_rate
+from cikg.recommend.methods.ease import Ease, EaseConfig
+from cikg.recommend.views import SplitCode, training_data
+from cikg.settings import Settings
+
+SMALL = {"cikgrec": {"dimension": 16, "batch_size": 128, "learning_rate": 0.02, "translation_learning_rate": 0.02}}
+CPU = torch.device("cpu")
+
+
+def ndcg(snapshot: Snapshot, name: str, settings: Settings, **overrides: object) -> float:
+    trained = train(snapshot, name, settings=settings, overrides=SMALL.get(name, {}) | overrides, epochs=30)
+    return float(evaluate(trained.path, snapshot)["test"]["ndcg@10"])
+
+
+@pytest.mark.parametrize("name", [name for name in method.names() if name != "popularity"])
+def test_every_method_finds_the_planted_tastes(name: str, snapshot: Snapshot, offline: Settings) -> None:
+    assert ndcg(snapshot, name, offline) > 1.3 * ndcg(snapshot, "popularity", offline)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "bpr"])
+def test_cikgrec_finds_items_that_nobody_has_read_through_their_facts(
+    loss: str, snapshot: Snapshot, offline: Settings
+) -> None:
+    """The catalogue ends in items with facts alone: a wrong edge list leaves their taste unknown."""
+    trained = train(snapshot, "cikgrec", settings=offline, overrides=SMALL["cikgrec"] | {"loss": loss}, epochs=30)
+    from cikg.recommend import runs
+
+    scores = runs.load(trained.path).scores(np.arange(60))[:, 36:]
+    own = (np.arange(60)[:, None] % 2) == (np.arange(36, 40)[None] % 2)
+    gaps = scores[own].reshape(60, 2).min(1) - scores[~own].reshape(60, 2).max(1)
+    assert (gaps > 0).mean() > 0.95
+
+
+def gradient_methods() -> list[str]:
+    def is_gradient(name: str) -> bool:
+        build = method.find(name).build
+        return inspect.isclass(build) and issubclass(build, Gradient)
+
+    return [name for name in method.names() if is_gradient(name)]
+
+
+@pytest.mark.parametrize("name", gradient_methods())
+def test_ten_steps_lower_every_loss(name: str, snapshot: Snapshot) -> None:
+    data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
+    torch.manual_seed(0)
+    model = method.find(name).build(data, method.configure(name, SMALL.get(name, {})), CPU)
+    optimisers, generator = model.optimisers(), torch.Generator().manual_seed(0)
+    seen: dict[str, list[float]] = defaultdict(list)
+    for epoch in range(20):
+        for which, loss in model.steps(epoch, generator):
+            optimisers[which].zero_grad()
+            loss.backward()
+            optimisers[which].step()
+            seen[which].append(loss.item())
+    for which, values in seen.items():
+        assert np.mean(values[8:10]) < np.mean(values[:2]), which
+        assert np.mean(values[-2:]) < 0.9 * np.mean(values[:2]), which
+
+
+@pytest.mark.parametrize("name", method.names())
+def test_every_method_cites_its_paper_and_describes_its_settings(name: str) -> None:
+    found = method.find(name)
+    assert len(found.paper) > 30
+    assert issubclass(found.config, Config)
+    for field_name, field in found.config.model_fields.items():
+        assert field.description, field_name
+    assert method.configure(name, {}) == found.config()
+
+
+def test_the_mask_rate_is_equation_3() -> None:
+    exp = CikgrecConfig(mask_start=0.02, mask_end=0.95, mask_epochs=150, mask_growth="exp")
+    lin = exp.model_copy(update={"mask_growth": "lin"})
+    for epoch in (0, 1, 40, 149, 150, 151, 400):
+        progress = min(epoch, 150) / 150
+        assert mask_rate(epoch, lin) == pytest.approx(0.02 + progress * 0.93)
+        assert mask_rate(epoch, exp) == pytest.approx(0.02 * 47.5**progress)
+    for epoch in range(1, 150):
+        assert mask_rate(epoch, exp) < mask_rate(epoch, lin), "equation 4"
+
+
+def build(snapshot: Snapshot, **overrides: object) -> Cikgrec:
+    data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
+    torch.manual_seed(0)
+    return Cikgrec(data, CikgrecConfig(**{"dimension": 8, **overrides}), CPU)
+
+
+def names_of_steps(model: Cikgrec) -> set[str]:
+    return {name for name, _ in model.steps(0, torch.Generator().manual_seed(0))}
+
+
+def test_ablations_leave_their_loss_out(snapshot: Snapshot) -> None:
+    def first_loss(**overrides: object) -> float:
+        model = build(snapshot, **overrides)
+        return next(model.steps(0, torch.Generator().manual_seed(0)))[1].item()
+
+    bare = first_loss(reconstruction_weight=0, contrast_weight=0)
+    assert first_loss(reconstruction_weight=0) > bare
+    assert first_loss(contrast_weight=0) > bare
+    assert first_loss() > first_loss(contrast_weight=0)
+    assert names_of_steps(build(snapshot)) == {"recommend", "translate"}
+    assert names_of_steps(build(snapshot, translation=False)) == {"recommend"}
+
+
+def test_a_graph_without_facts_or_interests_drops_what_needs_them(snapshot: Snapshot) -> None:
+    assert names_of_steps(build(snapshot, graph="cig")) == {"recommend"}
+    assert names_of_steps(build(snapshot, graph="cg")) == {"recommend"}
+
+
+def test_only_masked_interests_are_reconstructed_and_their_own_embedding_is_hidden(snapshot: Snapshot) -> None:
+    """With every interest masked and none replaced, what is rebuilt depends on no interest's embedding."""
+    model = build(snapshot, mask_start=1.0, mask_end=1.0, replace_rate=0.0, mask_edge_dropout=0.0)
+    first = model.nodes.first_interest
+    with torch.no_grad():
+        model.embeddings[first:] = torch.eye(model.nodes.interests, 8)
+    loss = model._reconstruction_loss(0, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        model.embeddings[first:] *= 3
+    assert model._reconstruction_loss(0, torch.Generator().manual_seed(0)).item() == pytest.approx(loss.item())
+    with torch.no_grad():
+        model.embeddings[:first] = torch.randn(first, 8)
+    assert model._reconstruction_loss(0, torch.Generator().manual_seed(0)).item() != pytest.approx(loss.item())
+
+
+def test_ease_is_its_formula(snapshot: Snapshot) -> None:
+    data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
+    matrix = np.zeros((60, 40))
+    matrix[data.fit.user_index, data.fit.item_index] = 1
+    inverse = np.linalg.inv(matrix.T @ matrix + 7 * np.eye(40))
+    weights = -inverse / np.diag(inverse)[None]
+    np.fill_diagonal(weights, 0)
+    ((chosen, scorer),) = Ease(data, EaseConfig(penalty=7), CPU).candidates()
+    assert chosen == {"penalty": 7}
+    np.testing.assert_allclose(scorer.scores(torch.arange(60)).numpy(), matrix @ weights, atol=1e-4)
+
+
+def test_ease_with_facts_reaches_items_that_nobody_has_read(snapshot: Snapshot, offline: Settings) -> None:
+    plain, with_facts = (ndcg(snapshot, "ease", offline, facts_weight=weight) for weight in (0, 30))
+    assert with_facts > plain + 0.1
+
+
+@pytest.mark.parametrize("name", ["ease"])
+def test_the_candidate_that_is_best_on_valid_is_refitted(name: str, snapshot: Snapshot, offline: Settings) -> None:
+    trained = train(snapshot, name, settings=offline)
+    import json
+
+    rows = json.loads((trained.path / "curve.json").read_text())["epochs"]
+    tried = {row["penalty"]: row["ndcg@50"] for row in rows if row["phase"] == "select"}
+    assert len(tried) > 2
+    assert trained.manifest["chosen"]["penalty"] == max(tried, key=tried.__getitem__)
+
+
+DBBOOK = Path(__file__).parents[4] / "shared" / "data" / "cikgrec" / "dbbook2014"
+
+
+@pytest.mark.skipif(not DBBOOK.is_dir(), reason="needs DBbook2014 in ../shared/data, which is not ours to distribute")
+def test_ease_reaches_its_reference_figures_on_dbbook2014(tmp_path: Path, offline: Settings) -> None:
+    """λ = 100, fitted to the whole training file: recall@50 .4222, NDCG@50 .2458, at 100 .5097 and .2655."""
+    from tests.unit.recommend.planted import write_snapshot
+
+    interactions = []
+    for name, split in (("train", SplitCode.TRAIN), ("test", SplitCode.TEST)):
+        for line in (DBBOOK / f"{name}.txt").read_text().splitlines():
+            user, *items = map(int, line.split())
+            held = SplitCode.VALID if split == SplitCode.TRAIN and user % 8 == 0 else split
+            interactions += [(user, item, held if place == 0 else split) for place, item in enumerate(items)]
+    sizes = (max(u for u, _, _ in interactions) + 1, max(i for _, i, _ in interactions) + 1, 0, 0)
+    snapshot = write_snapshot(tmp_path, sizes=sizes, interactions=interactions)
+    trained = train(snapshot, "ease", settings=offline, overrides={"penalty": 100})
+    test = evaluate(trained.path, snapshot)["test"]
+    found = {name: round(test[name], 4) for name in ("recall@50", "ndcg@50", "recall@100", "ndcg@100")}
+    assert found == {"recall@50": 0.4222, "ndcg@50": 0.2458, "recall@100": 0.5097, "ndcg@100": 0.2655}

@@ -144,13 +144,16 @@ class _Lowest(PydanticBaseSettingsSource):
 
 
 def _build(values: dict[str, Any]) -> Settings:
+    # A field that two sources give by different names (OPENAI_BASE_URL, openai_base_url) would count as an extra one.
+    given = {name: value for name, value in values.items() if environment_name(name) not in os.environ}
+
     class Layered(Settings):
         @classmethod
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *args: Any, **sources: PydanticBaseSettingsSource
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             above = super().settings_customise_sources(settings_cls, *args, **sources)
-            return (*above, _Lowest(settings_cls, values))
+            return (*above, _Lowest(settings_cls, given))
 
     try:
         return Layered()
@@ -197,7 +200,7 @@ def load_settings(*, with_embedded: bool = True) -> Settings:
     services = settings.home / SERVICES_FILE
     try:
         running = json.loads(services.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return settings
     except (OSError, ValueError) as error:
         raise SettingsError(f"{services} cannot be read: {error}", cure="Run `cikg down`, then `cikg up`") from None

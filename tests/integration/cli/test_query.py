@@ -21,7 +21,7 @@ Cikg = Callable[..., subprocess.CompletedProcess[str]]
 def planted(graph: Graph, dataset: str, tmp_path: Path) -> str:
     """Users u-10 and u-40 have interest 6, u-20 has 8; 9 is nobody's."""
     load(graph, "cikgrec", write(tmp_path), dataset, valid_share=0.0)
-    graph.execute("CREATE (:Interest {uid: $d + ':9', dataset: $d, id: '9', name: 'Nobody''s'})", d=dataset)
+    graph.execute("CREATE (:Interest {uid: $d + ':9', dataset: $d, id: '9', name: \"Nobody's\"})", d=dataset)
     return dataset
 
 

@@ -24,6 +24,14 @@ def settings() -> Settings:
     return cast("Settings", current_app.extensions["cikg"])
 
 
+def close(app: Flask) -> None:
+    """Close the connection, if there is one; the next request opens another."""
+    with _opening:
+        if app.extensions[_KEY] is not None:
+            app.extensions[_KEY].close()
+            app.extensions[_KEY] = None
+
+
 def graph() -> Graph:
     """The graph.
 

@@ -1,4 +1,4 @@
-"""A headless Chromium: the system's, else the one that an npm package carries. Kept between runs beside its lock file."""
+"""A headless Chromium: the system's, else the one that an npm package carries, kept beside its lock file."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from cikg.graph.snapshot import take
 from cikg.serving.publish import publish
 from cikg.settings import Settings
 from tests import planted
+from web import store
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
@@ -128,13 +129,15 @@ def site(graph: Graph, settings: Settings) -> Iterator[Site]:
     planted.write_training(graph, DATASET, "popularity-1", "popularity", 0.1)
     snapshot = take(graph, DATASET, secret)
     publish(graph, snapshot, planted.Neighbours(snapshot), k=5)
-    server = make_server("127.0.0.1", 0, web.create_app(secret), threaded=True)
+    app = web.create_app(secret)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield Site(f"http://127.0.0.1:{server.server_port}", secret)
     server.shutdown()
     thread.join()
     server.server_close()
+    store.close(app)
 
 
 @pytest.fixture(scope="session")

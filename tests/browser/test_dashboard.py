@@ -33,20 +33,26 @@ class Visit:
         assert overflow == 0, self.page.url
 
 
-@pytest.fixture(params=[(size, theme) for size in WIDTHS for theme in ("light", "dark")], ids=lambda p: "-".join(p))
+ALL = [(size, theme) for size in WIDTHS for theme in ("light", "dark")]
+in_all = pytest.mark.parametrize("visit", ALL, indirect=True, ids="-".join)
+in_two = pytest.mark.parametrize("visit", [ALL[0], ALL[3]], indirect=True, ids="-".join)
+
+
+@pytest.fixture
 def visit(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Visit]:
-    size, theme = request.param
+    size, theme = getattr(request, "param", ALL[0])
     context = browser.new_context(viewport={"width": WIDTHS[size], "height": 844}, color_scheme=theme)
     page = context.new_page()
     made = Visit(page, site, WIDTHS[size])
     page.on("console", lambda said: made.complaints.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: made.complaints.append(str(error)))
+    page.on("pageerror", lambda error: made.complaints.append(f"{error}"))
     host = urlsplit(site.address).netloc
     page.on("request", lambda sent: None if urlsplit(sent.url).netloc == host else made.complaints.append(sent.url))
     yield made
     context.close()
 
 
+@in_all
 def test_from_the_link_to_the_model(visit: Visit) -> None:
     page, missing = visit.page, planted.missing("0").replace("-", " book ")
     page.goto(visit.site.link())
@@ -57,7 +63,7 @@ def test_from_the_link_to_the_model(visit: Visit) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(DATASET)
     visit.check()
     page.get_by_role("link", name="Users", exact=True).click()
-    page.get_by_role("link", name="Reader 0", exact=True).click()
+    page.get_by_role("link", name=re.compile("Reader 0$")).click()
     first = page.locator(".recommendations > li").first
     expect(first).to_contain_text(missing)
     expect(first).to_contain_text("who share")
@@ -81,6 +87,7 @@ def test_from_the_link_to_the_model(visit: Visit) -> None:
     visit.check()
 
 
+@in_two
 def test_names_are_text_and_search_needs_no_mouse(visit: Visit) -> None:
     page = visit.page
     page.goto(visit.site.link())
@@ -99,6 +106,7 @@ def test_names_are_text_and_search_needs_no_mouse(visit: Visit) -> None:
     visit.check()
 
 
+@in_two
 def test_the_theme_is_chosen_and_kept(visit: Visit) -> None:
     page = visit.page
     page.goto(visit.site.link())
@@ -129,21 +137,26 @@ def test_jobs_follow_a_run_without_reloading(visit: Visit, graph: Graph) -> None
     visit.check()
 
 
+@in_two
 def test_no_barrier(visit: Visit, axe: str) -> None:
     page = visit.page
     page.goto(visit.site.link())
-    quirk = "quirk~20~22~2F~3Cb~3E~2Ejson"
     base = f"/d/{DATASET}"
-    for path in (
-        *("/", base, f"{base}/users", f"{base}/users/{quirk}", f"{base}/items/garden-1", f"{base}/interests/sea"),
-        *(f"{base}/entities/author~20of~20sea", f"{base}/jobs/extraction", f"{base}/models/neighbours-1"),
-        *(f"{base}/search?q=garden", f"{base}/completions/answer", "/health"),
-    ):
+    paths = [
+        "/",
+        f"{base}/users/quirk~20~22~2F~3Cb~3E~2Ejson",
+        f"{base}/jobs/extraction",
+        f"{base}/models/neighbours-1",
+    ]
+    if visit.width > 900:  # colours and widths differ, the other pages' elements do not
+        paths += [base, f"{base}/users", f"{base}/items/garden-1", f"{base}/entities/author~20of~20sea"]
+        paths += [f"{base}/interests/sea", f"{base}/search?q=garden", f"{base}/completions/answer"]
+    for path in paths:
         page.goto(visit.site.address + path)
-        page.wait_for_load_state("networkidle")
-        # The policy forbids a script of a test as it does an attacker's; the debugger's own evaluation is not bound by it.
+        page.wait_for_load_state("load")
+        # The policy forbids scripts of a test as it does an attacker's; what the debugger evaluates is not bound by it.
         page.evaluate(axe)
-        found = page.evaluate("axe.run()")
+        found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
         serious = [rule for rule in found["violations"] if rule["impact"] in ("serious", "critical")]
         told = [(path, rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in serious]
         assert told == []

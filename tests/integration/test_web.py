@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -15,6 +16,7 @@ from cikg.graph.snapshot import take
 from cikg.serving.publish import publish
 from cikg.settings import Settings
 from tests import planted
+from web import store
 
 DATASET = "test-web-pages"
 QUIRK = "quirk~20~22~2F~3Cb~3E~2Ejson"
@@ -32,14 +34,16 @@ def web_settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def app(graph: Graph, web_settings: Settings) -> Flask:
+def app(graph: Graph, web_settings: Settings) -> Iterator[Flask]:
     planted.write(graph, DATASET)
     planted.write_runs(graph, DATASET, "running")
     planted.write_training(graph, DATASET, "neighbours-1", "neighbours", 0.4)
     planted.write_training(graph, DATASET, "popularity-1", "popularity", 0.1)
     snapshot = take(graph, DATASET, web_settings)
     publish(graph, snapshot, planted.Neighbours(snapshot), k=5)
-    return web.create_app(web_settings)
+    app = web.create_app(web_settings)
+    yield app
+    store.close(app)
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
     python -m cikg.embedded.guard NAME
 
 The supervisor runs this for each service; it becomes the service's process. What to run stands in
-`<home>/run/commands.json`. Each start adds a line to `<home>/run/NAME.starts`, from which `cikg status` counts.
-Processes of a home are known by a variable in their environment, which their own children inherit.
+`<home>/run/commands.json`. Each start adds a line to `<home>/run/NAME.starts`: process and time, from which
+`cikg status` counts. Processes of a home are known by these lines, and by a variable in their environment, which their
+own children inherit (Redis overwrites its environment with its title).
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import psutil
 
 MARK = "CIKG_SUPERVISED"
 _PR_SET_PDEATHSIG = 1
+_CLOCK_SECONDS = 2.0
+"""A process's start is known through the machine's boot time, which corrections of the clock move a little."""
 
 
 def mark(home: Path, name: str) -> str:
@@ -32,14 +34,32 @@ def leftovers(home: Path, names: list[str]) -> list[psutil.Process]:
     """Processes of these services of this home, except this process and those above it."""
     marks = {mark(home, name) for name in names}
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    recorded = dict(filter(None, (last_start(home, name) for name in names)))
     found = []
     for process in psutil.process_iter():
         try:
-            if process.pid not in own and process.environ().get(MARK) in marks:
+            begun = recorded.get(process.pid, 0.0)
+            if process.pid in own or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if abs(process.create_time() - begun) < _CLOCK_SECONDS or process.environ().get(MARK) in marks:
                 found.append(process)
         except psutil.Error:
             continue  # another user's, or gone already
     return found
+
+
+def starts_file(home: Path, name: str) -> Path:
+    """One line a start of this service since the last `up`."""
+    return home / "run" / f"{name}.starts"
+
+
+def last_start(home: Path, name: str) -> tuple[int, float] | None:
+    """Process id and time (seconds since the epoch) of a service's last start."""
+    try:
+        pid, begun = starts_file(home, name).read_text(encoding="utf-8").splitlines()[-1].split()
+    except (OSError, IndexError):
+        return None
+    return int(pid), float(begun)
 
 
 def end(processes: list[psutil.Process], patience: float) -> None:
@@ -69,10 +89,9 @@ def main() -> None:
     home = Path(os.environ["CIKG_HOME"])
     die_with_parent()
     end(leftovers(home, [name]), patience=10)
-    run = home / "run"
-    command = json.loads((run / "commands.json").read_text(encoding="utf-8"))[name]
-    with (run / f"{name}.starts").open("a", encoding="utf-8") as starts:
-        starts.write(f"{time.time():.0f}\n")
+    command = json.loads((home / "run" / "commands.json").read_text(encoding="utf-8"))[name]
+    with starts_file(home, name).open("a", encoding="utf-8") as starts:
+        starts.write(f"{os.getpid()} {psutil.Process().create_time()}\n")
     os.environ[MARK] = mark(home, name)
     os.execv(command[0], command)  # noqa: S606 — no shell wanted
 

@@ -30,7 +30,7 @@ from cikg.embedded.services import ALL, SERVICES, Service, Values
 from cikg.errors import ConflictError, InputError, ServiceError
 from cikg.settings import SERVICES_FILE, Settings, environment_name
 
-_START_SECONDS = 120
+_START_SECONDS = 240
 _POLL_SECONDS = 0.1
 _RESTARTS_ALLOWED = 2  # while starting; a service that ends more often has something wrong with it
 _LOG_LINES = 8
@@ -281,13 +281,13 @@ def _launch(
     commands = _commands(settings)
     commands |= {name: SERVICES[name].command(complete) for name in missing}
     home.write_private(run / "commands.json", json.dumps(commands, indent=1))
-    if not already:
-        _start_supervisord(settings, attached)
     # A server of the user's own has to answer before anything that needs it starts.
     if "neo4j" not in missing:
         _migrate(complete)
     if complete.redis_url is not None and "redis" not in missing:
         SERVICES["redis"].probe(complete)
+    if not already:
+        _start_supervisord(settings, attached)
     _start_in_order(settings, complete, missing, report)
 
 
@@ -299,12 +299,12 @@ def _start_in_order(settings: Settings, complete: Settings, missing: list[str], 
                 if not any(need in waiting or need in starting for need in SERVICES[name].needs):
                     waiting.remove(name)
                     starting[name] = time.monotonic()
-                    (home.run_directory(settings) / f"{name}.starts").unlink(missing_ok=True)
+                    guard.starts_file(settings.home, name).unlink(missing_ok=True)
                     remote.supervisor.startProcess(name, False)
             for name in list(starting):
                 info: Any = remote.supervisor.getProcessInfo(name)
                 _check_alive(settings, info, begun)
-                if _answers(name, complete):
+                if info["statename"] == "RUNNING" and _answers(name, complete):
                     if name == "neo4j":
                         _migrate(complete)
                     report(SERVICES[name], time.monotonic() - starting.pop(name))
@@ -453,7 +453,7 @@ def _running(settings: Settings) -> dict[str, str]:
 
 def _restarts(settings: Settings, name: str) -> int:
     try:
-        starts = (home.run_directory(settings) / f"{name}.starts").read_text(encoding="utf-8")
+        starts = guard.starts_file(settings.home, name).read_text(encoding="utf-8")
     except FileNotFoundError:
         return 0
     return max(0, len(starts.splitlines()) - 1)

@@ -32,7 +32,7 @@ ITEMS_OF_A_TOPIC = 12
 
 
 def plant(graph: Graph, dataset: str, readers: int) -> dict[str, str]:
-    """Write readers who read 4 books of one topic each, no two the same ones; returns reader -> topic."""
+    """Write readers who read 4 books of one topic each, up to 96 of them no two the same; returns reader -> topic."""
     graph.execute(
         "MERGE (d:Dataset {uid: $d}) SET d += {id: $d, dataset: $d, field: 'books', version: 1, state: 'ready', "
         "relations: ['SUBJECT'], interests: 'none'} "

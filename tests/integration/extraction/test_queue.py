@@ -136,7 +136,7 @@ def test_without_a_worker_or_a_queue_it_says_so_and_writes_nothing(place: Workpl
 
 
 def test_a_dead_llm_stops_the_run_early_and_it_resumes_when_the_llm_is_back(place: Workplace) -> None:
-    dataset, readers, port = place.dataset, 100, free_port()
+    dataset, readers, port = place.dataset, 92, free_port()
     place.planted(readers)
     url = f"http://127.0.0.1:{port}/v1"
     settings = place.settings(url, llm_retries=0)

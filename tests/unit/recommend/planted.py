@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,6 @@ def write_snapshot(
     exported = Export(properties=properties, nodes=nodes, columns=columns, relations=relations)
     files = _files(exported)
     manifest = _manifest(exported, files)
-    import json
-
     files[MANIFEST] = json.dumps(manifest).encode()
     path = folder / manifest["hash"][:16]
     if not path.exists():
@@ -77,7 +76,7 @@ def two_tastes(
     for user in range(users):
         own = np.arange(user % TASTES, warm, TASTES)
         chosen = random.permutation(own)[: len(own) // 2 + 3]
-        test = chosen[:2].tolist() + [warm + user % TASTES + TASTES * int(random.integers(cold // TASTES))]
+        test = [*chosen[:2].tolist(), warm + user % TASTES + TASTES * int(random.integers(cold // TASTES))]
         if test_seed is not None:
             test = redrawn.permutation(np.setdiff1d(np.arange(items), chosen[2:]))[:3].tolist()
         interactions += [(user, int(item), SplitCode.TEST) for item in test]

@@ -109,7 +109,7 @@ class Diverging(Constant):
 
 def test_a_loss_that_is_not_finite_stops_with_a_cure(snapshot: Snapshot, offline: Settings, as_method: object) -> None:
     as_method(Diverging)
-    with pytest.raises(InputError, match="not a number|nan.*learning_rate|learning_rate"):
+    with pytest.raises(InputError, match="--set learning_rate="):
         train(snapshot, "mine", settings=offline)
 
 
@@ -173,7 +173,7 @@ def test_a_refit_uses_the_valid_items(snapshot: Snapshot, offline: Settings) -> 
         assert tensors["item_scores"].tolist() == np.bincount(items, minlength=40).tolist()
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -183,12 +183,12 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
 ) -> None:
     def stop(progress: Progress) -> None:
         if progress.phase == phase and progress.done == 4:
-            raise Stopped
+            raise StoppedError
 
     whole = quick(snapshot, offline)
     assert whole.manifest["chosen_epoch"] >= 4
     elsewhere = Settings(home=tmp_path / "elsewhere", device="cpu")
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         quick(snapshot, elsewhere, checkpoint_seconds=0, observer=stop)
     seen: list[tuple[str, int]] = []
     resumed = quick(snapshot, elsewhere, checkpoint_seconds=0, observer=lambda p: seen.append((p.phase, p.done)))
@@ -200,17 +200,20 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
 
 def test_a_killed_training_goes_on_with_the_same_curve(snapshot: Snapshot, tmp_path: Path, offline: Settings) -> None:
     script = """
-import sys, pathlib, torch
+import json, pathlib, sys, torch
 from cikg.graph.snapshot import open_snapshot
 from cikg.recommend.engine import train
 from cikg.settings import Settings
 torch.set_num_threads(1)
 train(open_snapshot(pathlib.Path(sys.argv[1])), "cikgrec", settings=Settings(home=sys.argv[2], device="cpu"),
-      overrides=%r, epochs=8, checkpoint_seconds=0, observer=lambda p: print(p.phase, p.done, flush=True))
-""" % (QUICK,)
+      overrides=json.loads(sys.argv[3]), epochs=8, checkpoint_seconds=0,
+      observer=lambda p: print(p.phase, p.done, flush=True))
+"""
     home = tmp_path / "killed"
     with subprocess.Popen(
-        [sys.executable, "-c", script, str(snapshot.path), str(home)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(snapshot.path), str(home), json.dumps(QUICK)],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         for line in process.stdout:
             if line.strip() == "select 3":
@@ -297,7 +300,7 @@ def test_the_manifest_says_what_was_done(snapshot: Snapshot, offline: Settings) 
 @pytest.mark.parametrize("splits", [[SplitCode.VALID, SplitCode.TEST], [SplitCode.TRAIN, SplitCode.TEST]])
 def test_nothing_to_fit_or_to_select_on_is_said(tmp_path: Path, offline: Settings, splits: list[SplitCode]) -> None:
     snapshot = write_snapshot(tmp_path, sizes=(1, 3, 0, 0), interactions=[(0, i, s) for i, s in enumerate(splits)])
-    with pytest.raises(InputError, match="training interactions|validation interactions"):
+    with pytest.raises(InputError, match=r"no (training|validation) interactions"):
         train(snapshot, "popularity", settings=offline)
 
 

@@ -40,8 +40,8 @@ def random_case(users: int, items: int, seed: int = 0) -> tuple[Table, NodeSpace
 def test_metrics_equal_ranx() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ranx's own
-        from ranx import Qrels, Run
-        from ranx import evaluate as ranx_evaluate
+        from ranx import Qrels, Run  # noqa: PLC0415
+        from ranx import evaluate as ranx_evaluate  # noqa: PLC0415
 
         scorer, nodes, seen, held = random_case(80, 200)
         ranking = rank(scorer, nodes, seen, np.unique(held.user_index), 100)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
+from torch.nn.functional import cosine_similarity, cross_entropy
 
 from cikg.recommend import losses
 from cikg.recommend.sampling import NegativeSampler
@@ -13,8 +13,8 @@ from cikg.recommend.sampling import NegativeSampler
 def test_softmax_is_torchs_cross_entropy_of_cosines() -> None:
     queries, candidates = torch.randn(4, 6), torch.randn(9, 6)
     row, target = torch.tensor([0, 1, 1, 3, 2]), torch.tensor([8, 0, 3, 3, 5])
-    cosines = F.cosine_similarity(queries[:, None], candidates[None], dim=2)
-    expected = F.cross_entropy(cosines[row] / 0.2, target)
+    cosines = cosine_similarity(queries[:, None], candidates[None], dim=2)
+    expected = cross_entropy(cosines[row] / 0.2, target)
     torch.testing.assert_close(losses.softmax(queries, candidates, row, target, 0.2), expected)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import method
+from cikg.recommend import method, runs
 from cikg.recommend.engine import train
 from cikg.recommend.evaluation import evaluate
 from cikg.recommend.method import Config, Gradient
@@ -17,6 +18,7 @@ from cikg.recommend.methods.cikgrec import Cikgrec, CikgrecConfig, mask_rate
 from cikg.recommend.methods.ease import Ease, EaseConfig
 from cikg.recommend.views import SplitCode, training_data
 from cikg.settings import Settings
+from tests.unit.recommend.planted import write_snapshot
 
 SMALL = {"cikgrec": {"dimension": 16, "batch_size": 128, "learning_rate": 0.02, "translation_learning_rate": 0.02}}
 CPU = torch.device("cpu")
@@ -38,8 +40,6 @@ def test_cikgrec_finds_items_that_nobody_has_read_through_their_facts(
 ) -> None:
     """The catalogue ends in items with facts alone: a wrong edge list leaves their taste unknown."""
     trained = train(snapshot, "cikgrec", settings=offline, overrides=SMALL["cikgrec"] | {"loss": loss}, epochs=30)
-    from cikg.recommend import runs
-
     scores = runs.load(trained.path).scores(np.arange(60))[:, 36:]
     own = (np.arange(60)[:, None] % 2) == (np.arange(36, 40)[None] % 2)
     gaps = scores[own].reshape(60, 2).min(1) - scores[~own].reshape(60, 2).max(1)
@@ -156,8 +156,6 @@ def test_ease_with_facts_reaches_items_that_nobody_has_read(snapshot: Snapshot, 
 @pytest.mark.parametrize("name", ["ease"])
 def test_the_candidate_that_is_best_on_valid_is_refitted(name: str, snapshot: Snapshot, offline: Settings) -> None:
     trained = train(snapshot, name, settings=offline)
-    import json
-
     rows = json.loads((trained.path / "curve.json").read_text())["epochs"]
     tried = {row["penalty"]: row["ndcg@50"] for row in rows if row["phase"] == "select"}
     assert len(tried) > 2
@@ -170,8 +168,6 @@ DBBOOK = Path(__file__).parents[4] / "shared" / "data" / "cikgrec" / "dbbook2014
 @pytest.mark.skipif(not DBBOOK.is_dir(), reason="needs DBbook2014 in ../shared/data, which is not ours to distribute")
 def test_ease_reaches_its_reference_figures_on_dbbook2014(tmp_path: Path, offline: Settings) -> None:
     """λ = 100, fitted to the whole training file: recall@50 .4222, NDCG@50 .2458, at 100 .5097 and .2655."""
-    from tests.unit.recommend.planted import write_snapshot
-
     interactions = []
     for name, split in (("train", SplitCode.TRAIN), ("test", SplitCode.TEST)):
         for line in (DBBOOK / f"{name}.txt").read_text().splitlines():

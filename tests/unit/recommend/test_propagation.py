@@ -35,7 +35,7 @@ def test_propagation_is_the_mean_of_dense_powers(graph: SymmetricGraph) -> None:
 def test_propagation_equals_pyg_and_so_does_its_gradient(graph: SymmetricGraph) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyG's own
-        from torch_geometric.nn import LGConv
+        from torch_geometric.nn import LGConv  # noqa: PLC0415
     edge_index = torch.stack([graph.neighbours.long(), graph.rows.long()])
     ours = torch.randn(NODES, WIDTH, requires_grad=True)
     theirs = ours.detach().clone().requires_grad_()

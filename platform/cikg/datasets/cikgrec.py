@@ -23,6 +23,7 @@ An item both in train and in test of one user is refused: the test would ask for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,14 +51,27 @@ class _Listed:
 _List = dict[int, _Listed]
 
 
+_WORD_BREAK = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9s])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SYNSET = re.compile(r"^(?:Wikicat|Yago)(?=[A-Z0-9])|(?<=[A-Za-z])1\d{8}$")
+_LINKING = re.compile(r"\b(?:A|And|About|At|By|For|From|In|Of|On|Set|The|To|With)\b")
+
+
 def readable(text: str) -> str:
-    """The name in an address: its last segment, decoded, with blanks for underscores; other text as it is."""
+    """The name in an address: its last segment, decoded, with blanks for underscores; other text as it is.
+
+    DBpedia's classes are written together: `…/class/yago/WikicatColdWarNovels` is *Cold War Novels*, and the number of
+    a WordNet synset at an end is left out. Its categories lose the word that says so.
+    """
     if "://" not in text:
         return text
-    path = (
-        text.split("/resource/", 1)[-1] if "/resource/" in text else text.rstrip("/#").replace("#", "/").split("/")[-1]
-    )
-    return " ".join(unquote(path).replace("_", " ").split()) or text
+    if "/resource/" in text:
+        name = unquote(text.split("/resource/", 1)[-1]).removeprefix("Category:")
+    else:
+        name = unquote(text.rstrip("/#").replace("#", "/").split("/")[-1])
+    if "/class/" in text:
+        words = _WORD_BREAK.sub(" ", _SYNSET.sub("", name))
+        name = words[:1] + _LINKING.sub(lambda found: found[0].lower(), words[1:])
+    return " ".join(name.replace("_", " ").split()) or text
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

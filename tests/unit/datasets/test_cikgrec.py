@@ -93,6 +93,10 @@ def test_lists_may_lack_a_header_and_have_windows_line_ends(tmp_path: Path) -> N
         ("http://www.w3.org/2002/07/owl#Thing", "Thing"),
         ("http://x.org/", "x.org"),
         ("Bad Habits: A 100% Fact_Free Book", "Bad Habits: A 100% Fact_Free Book"),
+        ("http://dbpedia.org/class/yago/WikicatNovelsByMichaelConnelly", "Novels by Michael Connelly"),
+        ("http://dbpedia.org/class/yago/Wikicat1960sFantasyNovels", "1960s Fantasy Novels"),
+        ("http://dbpedia.org/class/yago/SpeechAct107160883", "Speech Act"),
+        ("http://dbpedia.org/resource/Category:1951_American_novels", "1951 American novels"),
     ],
 )
 def test_addresses_become_names(address: str, name: str) -> None:

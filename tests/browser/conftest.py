@@ -86,6 +86,7 @@ def _unpack(packed: Path) -> Chromium:
             if name.endswith(".tar"):
                 with tarfile.open(partial / name) as archive:
                     archive.extractall(partial, filter="data")
+                (partial / name).unlink()
         (partial / "chromium").chmod(0o755)
         partial.replace(target)
     # NSS, its database and the fonts come along, so that a bare machine needs nothing else.

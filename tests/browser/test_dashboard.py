@@ -41,7 +41,7 @@ in_two = pytest.mark.parametrize("visit", [ALL[0], ALL[3]], indirect=True, ids="
 @pytest.fixture
 def visit(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Visit]:
     size, theme = getattr(request, "param", ALL[0])
-    context = browser.new_context(viewport={"width": WIDTHS[size], "height": 844}, color_scheme=theme)
+    context = browser.new_context(viewport={"width": WIDTHS[size], "height": 844}, color_scheme=theme, locale="en-GB")
     page = context.new_page()
     made = Visit(page, site, WIDTHS[size])
     page.on("console", lambda said: made.complaints.append(said.text) if said.type in ("error", "warning") else None)

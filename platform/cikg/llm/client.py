@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import openai
@@ -130,7 +131,8 @@ class Client:
                     return await self._create(
                         model=self.model,
                         messages=messages if mode == "json_schema" else _with_schema(messages, schema),
-                        response_format=_response_format(mode, schema),
+                        # As it is: the client would walk through every part of the schema at every request.
+                        extra_body={"response_format": _response_format(mode, schema)},
                         **{name: value for name, value in parameters.items() if name not in dropped},
                     )
             except openai.BadRequestError as error:
@@ -173,6 +175,7 @@ class Client:
         return ServiceError(f"{where} failed: {_said(error)}")
 
 
+@cache
 def _response_format(mode: str, schema: type[BaseModel]) -> dict[str, Any]:
     if mode == "json_object":
         return {"type": "json_object"}

@@ -159,10 +159,10 @@ def _build(values: dict[str, Any]) -> Settings:
         return Layered()
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        name = str(first["loc"][0]).lower()
         raise SettingsError(
             f"the setting {name!r} is not usable: {first['msg'].lower()}",
-            cure=f"Correct CIKG_{name.upper()} in the environment or {name} in {SETTINGS_FILE}",
+            cure=f"Correct {environment_name(name)} in the environment or {name} in {SETTINGS_FILE}",
         ) from None
 
 

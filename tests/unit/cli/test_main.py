@@ -1,0 +1,148 @@
+"""The root command: exit codes, sentences instead of tracebacks, errors as JSON, and a cheap start."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from cikg.cli import _main
+from cikg.cli._main import main
+from cikg.errors import InputError, JobError
+
+Body = Callable[[], Any]
+COMMANDS = sorted(_main._COMMANDS)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Body], None]:
+    """Adds a command `breaks` that runs a function, as a file of that name would."""
+
+    def add(body: Body) -> None:
+        module = types.ModuleType("cikg.cli.breaks")
+
+        @click.command("breaks")
+        @click.option("--json", "as_json", is_flag=True)
+        def breaks(as_json: bool) -> Any:
+            return body()
+
+        module.command = breaks  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "cikg.cli.breaks", module)
+        monkeypatch.setitem(_main._COMMANDS, "breaks", "breaks")
+
+    return add
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
+
+
+def fail(error: BaseException) -> Body:
+    def body() -> None:
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (InputError("no such column", "a.csv", 2, cure="Name it"), 2, "cikg: a.csv:2: no such column. Name it\n"),
+        (JobError("3 subjects failed"), 1, "cikg: 3 subjects failed\n"),
+        (KeyboardInterrupt(), 130, "cikg: interrupted"),
+        (click.Abort(), 130, "cikg: interrupted"),
+        (click.BadParameter("not a number"), 2, "not a number"),
+    ],
+)
+def test_errors_become_a_sentence_and_an_exit_code(
+    command: Callable[[Body], None], capsys: pytest.CaptureFixture[str], error: BaseException, code: int, said: str
+) -> None:
+    command(fail(error))
+    assert run("breaks") == code
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert printed.out == ""
+    assert "Traceback" not in printed.err
+
+
+def test_with_json_the_error_is_data_too(command: Callable[[Body], None], capsys: pytest.CaptureFixture[str]) -> None:
+    command(fail(InputError("no such column", "a.csv", 2, cure="Name it")))
+    assert run("breaks", "--json") == 2
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"error": "InputError", "message": "a.csv:2: no such column", "cure": "Name it"}
+    assert printed.err == "cikg: a.csv:2: no such column. Name it\n"
+
+
+def test_a_mistake_of_ours_is_not_hidden(command: Callable[[Body], None]) -> None:
+    command(fail(ZeroDivisionError("a bug")))
+    with pytest.raises(ZeroDivisionError):
+        main(["breaks"])
+
+
+def test_exit_code_of_a_command_that_chooses_it(command: Callable[[Body], None]) -> None:
+    command(lambda: click.get_current_context().exit(2))
+    assert run("breaks") == 2
+    command(lambda: None)
+    assert run("breaks") == 0
+
+
+@pytest.mark.parametrize("arguments", [["unknown"], ["--unknown"], ["train", "--unknown"]])
+def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 2
+    assert "Usage:" in capsys.readouterr().err
+
+
+def test_a_wrong_setting_stops_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cikg.toml").write_text('neo4j_url = "bolt://host"\n')
+    monkeypatch.chdir(tmp_path)
+    assert run("status", "--json") == 2
+    error = json.loads(capsys.readouterr().out)
+    assert error["error"] == "SettingsError"
+    assert "unknown setting 'neo4j_url'" in error["message"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented_and_speaks_json(name: str) -> None:
+    found = _main._root.get_command(click.Context(_main._root), name)
+    assert found is not None
+    assert found.help, "a sentence on what it does"
+    options = {option for parameter in found.params for option in parameter.opts}
+    assert "--json" in options
+    assert all(parameter.help for parameter in found.params if isinstance(parameter, click.Option)), (
+        "help for each option"
+    )
+
+
+def test_the_interface_that_scripts_rely_on() -> None:
+    promised = [
+        "up",
+        "down",
+        "status",
+        "import",
+        "extract",
+        "cluster",
+        "snapshot",
+        "train",
+        "evaluate",
+        "publish",
+        "recommend",
+        "query",
+        "doctor",
+    ]
+    assert set(promised) <= set(COMMANDS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out.startswith("cikg, version ")

@@ -13,7 +13,7 @@ RETURN DISTINCT interest.run AS run
 
 // name: clear_interests(dataset, kept) -> none
 // Take back what an earlier clustering wrote: its edges, and its interests but for those that stay under the same key.
-// First step of a transaction that writes the new ones, so that readers see either the old or the new. Key: the dataset.
+// First step of the transaction that writes the new ones, whose commit counts the dataset's version. Key: the dataset.
 MATCH (dataset:Dataset {uid: $dataset})
 SET dataset.version = coalesce(dataset.version, 0) + 1, dataset.interests = 'extracted'
 WITH dataset

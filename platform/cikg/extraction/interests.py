@@ -1,7 +1,8 @@
 """Clustering of intents into interests: what users like, in as many words as can be told apart.
 
-The previous clustering is replaced in one transaction: a reader sees the old interests or the new, never both. An
-interest's id is a digest of its name, so that one which is found again is the same node.
+The previous clustering is replaced in one transaction that also counts the dataset's `version` up. Neo4j lets a query
+that runs during a commit see part of it, so a reader that needs one clustering compares the version before and after,
+as the snapshot does. An interest's id is a digest of its name: one that is found again is the same node.
 """
 
 from __future__ import annotations

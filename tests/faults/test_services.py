@@ -21,6 +21,7 @@ from cikg.embedded import guard, home, supervisor
 from cikg.embedded.diagnosis import Finding, Verdict, examine
 from cikg.embedded.services import ALL
 from cikg.errors import ConflictError, ServiceError
+from cikg.graph import connect
 from cikg.settings import SERVICES_FILE, Settings, load_settings
 from tests.conftest import CIKG
 
@@ -31,12 +32,17 @@ LIGHT = ("redis", "stand-in")
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[Settings]:
     """A home of its own, without any server of the environment; stopped after the test."""
-    made = load_settings(with_embedded=False).model_copy(
-        update=dict.fromkeys(
-            ("neo4j_uri", "redis_url", "openai_base_url", "openai_api_key", "openai_model", "web_port")
-        )
-        | {"home": tmp_path / "home"}
+    given = (
+        "neo4j_uri",
+        "neo4j_password",
+        "redis_url",
+        "openai_base_url",
+        "openai_api_key",
+        "openai_model",
+        "web_port",
     )
+    base = load_settings(with_embedded=False)
+    made = base.model_copy(update={**dict.fromkeys(given), "home": tmp_path / "home"})
     yield made
     supervisor.down(made)
     assert _left(made) == []
@@ -104,6 +110,31 @@ def test_a_killed_service_is_restarted_and_reported(alone: Settings) -> None:
         assert after[name].address == before[name].address
     # granian's main process was killed; the process it had started must not be left beside the new one's.
     assert len([process for process in _left(alone) if "granian" in " ".join(process.cmdline())]) == 2
+
+
+def test_the_whole_set_comes_back_after_kills_with_its_data(alone: Settings) -> None:
+    started = _cikg(alone, "up", "--json")
+    assert started.returncode == 0, started.stderr
+    assert {service["state"] for service in json.loads(started.stdout)["services"]} == {"running"}
+    complete = supervisor.with_services(alone)
+    with connect(complete) as graph:
+        graph.execute("CREATE (:Survivor {id: 7})")
+    killed = ("neo4j", "worker", "web")
+    before = _states(alone)
+    for name in killed:
+        os.kill(before[name].pid or 0, signal.SIGKILL)
+    _until(lambda: all(_states(alone)[name].restarts == 1 for name in killed))
+    _until(lambda: all(supervisor._answers(name, complete) for name in ALL), seconds=240)
+    with connect(complete) as graph:
+        assert graph.execute("MATCH (survivor:Survivor) RETURN survivor.id AS id") == [{"id": 7}]
+    shown = json.loads(_cikg(alone, "status", "--json").stdout)["services"]
+    assert {service["name"]: service["restarts"] for service in shown} == {name: int(name in killed) for name in ALL}
+    # The one process of the dashboard that survived its parent is gone, so that one alone listens on the port.
+    assert len([process for process in _left(alone) if "web:create_app" in process.cmdline()]) == 2
+    stopped = _cikg(alone, "down", "--json")
+    assert json.loads(stopped.stdout) == {"stopped": list(ALL)}
+    assert _is_clean(alone)
+    assert home.is_free(complete.web_port or 0)
 
 
 def test_a_killed_supervisor_leaves_no_process_and_the_next_up_works(alone: Settings) -> None:
@@ -206,6 +237,17 @@ def test_a_wrong_password_is_named(alone: Settings, settings: Settings) -> None:
     found = _finding(alone.model_copy(update={"redis_url": SecretStr(url)}), "Redis")
     assert found.verdict is Verdict.FAIL
     assert "refuses the password" in found.detail
+
+
+def test_a_password_without_its_server_is_refused(alone: Settings) -> None:
+    finished = _cikg(alone, "up", "--only", "neo4j", CIKG_NEO4J_PASSWORD="of some other server")
+    _assert_one_sentence(finished, "CIKG_NEO4J_PASSWORD", "CIKG_NEO4J_URI")
+    assert not (alone.home / SERVICES_FILE).exists()
+
+
+def test_a_key_for_a_language_model_is_no_contradiction(alone: Settings) -> None:
+    with supervisor.serving(alone.model_copy(update={"openai_api_key": SecretStr("ambient")}), ("stand-in",)) as served:
+        assert served.openai_model == "stand-in"
 
 
 def test_a_home_too_deep_for_a_socket_works(alone: Settings, tmp_path: Path) -> None:

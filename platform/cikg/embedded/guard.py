@@ -1,4 +1,4 @@
-"""Starts one service so that it cannot outlive its supervisor, and so that no earlier instance of it is left.
+"""Starts one service so that it cannot outlive its supervisor, and ends what is left of its earlier start.
 
     python -m cikg.embedded.guard NAME
 
@@ -88,6 +88,7 @@ def main() -> None:
     name = sys.argv[1]
     home = Path(os.environ["CIKG_HOME"])
     die_with_parent()
+    # When granian's main process is killed, its worker stays and would go on taking requests.
     end(leftovers(home, [name]), patience=10)
     command = json.loads((home / "run" / "commands.json").read_text(encoding="utf-8"))[name]
     with starts_file(home, name).open("a", encoding="utf-8") as starts:

@@ -215,7 +215,9 @@ SERVICES: dict[str, Service] = {
             needs=(),
             provides=lambda port, secrets: {
                 "neo4j_uri": f"bolt://{_LOOPBACK}:{port}",
+                "neo4j_user": "neo4j",
                 "neo4j_password": secrets.neo4j_password,
+                "neo4j_database": "neo4j",
             },
             command=lambda settings: _module("cikg.embedded.neo4j", str(_port(settings.neo4j_uri))),
             probe=probe_neo4j,

@@ -10,9 +10,7 @@ import contextlib
 import http.client
 import json
 import os
-import shlex
 import shutil
-import sys
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterable, Iterator
@@ -23,19 +21,17 @@ from typing import Any
 
 import psutil
 from pydantic import SecretStr
-from supervisor.xmlrpc import SupervisorTransport
 
-from cikg.embedded import fetch, guard, home, redis
+from cikg.embedded import fetch, guard, home, redis, supervisord
 from cikg.embedded.services import ALL, SERVICES, Service, Values
-from cikg.errors import ConflictError, InputError, ServiceError
+from cikg.errors import AuthenticationError, ConflictError, InputError, ServiceError, SettingsError
 from cikg.settings import SERVICES_FILE, Settings, environment_name
 
 _START_SECONDS = 240
 _POLL_SECONDS = 0.1
 _RESTARTS_ALLOWED = 2  # while starting; a service that ends more often has something wrong with it
 _LOG_LINES = 8
-_SUPERVISOR = "supervisor"
-_SAID = "supervisor.out"
+_ACCEPTED = {"openai_api_key"}  # many have one in their environment, and the stand-in takes any
 
 _STATES = {
     "STOPPED": "stopped",
@@ -47,39 +43,6 @@ _STATES = {
     "FATAL": "failed",
     "UNKNOWN": "unknown",
 }
-
-_SUPERVISORD = """\
-[unix_http_server]
-file={socket}
-chmod=0600
-
-[supervisord]
-logfile=%(here)s/../logs/supervisor.log
-pidfile=%(here)s/supervisor.pid
-directory=%(here)s/..
-nodaemon=true
-silent=true
-umask=077
-
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
-"""
-
-_PROGRAM = """
-[program:{name}]
-command={command}
-priority={priority}
-autostart=false
-autorestart=true
-startsecs=1
-startretries=3
-stopwaitsecs={stop_seconds}
-killasgroup=true
-redirect_stderr=true
-stdout_logfile=%(here)s/../logs/{name}.log
-stdout_logfile_maxbytes=10MB
-stdout_logfile_backups=2
-"""
 
 
 @dataclass(frozen=True)
@@ -155,8 +118,10 @@ def down(settings: Settings) -> list[str]:
     if not settings.home.is_dir():
         return []
     with home.locked(settings):
-        stopped = [name for name, state in _running(settings).items() if state != "STOPPED"]
-        stopped += [name for name in ALL if name not in stopped and guard.leftovers(settings.home, [name])]
+        states = _running(settings)
+        stopped = [
+            name for name in ALL if states.get(name, "STOPPED") != "STOPPED" or guard.leftovers(settings.home, [name])
+        ]
         _shut_down(settings)
         return stopped
 
@@ -168,7 +133,7 @@ def status(settings: Settings) -> list[ServiceStatus]:
         settings: as `load_settings()` reads them.
     """
     known = _values(settings)
-    infos = _infos(settings)
+    infos = supervisord.infos(settings)
     return [_status_of(service, settings, known, infos.get(service.name)) for service in SERVICES.values()]
 
 
@@ -183,7 +148,7 @@ def serving(settings: Settings, services: Iterable[str] = ALL) -> Iterator[Setti
 
 def is_running(settings: Settings) -> bool:
     """Whether this home's supervisor answers."""
-    return bool(_infos(settings))
+    return bool(supervisord.infos(settings))
 
 
 def with_services(settings: Settings) -> Settings:
@@ -242,9 +207,26 @@ def _settle(settings: Settings, missing: list[str], kept: Iterable[str]) -> Sett
     secrets = home.Secrets.of(settings)
     for name, port in zip(missing, home.free_ports(len(missing)), strict=True):
         chosen = settings.web_port if name == "web" and settings.web_port else port
-        known |= SERVICES[name].provides(chosen, secrets)
+        provided = SERVICES[name].provides(chosen, secrets)
+        _refuse_contradiction(settings, SERVICES[name], provided)
+        # One that had failed keeps its address, for others may know it.
+        known = provided | known if provided.keys() <= known.keys() else known | provided
     home.write_private(settings.home / SERVICES_FILE, json.dumps(known, indent=1))
     return _completed(settings, known)
+
+
+def _refuse_contradiction(settings: Settings, service: Service, provided: Values) -> None:
+    """Refuse, say, a password for a server that no setting names: it is not the embedded one's."""
+    for field, value in provided.items():
+        given = getattr(settings, field)
+        plain = given.get_secret_value() if isinstance(given, SecretStr) else given
+        unset = (None, value, Settings.model_fields[field].default)
+        if service.settled_by and plain not in unset and field not in _ACCEPTED:
+            missing, name = environment_name(service.settled_by), environment_name(field)
+            raise SettingsError(
+                f"{name} is set and {missing} is not, so the embedded {service.title} would run with other values",
+                cure=f"Set {missing} to use a server of your own, or remove {name}",
+            )
 
 
 def _completed(settings: Settings, values: Values) -> Settings:
@@ -277,33 +259,30 @@ def _launch(
     attached: bool,
     report: Report,
 ) -> None:
-    run = home.run_directory(settings)
-    commands = _commands(settings)
-    commands |= {name: SERVICES[name].command(complete) for name in missing}
-    home.write_private(run / "commands.json", json.dumps(commands, indent=1))
+    supervisord.add_commands(settings, {name: SERVICES[name].command(complete) for name in missing})
     # A server of the user's own has to answer before anything that needs it starts.
     if "neo4j" not in missing:
         _migrate(complete)
     if complete.redis_url is not None and "redis" not in missing:
         SERVICES["redis"].probe(complete)
     if not already:
-        _start_supervisord(settings, attached)
+        supervisord.start(settings, environment(settings), attached)
     _start_in_order(settings, complete, missing, report)
 
 
 def _start_in_order(settings: Settings, complete: Settings, missing: list[str], report: Report) -> None:
-    waiting, starting, begun = list(missing), dict[str, float](), time.monotonic()
-    with _remote(settings) as remote:
+    waiting, starting = list(missing), dict[str, float]()
+    with supervisord.remote(settings) as server:
         while waiting or starting:
             for name in list(waiting):
                 if not any(need in waiting or need in starting for need in SERVICES[name].needs):
                     waiting.remove(name)
                     starting[name] = time.monotonic()
                     guard.starts_file(settings.home, name).unlink(missing_ok=True)
-                    remote.supervisor.startProcess(name, False)
+                    server.startProcess(name, False)
             for name in list(starting):
-                info: Any = remote.supervisor.getProcessInfo(name)
-                _check_alive(settings, info, begun)
+                info = server.getProcessInfo(name)
+                _check_alive(settings, info, starting[name])
                 if info["statename"] == "RUNNING" and _answers(name, complete):
                     if name == "neo4j":
                         _migrate(complete)
@@ -314,6 +293,12 @@ def _start_in_order(settings: Settings, complete: Settings, missing: list[str], 
 def _answers(name: str, settings: Settings) -> bool:
     try:
         SERVICES[name].probe(settings)
+    except AuthenticationError as error:
+        data = settings.home / name
+        raise ServiceError(
+            f"{SERVICES[name].title} in {data} knows another password than {settings.home / 'secrets.json'}",
+            cure=f"Restore that file, or remove {data} to start afresh",
+        ) from error
     except ServiceError:
         return False
     return True
@@ -341,40 +326,6 @@ def _migrate(settings: Settings) -> None:
             migrate(graph)
 
 
-def _start_supervisord(settings: Settings, attached: bool) -> None:
-    run = home.run_directory(settings)
-    socket = home.socket_path(settings)
-    inside = socket.parent == run.absolute()
-    text = _SUPERVISORD.format(socket="%(here)s/supervisor.sock" if inside else str(socket).replace("%", "%%"))
-    for priority, service in enumerate(SERVICES.values(), 1):
-        command = shlex.join([sys.executable, "-m", "cikg.embedded.guard", service.name]).replace("%", "%%")
-        text += _PROGRAM.format(
-            name=service.name, command=command, priority=priority, stop_seconds=service.stop_seconds
-        )
-    configuration = home.write_private(run / "supervisord.conf", text)
-    command_line = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(configuration)]
-    commands = _commands(settings) | {_SUPERVISOR: command_line}
-    home.write_private(run / "commands.json", json.dumps(commands, indent=1))
-    marked = environment(settings) | {guard.MARK: guard.mark(settings.home, _SUPERVISOR)}
-    line = [sys.executable, "-m", "cikg.embedded.guard", _SUPERVISOR] if attached else command_line
-    # Not `subprocess`: it wants its children awaited, and this one is to outlive us.
-    no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-    said = (os.POSIX_SPAWN_OPEN, 1, settings.logs / _SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    errors = (os.POSIX_SPAWN_DUP2, 1, 2)
-    pid = os.posix_spawn(line[0], line, marked, file_actions=[no_input, said, errors], setsid=True)
-    deadline = time.monotonic() + 20
-    while not _infos(settings):
-        if os.waitpid(pid, os.WNOHANG) != (0, 0) or time.monotonic() > deadline:
-            raise ServiceError("the supervisor does not start", cure=f"Look at {settings.logs / _SAID}")
-        time.sleep(_POLL_SECONDS)
-
-
-def _commands(settings: Settings) -> dict[str, list[str]]:
-    path = home.run_directory(settings) / "commands.json"
-    commands: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return commands
-
-
 # Stopping
 
 
@@ -384,10 +335,10 @@ def _retract(settings: Settings, names: list[str]) -> None:
     if not others:
         _shut_down(settings)
         return
-    with _remote(settings) as remote:
+    with supervisord.remote(settings) as server:
         for name in names:
             with contextlib.suppress(xmlrpc.client.Fault):  # it was not running
-                remote.supervisor.stopProcess(name)
+                server.stopProcess(name)
     secrets = home.Secrets.of(settings)
     gone = {field for name in names for field in SERVICES[name].provides(0, secrets)}
     left = {field: value for field, value in _values(settings).items() if field not in gone}
@@ -395,10 +346,13 @@ def _retract(settings: Settings, names: list[str]) -> None:
 
 
 def _shut_down(settings: Settings) -> None:
-    pid: Any = None
-    with contextlib.suppress(OSError, xmlrpc.client.Error, http.client.HTTPException), _remote(settings) as remote:
-        pid = remote.supervisor.getPID()
-        remote.supervisor.shutdown()
+    pid = None
+    with (
+        contextlib.suppress(OSError, xmlrpc.client.Error, http.client.HTTPException),
+        supervisord.remote(settings) as server,
+    ):
+        pid = server.getPID()
+        server.shutdown()
     if pid is not None:
         with contextlib.suppress(psutil.NoSuchProcess):
             _wait(psutil.Process(pid), sum(service.stop_seconds for service in SERVICES.values()))
@@ -413,7 +367,7 @@ def _wait(process: psutil.Process, seconds: float) -> None:
 
 def _sweep(settings: Settings) -> None:
     """Remove what a home without a supervisor must not have: processes, run files, addresses."""
-    guard.end(guard.leftovers(settings.home, [_SUPERVISOR, *ALL]), patience=30)
+    guard.end(guard.leftovers(settings.home, [supervisord.NAME, *ALL]), patience=30)
     (settings.home / SERVICES_FILE).unlink(missing_ok=True)
     shutil.rmtree(home.run_directory(settings), ignore_errors=True)
     socket = home.socket_path(settings)
@@ -421,34 +375,11 @@ def _sweep(settings: Settings) -> None:
         shutil.rmtree(socket.parent, ignore_errors=True)
 
 
-# Asking the supervisor
-
-
-@contextmanager
-def _remote(settings: Settings) -> Iterator[xmlrpc.client.ServerProxy]:
-    transport = SupervisorTransport(serverurl=f"unix://{home.socket_path(settings)}")
-    try:
-        # The address is a placeholder; the transport knows the socket.
-        with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as remote:
-            yield remote
-    finally:
-        transport.close()
-
-
-def _infos(settings: Settings) -> dict[str, dict[str, Any]]:
-    """What the supervisor says of each service, by name; nothing where it does not run."""
-    if not home.run_directory(settings).is_dir():
-        return {}
-    try:
-        with _remote(settings) as remote:
-            infos: Any = remote.supervisor.getAllProcessInfo()
-            return {info["name"]: info for info in infos}
-    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
-        return {}
+# Asking
 
 
 def _running(settings: Settings) -> dict[str, str]:
-    return {name: str(info["statename"]) for name, info in _infos(settings).items()}
+    return {name: str(info["statename"]) for name, info in supervisord.infos(settings).items()}
 
 
 def _restarts(settings: Settings, name: str) -> int:

@@ -11,6 +11,12 @@ ORDER BY user
 MATCH (interest:Interest {dataset: $dataset, source: 'extracted'})
 RETURN DISTINCT interest.run AS run
 
+// name: held_interests(dataset) -> many
+// The interests that clustering made, the most held first, with the number of users that have each. One pass over them.
+MATCH (interest:Interest {dataset: $dataset, source: 'extracted'})
+RETURN interest.name AS name, COUNT { (interest)<-[:HAS_INTEREST]-() } AS users
+ORDER BY users DESC, name
+
 // name: clear_interests(dataset, kept) -> none
 // Take back what an earlier clustering wrote: its edges, and its interests but for those that stay under the same key.
 // First step of the transaction that writes the new ones, whose commit counts the dataset's version. Key: the dataset.

@@ -68,10 +68,10 @@ def cluster_intents(graph: Graph, dataset: str, *, clusters: int | None = None, 
     identifier = f"{JOB_NAME}-{digest(parameters)[:16]}"
     run = uid(dataset, identifier)
     phrases = {entry["intent"]: entry["name"] for row in holders for entry in row["intents"]}
-    names = Counter(phrases[intent] for row in holders for intent in {entry["intent"] for entry in row["intents"]})
-    interests, edges = _rows(dataset, phrases, cluster(names, clusters=clusters, seed=seed), holders)
     changed = graph.many("clustering_runs", dataset=dataset) != [{"run": run}]
     if changed:
+        names = Counter(phrases[intent] for row in holders for intent in {entry["intent"] for entry in row["intents"]})
+        interests, edges = _rows(dataset, phrases, cluster(names, clusters=clusters, seed=seed), holders)
         node = {
             "dataset": dataset,
             "id": identifier,
@@ -89,11 +89,9 @@ def cluster_intents(graph: Graph, dataset: str, *, clusters: int | None = None, 
                 ("record_run", {"run": run, "properties": node}),
             ]
         )
-    held = Counter(row["interest"] for row in edges)
-    titles = {row["uid"]: row["name"] for row in interests}
-    largest = sorted(((titles[key], count) for key, count in held.items()), key=lambda pair: (-pair[1], pair[0]))
-    users = len({row["user"] for row in edges})
-    return Clustering(run, len(phrases), len(interests), users, len(edges), largest[:10], changed)
+    held = [(row["name"], row["users"]) for row in graph.many("held_interests", dataset=dataset)]
+    edges_written = sum(users for _, users in held)
+    return Clustering(run, len(phrases), len(held), len(holders), edges_written, held[:10], changed)
 
 
 def _rows(

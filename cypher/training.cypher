@@ -1,13 +1,16 @@
-// name: upsert_training_run(run, dataset, id, properties) -> none
-// Register a finished training as a run of the dataset. Key: the run's uid. Training again replaces what it says.
+// name: upsert_training_run(run, dataset, id, properties, finished, seconds) -> none
+// Register a finished training as a run of the dataset, at the time when it was done: registering it again changes
+// nothing. Key: the run's uid.
 MERGE (run:Run {uid: $run})
-ON CREATE SET run.created_at = datetime()
-SET run.dataset = $dataset, run.id = $id, run.kind = 'train', run += $properties, run.state = 'done',
-    run.error = null, run.finished_at = datetime()
+WITH run, datetime($finished) AS finished
+SET run.dataset = $dataset, run.id = $id, run.kind = 'train', run += $properties, run.state = 'done', run.error = null,
+    run.finished_at = finished, run.started_at = finished - duration({seconds: $seconds}),
+    run.created_at = coalesce(run.created_at, finished - duration({seconds: $seconds}))
 
 // name: set_evaluation(run, dataset, id, evaluation) -> none
 // Keep what the test split said of a training, as JSON text. Key: the run's uid. Makes the run if it was trained
 // without the database.
 MERGE (run:Run {uid: $run})
 ON CREATE SET run.created_at = datetime(), run.dataset = $dataset, run.id = $id, run.kind = 'train', run.state = 'done'
-SET run.evaluation = $evaluation, run.evaluated_at = datetime()
+SET run.evaluated_at = CASE WHEN run.evaluation = $evaluation THEN run.evaluated_at ELSE datetime() END,
+    run.evaluation = $evaluation

@@ -54,13 +54,15 @@ def command(leave: bool, as_json: bool) -> None:
         with connect(complete) as graph:
             summary = _Demo(complete, graph, quiet=as_json).run()
         summary["total_seconds"] = round(time.perf_counter() - start, 2)
-        summary["link"] = one_time_link(complete)
+        link = None if leave else one_time_link(complete)
         if as_json:
-            print_json(summary)
+            print_json(summary | {"link": link})
         else:
             _show(summary)
-        if not leave:
-            messages.print("The dashboard is open at the link above, which logs you in once. Ctrl-C stops everything.")
+        if link:
+            messages.print("\nThe dashboard is open. This link logs you in once; `cikg login` makes another:")
+            messages.print(f"[bold]{link}[/bold]", soft_wrap=True, highlight=False)
+            messages.print("Ctrl-C stops everything.")
             threading.Event().wait()
 
 
@@ -150,13 +152,17 @@ def _show(summary: dict[str, Any]) -> None:
     print_facts("In the graph", facts | {"LLM calls of this run": summary["llm_calls"]})
     yardstick = summary["test"][METHODS[0]]["ndcg@10"]
     rows = [
-        [method, *figures.values(), f"{figures['ndcg@10'] / yardstick:.1f} ×", summary["seconds"][f"train {method}"]]
+        [
+            method,
+            *figures.values(),
+            f"{figures['ndcg@10'] / yardstick:.1f} ×",
+            f"{summary['seconds'][f'train {method}']:.1f}",
+        ]
         for method, figures in summary["test"].items()
     ]
-    print_table("On the test split", ["method", *METRICS, "ndcg@10 against popularity", "seconds to train"], rows)
+    print_table("On the test split", ["method", *METRICS, "ndcg@10 / popularity", "train, s"], rows)
     steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in summary["seconds"].items() if " " not in name)
-    messages.print(f"Seconds: {steps}; {summary['total_seconds']:.0f} in all.", highlight=False)
-    click.echo(f"\n{summary['link']}")
+    messages.print(f"Seconds: {steps}; {summary['total_seconds']:.0f} in all.", highlight=False, soft_wrap=True)
 
 
 @contextmanager

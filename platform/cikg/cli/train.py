@@ -183,6 +183,8 @@ def register(graph: Graph, trained: Trained) -> None:
         dataset=manifest["dataset"],
         id=trained.run_id,
         properties=properties,
+        finished=manifest["trained_at"],
+        seconds=manifest["timings"]["total"],
     )
 
 

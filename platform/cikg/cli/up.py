@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 
 from cikg.cli._output import json_option, messages, print_json
-from cikg.embedded import supervisor
+from cikg.embedded import fetch, supervisor
 from cikg.embedded.services import ALL, Service
 from cikg.settings import Settings, load_settings
 
@@ -33,6 +33,8 @@ def command(only: tuple[str, ...], foreground: bool, as_json: bool) -> None:
     def report(service: Service, seconds: float) -> None:
         messages.print(f"[green]✓[/green] {service.title} [dim]after {seconds:.1f} s[/dim]")
 
+    if "neo4j" in supervisor.needed(settings, only or ALL):
+        fetch.fetch_jars(settings)  # now, so that its progress bar has the screen for itself
     with messages.status("Starting the services"):
         complete = supervisor.up(settings, only or ALL, attached=foreground, report=report)
     _show(complete, as_json, foreground)

@@ -95,7 +95,7 @@ def up(
         ServiceError: a service does not start; then none that this call started is left.
         CikgError: the home cannot be written, or something to run is missing.
     """
-    wanted = _closure(settings, services)
+    wanted = needed(settings, services)
     home.prepare(settings)
     with home.locked(settings):
         running = _running(settings)
@@ -172,7 +172,8 @@ def environment(settings: Settings) -> dict[str, str]:
 # What to start
 
 
-def _closure(settings: Settings, services: Iterable[str]) -> list[str]:
+def needed(settings: Settings, services: Iterable[str]) -> list[str]:
+    """These services and all that they need, without those in whose place the user runs a server."""
     wanted: set[str] = set()
     open_names = list(services)
     while open_names:

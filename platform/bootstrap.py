@@ -58,6 +58,8 @@ def use_a_better_python() -> None:
         path = shutil.which(name)
         # A name on the path proves little: version managers put stand-ins there for Pythons that are switched off.
         if path and subprocess.run([path, "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0:
+            if sys.version_info >= OLDEST:
+                say(f"Using {path}: the package that carries a Redis has no build for newer Pythons")
             os.execv(path, [path, *sys.argv])  # noqa: S606 — the same script, by an absolute path
     if sys.version_info < OLDEST:
         version = ".".join(map(str, sys.version_info[:2]))

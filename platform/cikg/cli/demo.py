@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,8 @@ def command(leave: bool, as_json: bool) -> None:
             messages.print("\nThe dashboard is open. This link logs you in once; `cikg login` makes another:")
             messages.print(f"[bold]{link}[/bold]", soft_wrap=True, highlight=False)
             messages.print("Ctrl-C stops everything.")
-            threading.Event().wait()
+            with suppress(KeyboardInterrupt):  # the ordinary end of a demo
+                threading.Event().wait()
 
 
 class _Demo:

@@ -110,7 +110,7 @@ def write_runs(graph: Graph, dataset: str, state: str = "done") -> None:
         MERGE (c:Completion {uid: $dataset + ':answer'}) SET c += {id: 'answer', dataset: $dataset,
           prompt: 'user_interests', prompt_version: 1, model: 'stand-in', status: 'valid',
           text: '{"interests": []} <script>alert(2)</script>',
-          prompt_tokens: 10, completion_tokens: 5, latency: 0.25, created_at: datetime()}
+          asked: 'History of <b>one</b> reader', prompt_tokens: 10, completion_tokens: 5, latency: 0.25, created_at: datetime()}
         MERGE (r:Run {uid: $run}) SET r += {id: 'extraction', dataset: $dataset, kind: 'extract',
           name: 'user_interests', state: $state, total: 3, parameters: '{"model": "stand-in"}',
           created_at: datetime(), started_at: datetime()}
@@ -130,17 +130,19 @@ def write_training(graph: Graph, dataset: str, run: str, method: str, ndcg: floa
     graph.execute(
         """
         MERGE (r:Run {uid: $uid}) SET r += {id: $run, dataset: $dataset, kind: 'train', name: $method, state: 'done',
-          created_at: datetime(), started_at: datetime(), finished_at: datetime(), metrics: $metrics,
-          manifest: $manifest, curve: $curve}
+          created_at: datetime(), started_at: datetime(), finished_at: datetime(), valid: $valid,
+          evaluation: $evaluation, manifest: $manifest, curve: $curve}
         """,
         uid=uid(dataset, run),
         dataset=dataset,
         run=run,
         method=method,
-        metrics=f'{{"valid": {{"ndcg@10": {ndcg}}}, "test": {{"ndcg@10": {ndcg}}}}}',
+        valid=f'{{"ndcg@10": {ndcg / 2}}}',
+        evaluation=f'{{"valid": {{"ndcg@10": {ndcg / 2}}}, "test": {{"ndcg@10": {ndcg}, "recall@50": 0.5}}}}',
         manifest='{"config": {"penalty": 100.0}, "seed": 0}',
-        curve='{"epochs": [{"phase": "select", "epoch": 1, "loss": 2.0, "ndcg@50": 0.1}, '
-        '{"phase": "select", "epoch": 2, "loss": 1.0, "ndcg@50": 0.2}, {"phase": "refit", "epoch": 1, "loss": 0.9}]}',
+        curve='{"epochs": [{"phase": "select", "epoch": 1, "loss": {"recommend": 2.0}, "ndcg@50": 0.1}, '
+        '{"phase": "select", "epoch": 2, "loss": {"recommend": 1.0}, "ndcg@50": 0.2}, '
+        '{"phase": "refit", "epoch": 1, "loss": {"recommend": 0.9}}]}',
     )
 
 

@@ -50,6 +50,10 @@ def number(value: Any, digits: int = 4) -> str:
 
 def plain(value: Any) -> str:
     """A parameter: numbers without digits that say nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return "; ".join(plain(part) for part in value) or "none"
     return f"{value:.6g}" if isinstance(value, float) else "–" if value is None else str(value)
 
 

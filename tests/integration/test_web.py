@@ -161,6 +161,14 @@ def test_jobs_refresh_only_while_one_runs(client: FlaskClient, graph: Graph) -> 
         planted.write_runs(graph, DATASET, "running")
 
 
+def test_an_answer_stands_beside_its_prompt(client: FlaskClient) -> None:
+    page = client.get(f"/d/{DATASET}/completions/answer.json").json
+    assert page["asked"] == "History of <b>one</b> reader"
+    assert page["instructions"]
+    assert page["facts"]["model"] == "stand-in"
+    assert "History of &lt;b&gt;one" in client.get(f"/d/{DATASET}/completions/answer").text
+
+
 def test_one_model_is_served(client: FlaskClient) -> None:
     models = client.get(f"/d/{DATASET}/models.json").json["models"]
     assert {model["method"]: model["served"] for model in models} == {"neighbours": True, "popularity": False}

@@ -133,23 +133,30 @@ def test_a_curve_leaves_the_refit_out() -> None:
     curve = read_curve(
         {
             "epochs": [
-                {"phase": "select", "epoch": 1, "loss": 2.0, "seconds": 1.0},
-                {"phase": "select", "epoch": 2, "loss": 1.0, "ndcg@50": 0.5, "penalty": 3.0},
+                {"phase": "select", "epoch": 1, "loss": {"recommend": 2.0}, "seconds": 1.0},
+                {"phase": "select", "epoch": 2, "loss": {"recommend": 1.0}, "ndcg@50": 0.5, "penalty": 3.0},
                 {"phase": "refit", "epoch": 1, "loss": 9.0},
             ]
         }
     )
     assert curve is not None
     assert curve.epochs == (1, 2)
-    assert curve.series == {"loss": (2.0, 1.0), "ndcg@50": (None, 0.5)}
+    assert curve.series == {"loss.recommend": (2.0, 1.0), "ndcg@50": (None, 0.5)}
     assert read_curve({"epochs": [{"phase": "refit", "seconds": 1.0}]}) is None
     assert read_curve(None) is None
 
 
 def test_a_comparison_is_relative() -> None:
-    better, alone = compare({"ndcg@10": 0.3, "recall@10": 0.1}, {"ndcg@10": 0.2})
+    table = compare({"ndcg@100": 0.4, "ndcg@10": 0.3, "recall@10": 0.1}, {"ndcg@10": 0.2})
+    assert table.cutoffs == (10, 100)
+    assert list(table.rows) == ["recall", "ndcg"]
+    (recall, missing), (better, alone) = table.rows.values()
+    assert missing is None
+    assert better is not None
     assert better.gain == pytest.approx(0.5)
-    assert (alone.baseline, alone.gain) == (None, None)
+    assert alone is not None
+    assert recall is not None
+    assert (alone.value, alone.baseline, alone.gain) == (0.4, None, None)
 
 
 def test_nested_settings_become_one_level() -> None:

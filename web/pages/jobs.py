@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
+from cikg.llm.prompts import template
 from cikg.schema import State, uid
 from web import runs
 from web.chrome import Link, render
@@ -65,7 +66,8 @@ class CompletionPage:
         dataset: its dataset.
         id: the digest of what was asked.
         facts: model, prompt, tokens, latency, status.
-        asked: what was asked, where it was kept.
+        instructions: what the prompt says to every subject, if its version is still the one that was asked with.
+        asked: what it said about this subject.
         text: the answer as it came.
     """
 
@@ -73,6 +75,7 @@ class CompletionPage:
     dataset: str
     id: str
     facts: dict[str, Any]
+    instructions: str | None
     asked: str | None
     text: str
 
@@ -119,7 +122,18 @@ def load_completion(graph: Graph, dataset: str, identifier: str) -> CompletionPa
     row = found[0]["completion"]
     shown = ("model", "prompt", "prompt_version", "status", "prompt_tokens", "completion_tokens", "latency", "error")
     facts = {name: row[name] for name in (*shown, "created_at") if row.get(name) is not None}
-    return CompletionPage(dataset, identifier, facts, row.get("asked"), row.get("text") or "")
+    instructions = _instructions(row.get("prompt"), row.get("prompt_version"))
+    return CompletionPage(dataset, identifier, facts, instructions, row.get("asked"), row.get("text") or "")
+
+
+def _instructions(prompt: str | None, version: int | None) -> str | None:
+    if not (prompt or "").isidentifier():  # a name out of the graph must not become a path
+        return None
+    try:
+        found = template(str(prompt))
+    except NotFoundError:
+        return None
+    return found.system if found.version == version else None
 
 
 @page(blueprint, "/d/<id:dataset>/jobs")

@@ -18,8 +18,8 @@ from web.urls import page
 blueprint = Blueprint("models", __name__)
 link = Link("Models", "models.index", 60)
 SHOWN_RUNS = 100
-LISTED_METRIC = "ndcg@10"
 BASELINE = "popularity"
+FIRST = ("recall", "ndcg", "precision", "hit_rate", "mrr")
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,22 @@ class Curve:
 class Comparison:
     """One metric of a model beside the baseline's; `gain` is relative, 0.5 for half as much again."""
 
-    metric: str
     value: float
     baseline: float | None
     gain: float | None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Metrics by name and cutoff.
+
+    Attributes:
+        cutoffs: lengths of list, ascending.
+        rows: metric -> one comparison a cutoff; None where it was not measured.
+    """
+
+    cutoffs: tuple[int, ...]
+    rows: dict[str, tuple[Comparison | None, ...]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,7 @@ class ModelPage:
     Attributes:
         dataset: its dataset.
         model: its summary.
-        metrics: of the split that `split` names, beside popularity's of the same split.
+        metrics: of the split that `split` names, beside popularity's (on the same snapshot, if it was trained there).
         split: `test` where it was evaluated, else `valid`.
         curve: what was measured during training; None where nothing was.
         manifest: how it was trained, one level deep.
@@ -86,7 +98,7 @@ class ModelPage:
     template: ClassVar[str] = "model.html"
     dataset: str
     model: Model
-    metrics: tuple[Comparison, ...]
+    metrics: Metrics
     split: str
     curve: Curve | None
     manifest: dict[str, Any]
@@ -109,37 +121,51 @@ def load_model(graph: Graph, dataset: str, identifier: str) -> ModelPage:
     if not found or found[0]["run"].get("kind") != "train":
         raise NotFoundError(f"{dataset!r} has no model {identifier!r}", cure="The list of models shows all of them")
     row = found[0]["run"]
-    others = load_models(graph, dataset).models
-    model = next((other for other in others if other.run.id == identifier), _model(row, {}))
-    baseline = next((other for other in others if other.method == BASELINE and other.run.id != identifier), None)
+    rows = [other["run"] for other in graph.many("training_runs", dataset=dataset, limit=SHOWN_RUNS)]
+    published = {other["run"]: other for other in graph.many("published_runs", dataset=dataset)}
+    model, baseline = _model(row, published), _baseline(row, rows)
     split = "test" if model.test else "valid"
+    manifest = runs.unpack(row.get("manifest")) or {}
     return ModelPage(
         dataset=dataset,
         model=model,
         metrics=compare(getattr(model, split), getattr(baseline, split) if baseline else {}),
         split=split,
         curve=read_curve(runs.unpack(row.get("curve"))),
-        manifest=runs.flatten(runs.unpack(row.get("manifest")) or {}),
+        manifest=runs.flatten({name: value for name, value in manifest.items() if name not in ("valid", "run")}),
     )
 
 
-def compare(values: dict[str, float], baseline: dict[str, float]) -> tuple[Comparison, ...]:
-    """Put metrics beside a baseline's."""
-    return tuple(
-        Comparison(name, value, baseline.get(name), value / baseline[name] - 1 if baseline.get(name) else None)
-        for name, value in values.items()
-        if isinstance(value, (int, float))
-    )
+def _baseline(row: dict[str, Any], rows: list[dict[str, Any]]) -> Model | None:
+    """Popularity's newest run, of the same snapshot where there is one."""
+    found = [other for other in rows if other.get("name") == BASELINE and other["id"] != row["id"]]
+    same = [other for other in found if other.get("snapshot") == row.get("snapshot")]
+    return _model((same or found)[0], {}) if found else None
+
+
+def compare(values: dict[str, float], baseline: dict[str, float]) -> Metrics:
+    """Put metrics, named like `ndcg@10`, beside a baseline's."""
+    named = {tuple(name.split("@")): value for name, value in values.items() if "@" in name}
+    cutoffs = sorted({int(cutoff) for _, cutoff in named})
+    known = {metric for metric, _ in named}
+    metrics = [metric for metric in FIRST if metric in known] + sorted(known - set(FIRST))
+
+    def cell(metric: str, cutoff: int) -> Comparison | None:
+        value, other = named.get((metric, str(cutoff))), baseline.get(f"{metric}@{cutoff}")
+        return None if value is None else Comparison(value, other, value / other - 1 if other else None)
+
+    return Metrics(tuple(cutoffs), {metric: tuple(cell(metric, cutoff) for cutoff in cutoffs) for metric in metrics})
 
 
 def read_curve(curve: Any) -> Curve | None:
     """The losses and metrics of what was selected among: epochs, or a closed-form method's candidates.
 
     Args:
-        curve: `{"epochs": [{"phase": "select", "epoch": 1, "loss": 0.4, "ndcg@50": 0.2, …}, …]}`; the refit that
-            follows a selection has no metric, and is left out.
+        curve: `{"epochs": [{"phase": "select", "epoch": 1, "loss": {"recommend": 0.4}, "ndcg@50": 0.2, …}, …]}`;
+            the refit that follows a selection has no metric, and is left out.
     """
-    points = [point for point in (curve or {}).get("epochs", []) if point.get("phase", "select") == "select"]
+    selected = [point for point in (curve or {}).get("epochs", []) if point.get("phase", "select") == "select"]
+    points = [runs.flatten(point) for point in selected]
     names = dict.fromkeys(name for point in points for name in point if "@" in name or "loss" in name)
     if not names:
         return None
@@ -148,13 +174,13 @@ def read_curve(curve: Any) -> Curve | None:
 
 
 def _model(row: dict[str, Any], published: dict[str, Any]) -> Model:
-    metrics = runs.unpack(row.get("metrics")) or {}
+    evaluation = runs.unpack(row.get("evaluation")) or {}
     seen = published.get(row["id"], {})
     return Model(
         runs.summary(row),
         row.get("name") or "",
-        metrics.get("valid") or {},
-        metrics.get("test") or {},
+        runs.unpack(row.get("valid")) or evaluation.get("valid") or {},
+        evaluation.get("test") or {},
         seen.get("published_at"),
         bool(seen.get("served")),
     )

@@ -102,7 +102,7 @@ def load_dataset(graph: Graph, dataset: str) -> DatasetPage:
     )
     facts = {
         "field": found["field"] or "items",
-        "source": found["source"] or "unknown",
+        "source": found["source"] or "–",
         "state": found["state"] or "ready",
         "interests": found["interests"] or "none",
         "served model": (found["published"] or "none").removeprefix(f"{dataset}:"),

@@ -61,11 +61,11 @@ function colour(name) {
 // that the same page always shows the same picture and labels never cover each other.
 const COLUMNS = ["Intent", "Interest", "User", "Item", "Entity"];
 const SHAPES = { User: "ellipse", Item: "round-rectangle", Entity: "diamond", Interest: "hexagon", Intent: "triangle" };
-const COLUMN_WIDTH = 250;
-const ROW_HEIGHT = 26;
+const COLUMN_WIDTH = 215;
+const TALL = 500;
 const MOST_ROWS = 18;
 
-function positions(nodes, edges) {
+function positions(nodes, edges, width) {
   const present = COLUMNS.filter((label) => nodes.some((node) => node.label === label));
   const columns = present.map((label) => nodes.filter((node) => node.label === label).map((node) => node.key));
   const around = new Map(nodes.map((node) => [node.key, []]));
@@ -87,6 +87,11 @@ function positions(nodes, edges) {
       place(column);
     }
   }
+  // Few rows stand further apart, so that the picture is as tall as the list beside it.
+  const split = columns.map((column) => Math.ceil(column.length / MOST_ROWS));
+  const most = Math.max(...columns.map((column, index) => Math.ceil(column.length / split[index])));
+  const zoom = Math.min(1.1, width / (COLUMN_WIDTH * split.reduce((sum, parts) => sum + parts, 0)));
+  const rowHeight = Math.min(40, Math.max(24, TALL / zoom / (most + 1)));
   let x = 0;
   const at = new Map();
   for (const column of columns) { // a long column goes on beside itself
@@ -95,24 +100,20 @@ function positions(nodes, edges) {
       const height = Math.min(rows, column.length - Math.floor(index / rows) * rows);
       at.set(key, {
         x: (x + Math.floor(index / rows)) * COLUMN_WIDTH,
-        y: ((index % rows) - (height - 1) / 2) * ROW_HEIGHT,
+        y: ((index % rows) - (height - 1) / 2) * rowHeight,
       });
     });
     x += Math.ceil(column.length / rows);
   }
-  return at;
+  return { at, height: Math.max(160, (most + 1) * rowHeight * zoom) };
 }
 
 let picture = null;
 function drawGraph(box) {
   const { nodes, edges } = JSON.parse(document.getElementById("graph-data").textContent);
-  const at = positions(nodes, edges);
-  const xs = [...at.values()].map((place) => place.x);
-  const ys = [...at.values()].map((place) => place.y);
-  const width = Math.max(...xs) - Math.min(...xs) + COLUMN_WIDTH;
-  const tall = Math.max(...ys) - Math.min(...ys) + 3 * ROW_HEIGHT;
-  box.style.height = `${Math.max(160, tall * Math.min(1.1, box.clientWidth / width))}px`;
-  const short = (name) => (name.length > 30 ? `${name.slice(0, 29)}…` : name);
+  const { at, height } = positions(nodes, edges, box.clientWidth);
+  box.style.height = `${height}px`;
+  const short = (name) => (name.length > 28 ? `${name.slice(0, 27)}…` : name);
   if (picture) picture.destroy();
   picture = cytoscape({
     container: box,

@@ -48,6 +48,7 @@ def row(
         "model": model,
         "prompt": prompt.name,
         "prompt_version": prompt.version,
+        "asked": prompt.messages[-1][1],  # the rest is the same for every subject: the template has it
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "latency": round(usage.latency, 4),

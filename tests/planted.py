@@ -108,9 +108,10 @@ def write_runs(graph: Graph, dataset: str, state: str = "done") -> None:
     graph.execute(
         """
         MERGE (c:Completion {uid: $dataset + ':answer'}) SET c += {id: 'answer', dataset: $dataset,
+          asked: 'History of <b>one</b> reader',
           prompt: 'user_interests', prompt_version: 1, model: 'stand-in', status: 'valid',
           text: '{"interests": []} <script>alert(2)</script>',
-          asked: 'History of <b>one</b> reader', prompt_tokens: 10, completion_tokens: 5, latency: 0.25, created_at: datetime()}
+          prompt_tokens: 10, completion_tokens: 5, latency: 0.25, created_at: datetime()}
         MERGE (r:Run {uid: $run}) SET r += {id: 'extraction', dataset: $dataset, kind: 'extract',
           name: 'user_interests', state: $state, total: 3, parameters: '{"model": "stand-in"}',
           created_at: datetime(), started_at: datetime()}

@@ -11,6 +11,7 @@ from cikg.graph import Graph, connect
 from cikg.settings import Settings
 
 _KEY = "cikg.graph"
+PATIENCE = 3.0  # a person waits less long than a job does
 _opening = threading.Lock()
 
 
@@ -40,5 +41,5 @@ def graph() -> Graph:
     """
     with _opening:
         if current_app.extensions[_KEY] is None:
-            current_app.extensions[_KEY] = connect(settings())
+            current_app.extensions[_KEY] = connect(settings(), retry_seconds=PATIENCE)
         return cast("Graph", current_app.extensions[_KEY])

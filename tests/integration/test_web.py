@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from flask import Flask
@@ -16,6 +17,7 @@ from cikg.graph.snapshot import take
 from cikg.serving.publish import publish
 from cikg.settings import Settings
 from tests import planted
+from tests.relay import Relay
 from web import store
 
 DATASET = "test-web-pages"
@@ -213,6 +215,22 @@ def test_a_dead_neo4j_is_a_503_that_names_the_setting(web_settings: Settings) ->
     down = {row["name"]: row for row in client.get("/health.json").json["components"]}["Neo4j"]
     assert not down["ok"]
     assert "CIKG_NEO4J_URI" in down["detail"]
+
+
+def test_a_neo4j_that_dies_and_returns_is_told_soon(web_settings: Settings, app: Flask) -> None:
+    neo4j = urlsplit(str(web_settings.neo4j_uri))
+    with Relay((str(neo4j.hostname), neo4j.port or 7687)) as relay:
+        behind = web.create_app(web_settings.model_copy(update={"neo4j_uri": f"bolt://127.0.0.1:{relay.port}"}))
+        client = behind.test_client()
+        client.get(f"/login/{one_time_token(web_settings)}")
+        assert client.get(f"/d/{DATASET}").status_code == 200
+        relay.cut()
+        began = time.monotonic()
+        assert client.get(f"/d/{DATASET}").status_code == 503
+        assert time.monotonic() - began < 15
+        relay.mend()
+        assert client.get(f"/d/{DATASET}").status_code == 200
+        store.close(behind)
 
 
 def test_an_unforeseen_failure_is_a_500_without_details(

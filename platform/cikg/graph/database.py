@@ -183,8 +183,12 @@ class Graph:
         return [dict(record) for record in result.records]
 
 
-def connect(settings: Settings) -> Graph:
+def connect(settings: Settings, *, retry_seconds: float = 30) -> Graph:
     """Open the configured Neo4j and prove that it answers.
+
+    Args:
+        settings: name its address, user and password.
+        retry_seconds: how long a statement is tried again while the server is away.
 
     Raises:
         UnreachableError: nothing answers there, or no address is known.
@@ -201,7 +205,7 @@ def connect(settings: Settings) -> Graph:
             settings.neo4j_uri,
             auth=(settings.neo4j_user, password),
             connection_timeout=10,
-            max_transaction_retry_time=30,
+            max_transaction_retry_time=retry_seconds,
             user_agent="cikg",
             notifications_min_severity="OFF",
         )

@@ -156,6 +156,9 @@ def _percent(share: float) -> str:
 
 def _unknown_user(graph: Graph, dataset: str, user: str) -> NotFoundError:
     candidates = [row["id"] for row in graph.many("near_users", dataset=dataset, id=user)]
-    near = difflib.get_close_matches(user, candidates, n=3, cutoff=0.5)
+    likeness = {other: difflib.SequenceMatcher(None, user, other).ratio() for other in candidates}
+    near = sorted(
+        (other for other in candidates if likeness[other] >= 0.5), key=lambda other: (-likeness[other], other)
+    )[:3]
     hint = f"Did you mean {', '.join(near)}?" if near else "The dashboard's list of users shows every id"
     return NotFoundError(f"{dataset!r} has no user {user!r}", cure=hint)

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -358,6 +359,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make the environment .venv from the lock.")
     parser.add_argument("--test", action="store_true", help="with what the tests need")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends pip too, as Ctrl-C does
     try:
         if sys.version_info < OLDEST:
             use_a_better_python()

@@ -168,10 +168,10 @@ venv.EnvBuilder.create = die
     assert checkout.has("import cikg")
 
 
-def test_ctrl_c_is_one_sentence(checkout: Checkout) -> None:
-    stopped = checkout.run(
-        before="import venv\ndef stop(*a): raise KeyboardInterrupt\nvenv.EnvBuilder.create = stop",
-    )
+@pytest.mark.parametrize("order", ["SIGINT", "SIGTERM"])
+def test_an_interruption_is_one_sentence(checkout: Checkout, order: str) -> None:
+    send = f"import os, signal; os.kill(os.getpid(), signal.{order})"
+    stopped = checkout.run(before=f"import venv\ndef stop(*a):\n    {send}\nvenv.EnvBuilder.create = stop")
     assert stopped.returncode == 130
     assert stopped.stderr.splitlines()[-1] == "cikg: interrupted; `make setup` redoes what was under way"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -36,6 +37,10 @@ dataset_option = click.option(
 )
 
 
+_NUMBER = re.compile(r"-?[\d.,]+( \S)?")
+"""A number as `_show` writes it, or one with a sign of its unit."""
+
+
 def print_json(data: Any) -> None:
     """Print `data` as one line of JSON."""
     click.echo(json.dumps(data, default=str, ensure_ascii=False))
@@ -47,7 +52,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD)
     table.show_header = named
     for index, column in enumerate(columns):
-        numeric = bool(rows) and all(_show(row[index])[:1].isdigit() for row in rows)
+        numeric = bool(rows) and all(_NUMBER.fullmatch(_show(row[index])) for row in rows)
         table.add_column(column, justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*[_show(value) for value in row])

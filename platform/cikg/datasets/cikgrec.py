@@ -16,17 +16,21 @@ What becomes an `id`: the original id where there is a list, else the number. An
 even where `entity_list.txt` has an address for it; that address gives its name. Lists of items and entities come from
 different sources, so an entity whose id an item already has is called `entity:<id>`: items and entities share one set
 of ids. A name is the list's, else what can be read from an address
-(`http://dbpedia.org/resource/Dragonfly_in_Amber` → *Dragonfly in Amber*), else the id.
+(`http://dbpedia.org/resource/Dragonfly_in_Amber` → *Dragonfly in Amber*), else the id. Interests have numbers only, and
+are named after the two items that set their holders apart.
 
 An item both in train and in test of one user is refused: the test would ask for what was trained on.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from urllib.parse import unquote
 
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
@@ -241,6 +245,30 @@ def _interests(path: Path, names: _Names, users: set[int], largest: int) -> list
     return rows
 
 
+def _titles(interests: list[list[int]], train: _History, names: _Names) -> dict[int, str]:
+    """Make names for interests, which this format numbers only: the two items that set their holders apart.
+
+    These are the items of the greatest c·log(c·N / (h·n)): c of the interest's h holders and n of all N users have
+    them in train. An interest whose holders have no two items more often than others do stays without a name.
+    """
+    chosen = {user: set(items) for _, user, items in train}
+    overall = Counter(item for items in chosen.values() for item in items)
+    holders: dict[int, set[int]] = {}
+    for user, interest in interests:
+        holders.setdefault(interest, set()).add(user)
+    found = {}
+    for interest, users in holders.items():
+        counts = Counter(item for user in users for item in chosen.get(user, ()))
+        expected = len(users) / len(chosen)
+        weights = {item: count * math.log(count / (overall[item] * expected)) for item, count in counts.items()}
+        best = sorted((item for item in weights if weights[item] > 0), key=lambda item: (-weights[item], item))[:2]
+        if len(best) == 2:
+            found[interest] = "Around " + " and ".join(
+                shorten(names.item(item).name, 50, placeholder="…") for item in best
+            )
+    return found
+
+
 def read(folder: Path) -> Iterator[Record]:
     """Yield the records of a folder; the layout is described above.
 
@@ -263,7 +291,8 @@ def read(folder: Path) -> Iterator[Record]:
     yield from (User(names.user_id(user)) for user in sorted(users))
     yield from map(names.item, names.items)
     yield from map(names.entity, sorted(entities))
-    yield from (Interest(str(number)) for number in sorted({row[1] for row in interests}))
+    titles = _titles(interests, train, names)
+    yield from (Interest(str(number), titles.get(number)) for number in sorted({row[1] for row in interests}))
     for split, history in ((Split.TRAIN, train), (Split.TEST, test)):
         for _, user, items in history:
             yield from (Interaction(names.user_id(user), names.item_ids[item], split) for item in items)

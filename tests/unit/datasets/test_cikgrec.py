@@ -148,3 +148,19 @@ def test_text_in_another_encoding_is_named_with_its_line(tmp_path: Path) -> None
 def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder"):
         tables(tmp_path / "nowhere")
+
+
+def test_interests_are_named_after_what_sets_their_holders_apart(tmp_path: Path) -> None:
+    """Everybody chose item 0, so it tells nothing; two holders chose 1, and one of them 2; item 3 is held out."""
+    folder = write(
+        tmp_path,
+        train="0 0 1\n1 0 1 2\n2 0\n3 0\n",
+        test="0 3\n1 3\n",
+        item_list="0 0 Everywhere\n1 1 First\n2 2 Second\n3 3 Held out\n",
+        entity_list=None,
+        user_interest_clustered="0 6\n1 6\n3 7\n",
+    )
+    assert {interest.id: interest.name for interest in tables(folder).interests} == {
+        "6": "Around First and Second",
+        "7": None,
+    }

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,12 @@ def graph(settings: Settings) -> Iterator[Graph]:
 def dataset() -> str:
     """A name that no other test uses, so that tests share one database without seeing each other."""
     return f"test-{uuid.uuid4().hex[:12]}"
+
+
+def newcomer(home: Path) -> Settings:
+    """Settings of a person who has configured nothing, whatever the environment names."""
+    own = ("neo4j_uri", "neo4j_password", "redis_url", "openai_base_url", "openai_api_key", "openai_model", "web_port")
+    return load_settings(with_embedded=False).model_copy(update={**dict.fromkeys(own), "home": home})
 
 
 CIKG = [sys.executable, "-W", "error", "-c", "from cikg.cli import main; main()"]

@@ -22,8 +22,8 @@ from cikg.embedded.diagnosis import Finding, Verdict, examine
 from cikg.embedded.services import ALL
 from cikg.errors import ConflictError, ServiceError
 from cikg.graph import connect
-from cikg.settings import SERVICES_FILE, Settings, load_settings
-from tests.conftest import CIKG
+from cikg.settings import SERVICES_FILE, Settings
+from tests.conftest import CIKG, newcomer
 
 LIGHT = ("redis", "stand-in")
 """Services that start in a second; what holds for them holds for all."""
@@ -32,17 +32,7 @@ LIGHT = ("redis", "stand-in")
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[Settings]:
     """A home of its own, without any server of the environment; stopped after the test."""
-    given = (
-        "neo4j_uri",
-        "neo4j_password",
-        "redis_url",
-        "openai_base_url",
-        "openai_api_key",
-        "openai_model",
-        "web_port",
-    )
-    base = load_settings(with_embedded=False)
-    made = base.model_copy(update={**dict.fromkeys(given), "home": tmp_path / "home"})
+    made = newcomer(tmp_path / "home")
     yield made
     supervisor.down(made)
     assert _left(made) == []

@@ -21,8 +21,8 @@ from cikg.datasets import demo
 from cikg.embedded import guard, supervisor
 from cikg.embedded.services import ALL
 from cikg.graph import Graph, connect
-from cikg.settings import Settings, load_settings
-from tests.conftest import CIKG
+from cikg.settings import Settings
+from tests.conftest import CIKG, newcomer
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -30,17 +30,7 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A home in which the demo was run once, and ended by Ctrl-C when its link was there."""
-    given = (
-        "neo4j_uri",
-        "neo4j_password",
-        "redis_url",
-        "openai_base_url",
-        "openai_api_key",
-        "openai_model",
-        "web_port",
-    )
-    base = load_settings(with_embedded=False)
-    own = base.model_copy(update={**dict.fromkeys(given), "home": tmp_path_factory.mktemp("demo") / "home"})
+    own = newcomer(tmp_path_factory.mktemp("demo") / "home")
     yield own
     supervisor.down(own)
 

@@ -39,7 +39,16 @@ Observer = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Options:
-    """How to train, whatever the method: the arguments of `train` that determine the result."""
+    """How to train, whatever the method: the arguments of `train` that determine the result.
+
+    Attributes:
+        seed: of initialisation, order, negatives and noise.
+        protocol: `honest` selects on valid; `paper` on test, fitting train and valid.
+        refit: after an honest selection, fit train and valid with what was chosen.
+        epochs: the most epochs of a gradient method.
+        patience: epochs without improvement before it stops.
+        metric: what is selected on.
+    """
 
     seed: int
     protocol: Protocol
@@ -92,11 +101,11 @@ def train(
         method: its file's name.
         settings: say where runs live and on which device to train.
         overrides: hyper-parameters by name.
-        seed: of initialisation, order, negatives and noise.
-        protocol: `honest` selects on valid; `paper` on test, fitting train and valid.
-        refit: after an honest selection, fit train and valid with what was chosen.
-        epochs: the most epochs of a gradient method; None takes the method's own.
-        patience: epochs without improvement before it stops; None takes the method's own.
+        seed: see `Options`, like the next five.
+        protocol: whether to select on valid or on test.
+        refit: whether to fit train and valid afterwards.
+        epochs: None takes the method's own.
+        patience: None takes the method's own.
         metric: what is selected on.
         checkpoint_seconds: the least time between checkpoints; changes no result.
         observer: told after every epoch or candidate.
@@ -125,31 +134,9 @@ def train(
     fitted, chosen = task.select(data)
     if options.refit:
         fitted = task.refit(_refit_on(snapshot), chosen, fitted)
-    weights = path / runs.WEIGHTS
-    runs.write_tensors(weights, fitted.scorer.tensors(), {"kind": type(fitted.scorer).__name__})
-    runs.write_json(path / runs.CURVE, {"epochs": fitted.curve})
-    manifest = determining | {
-        "run": run,
-        "method": method,
-        "dataset": snapshot.dataset,
-        "paper": found.paper,
-        "departures": list(found.departures),
-        "chosen": chosen,
-        "chosen_epoch": fitted.chosen_epoch,
-        "selected_on": "valid" if options.protocol == "honest" else "test",
-        "valid": fitted.metrics if options.protocol == "honest" else {},
-        "warnings": [*data.warnings, *_protocol_warnings(options)],
-        "code": code_version(),
-        "device": _describe(device),
-        "threads": torch.get_num_threads(),
-        "timings": fitted.timings(),
-        "peak_memory_mb": peak_memory_mb(device),
-        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "weights": runs.digest(weights),
-    }
-    runs.write_json(path / runs.MANIFEST, manifest)
-    for checkpoint in path.glob(runs.CHECKPOINT.format(phase="*")):
-        checkpoint.unlink()
+    known = {"run": run, "method": method, "dataset": snapshot.dataset, "chosen": chosen}
+    warnings = [*data.warnings, *_protocol_warnings(options)]
+    manifest = task.write(determining | known | {"warnings": warnings}, fitted)
     return Trained(run, path, manifest, manifest["valid"])
 
 
@@ -181,6 +168,31 @@ class _Task:
         _, scorer = next(model.candidates())
         row = {"phase": "refit", "seconds": time.perf_counter() - start}
         return dataclasses.replace(selected, scorer=scorer, curve=[*selected.curve, row])
+
+    def write(self, known: dict[str, Any], fitted: Fitted) -> dict[str, Any]:
+        """Write the run, the manifest last. Returns the manifest: what is known and what was measured."""
+        path = self.directory
+        weights, honest = path / runs.WEIGHTS, self.options.protocol == "honest"
+        runs.write_tensors(weights, fitted.scorer.tensors(), {"kind": type(fitted.scorer).__name__})
+        runs.write_json(path / runs.CURVE, {"epochs": fitted.curve})
+        manifest = known | {
+            "paper": self.method.paper,
+            "departures": list(self.method.departures),
+            "chosen_epoch": fitted.chosen_epoch,
+            "selected_on": "valid" if honest else "test",
+            "valid": fitted.metrics if honest else {},
+            "code": code_version(),
+            "device": _describe(self.device),
+            "threads": torch.get_num_threads(),
+            "timings": fitted.timings(),
+            "peak_memory_mb": peak_memory_mb(self.device),
+            "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "weights": runs.digest(weights),
+        }
+        runs.write_json(path / runs.MANIFEST, manifest)
+        for checkpoint in path.glob(runs.CHECKPOINT.format(phase="*")):
+            checkpoint.unlink()
+        return manifest
 
     def _build(self, data: TrainingData, config: Config) -> ClosedForm | Gradient:
         with seeded(self.options.seed, self.device):

@@ -24,8 +24,10 @@ CREATE INDEX subject_dataset IF NOT EXISTS FOR (n:Subject) ON (n.dataset);
 CREATE INDEX completion_dataset IF NOT EXISTS FOR (n:Completion) ON (n.dataset);
 CREATE INDEX model_dataset IF NOT EXISTS FOR (n:Model) ON (n.dataset);
 
-// The ledger: what of a run is left to do, and what a shard holds.
+// The ledger: all of a run, what of it is left to do, and what a shard holds. A composite index answers only for all of
+// its properties together.
 CREATE INDEX run_dataset_kind IF NOT EXISTS FOR (n:Run) ON (n.dataset, n.kind);
+CREATE INDEX subject_run IF NOT EXISTS FOR (n:Subject) ON (n.run);
 CREATE INDEX subject_run_state IF NOT EXISTS FOR (n:Subject) ON (n.run, n.state);
 CREATE INDEX subject_run_shard IF NOT EXISTS FOR (n:Subject) ON (n.run, n.shard);
 

@@ -156,12 +156,12 @@ def _show(summary: dict[str, Any]) -> None:
         [
             method,
             *figures.values(),
-            f"{figures['ndcg@10'] / yardstick:.1f} ×",
+            f"{figures['ndcg@10'] / yardstick:.1f}",
             f"{summary['seconds'][f'train {method}']:.1f}",
         ]
         for method, figures in summary["test"].items()
     ]
-    print_table("On the test split", ["method", *METRICS, "ndcg@10 / popularity", "train, s"], rows)
+    print_table("On the test split", ["method", *METRICS, "× popularity", "train, s"], rows)
     steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in summary["seconds"].items() if " " not in name)
     messages.print(f"Seconds: {steps}; {summary['total_seconds']:.0f} in all.", highlight=False, soft_wrap=True)
 

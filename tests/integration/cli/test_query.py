@@ -34,7 +34,10 @@ def rows(done: subprocess.CompletedProcess[str]) -> list[list[Any]]:
     ("arguments", "answer"),
     [
         (["users_by_interest", "-p", "interest=6"], [["u-10", None, 0], ["u-40", None, 0]]),
-        (["interests_of_user", "-p", "user=u-20"], [["8", "Around Dragonfly in Amber (novel) and Snow", "imported", None]]),
+        (
+            ["interests_of_user", "-p", "user=u-20"],
+            [["8", "Around Dragonfly in Amber (novel) and Snow", "imported", None]],
+        ),
         (
             ["items_of_interest", "-p", "interest=6"],
             [

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask, current_app, url_for
 from markupsafe import Markup, escape
 
-from cikg.serving.recommend import relation_in_words
+from cikg.schema import relation_in_words
 from web.chrome import address
 
 

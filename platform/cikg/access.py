@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cikg.errors import SettingsError, UnreachableError
+from cikg.files import write_file
 from cikg.settings import Settings
 
 LOGIN_FILE = "login.json"
@@ -105,11 +106,6 @@ def _kept(settings: Settings) -> Iterator[_Kept]:
         yield kept
         now = time.time()
         alive = {kind: {key: end for key, end in entries.items() if end > now} for kind, entries in kept.items()}
-        temporary = path.with_suffix(".new")
-        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(alive, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_file(path, json.dumps(alive).encode())
     finally:
         os.close(lock)

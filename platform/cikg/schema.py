@@ -7,7 +7,7 @@ Dense tensor indices live in snapshots, never here.
 from __future__ import annotations
 
 import re
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from cikg.errors import InputError
 
@@ -57,6 +57,14 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
+class SplitCode(IntEnum):
+    """The splits as numbers, as columns hold them."""
+
+    TRAIN = 0
+    VALID = 1
+    TEST = 2
+
+
 _DATASET_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 
@@ -103,3 +111,10 @@ def relationship_type(relation: str) -> str:
     if local in Relationship.__members__ or local[0].isdigit():
         local = f"FACT_{local}"
     return local
+
+
+def relation_in_words(relation: str) -> str:
+    """A relation as a person says it: `literary genre` from `http://dbpedia.org/ontology/literaryGenre` or its type."""
+    local = re.split(r"[/#]", relation.rstrip("/#"))[-1] if "://" in relation else relation
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", local).replace("_", " ").split()
+    return " ".join(words).lower() or relation

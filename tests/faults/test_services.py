@@ -21,6 +21,7 @@ from cikg.embedded import guard, home, supervisor
 from cikg.embedded.diagnosis import Finding, Verdict, examine
 from cikg.embedded.services import ALL
 from cikg.errors import ConflictError, ServiceError
+from cikg.files import write_file
 from cikg.graph import connect
 from cikg.settings import SERVICES_FILE, Settings
 from tests.conftest import CIKG, newcomer
@@ -275,7 +276,7 @@ def test_in_the_foreground_everything_ends_with_it(alone: Settings, order: signa
 
 def test_a_running_dashboard_keeps_its_port(alone: Settings) -> None:
     home.prepare(alone)
-    home.write_private(alone.home / SERVICES_FILE, json.dumps({"web_port": 5001}))
+    write_file(alone.home / SERVICES_FILE, json.dumps({"web_port": 5001}).encode())
     asked = alone.model_copy(update={"web_port": 5002})
     with pytest.raises(ConflictError, match=r"port 5001, and CIKG_WEB_PORT asks for 5002.*cikg down"):
         supervisor._settle(asked, [], kept=["web"])

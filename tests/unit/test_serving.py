@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from cikg.graph.snapshot import Snapshot
+from cikg.schema import relation_in_words
 from cikg.serving.explain import MINIMUM_SUPPORT, Explainer
 from cikg.serving.publish import top_k
-from cikg.serving.recommend import FactReason, InterestReason, relation_in_words, sentence
+from cikg.serving.recommend import FactReason, InterestReason, sentence
 
 USERS, ITEMS, INTERESTS = 8, 5, 4
 pairs = st.sets(st.tuples(st.integers(0, USERS - 1), st.integers(0, ITEMS - 1)))

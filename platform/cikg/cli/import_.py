@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -13,13 +11,8 @@ from cikg.cli._output import dataset_option, json_option, print_facts, print_jso
 from cikg.datasets.loader import load
 from cikg.datasets.registry import format_named
 from cikg.graph import connect
+from cikg.memory import peak_memory
 from cikg.settings import load_settings
-
-
-def peak_memory() -> int:
-    """The most memory this process has held, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 @click.command("import")

@@ -8,9 +8,9 @@ from functools import partial
 import click
 
 from cikg.cli._output import dataset_option, json_option, print_facts, print_json, progress_bar
-from cikg.cli.import_ import peak_memory
 from cikg.graph import connect
 from cikg.graph.snapshot import take
+from cikg.memory import peak_memory
 from cikg.settings import load_settings
 
 

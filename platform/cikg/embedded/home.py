@@ -15,25 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cikg.errors import CikgError, ConflictError
+from cikg.files import write_file
 from cikg.settings import Settings
 
 _LONGEST_SOCKET_PATH = 80
 """Bytes; the system allows about 104, and supervisord first binds a name that has its process id appended."""
-
-
-def write_private(path: Path, text: str) -> Path:
-    """Write a file that only this user can read, whole or not at all."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).rename(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 @dataclass(frozen=True)
@@ -53,7 +39,7 @@ class Secrets:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             made = cls(*(secrets.token_urlsafe(24) for _ in range(4)))
-            write_private(path, json.dumps(asdict(made)))
+            write_file(path, json.dumps(asdict(made)).encode())
             return made
         except (ValueError, TypeError) as error:
             raise CikgError(

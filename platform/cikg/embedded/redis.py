@@ -6,8 +6,8 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from cikg.embedded.home import write_private
 from cikg.errors import CikgError
+from cikg.files import write_file
 from cikg.settings import Settings
 
 _CONFIGURATION = """\
@@ -51,6 +51,5 @@ def configure(settings: Settings, port: int, password: str) -> Path:
     directory = settings.home / "redis"
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     quoted = str(directory).replace("\\", "\\\\").replace('"', '\\"')
-    return write_private(
-        directory / "redis.conf", _CONFIGURATION.format(port=port, password=password, directory=quoted)
-    )
+    text = _CONFIGURATION.format(port=port, password=password, directory=quoted)
+    return write_file(directory / "redis.conf", text.encode())

@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from cikg.embedded import fetch, guard, home, redis, supervisord
 from cikg.embedded.services import ALL, SERVICES, Service, Values
 from cikg.errors import AuthenticationError, ConflictError, InputError, ServiceError, SettingsError
+from cikg.files import write_file
 from cikg.settings import SERVICES_FILE, Settings, environment_name
 
 _START_SECONDS = 240
@@ -212,7 +213,7 @@ def _settle(settings: Settings, missing: list[str], kept: Iterable[str]) -> Sett
         _refuse_contradiction(settings, SERVICES[name], provided)
         # One that had failed keeps its address, for others may know it.
         known = provided | known if provided.keys() <= known.keys() else known | provided
-    home.write_private(settings.home / SERVICES_FILE, json.dumps(known, indent=1))
+    write_file(settings.home / SERVICES_FILE, json.dumps(known, indent=1).encode())
     return _completed(settings, known)
 
 
@@ -343,7 +344,7 @@ def _retract(settings: Settings, names: list[str]) -> None:
     secrets = home.Secrets.of(settings)
     gone = {field for name in names for field in SERVICES[name].provides(0, secrets)}
     left = {field: value for field, value in _values(settings).items() if field not in gone}
-    home.write_private(settings.home / SERVICES_FILE, json.dumps(left, indent=1))
+    write_file(settings.home / SERVICES_FILE, json.dumps(left, indent=1).encode())
 
 
 def _shut_down(settings: Settings) -> None:

@@ -18,6 +18,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from cikg.embedded import guard, home
 from cikg.embedded.services import SERVICES
 from cikg.errors import ServiceError
+from cikg.files import write_file
 from cikg.settings import Settings
 
 NAME = "supervisor"
@@ -81,7 +82,7 @@ def start(settings: Settings, environment: dict[str, str], attached: bool) -> No
         text += _PROGRAM.format(
             name=service.name, command=command, priority=priority, stop_seconds=service.stop_seconds
         )
-    configuration = home.write_private(run / "supervisord.conf", text)
+    configuration = write_file(run / "supervisord.conf", text.encode())
     command_line = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(configuration)]
     add_commands(settings, {NAME: command_line})
     marked = environment | {guard.MARK: guard.mark(settings.home, NAME)}
@@ -102,7 +103,7 @@ def add_commands(settings: Settings, commands: dict[str, list[str]]) -> None:
     """Write what `guard` is to run; what it knew already stays."""
     path = home.run_directory(settings) / "commands.json"
     known: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    home.write_private(path, json.dumps(known | commands, indent=1))
+    write_file(path, json.dumps(known | commands, indent=1).encode())
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
-from cikg.schema import uid
+from cikg.schema import relation_in_words, uid
 
 LONGEST_HISTORY = 30
 """Items of a history that a prompt shows, the latest first."""
@@ -34,13 +33,6 @@ class History:
 
     user: str
     items: tuple[Card, ...]
-
-
-def readable(relation: str) -> str:
-    """A relation's name in words: `http://dbpedia.org/ontology/literaryGenre` is `literary genre`."""
-    local = re.split(r"[/#]", relation.rstrip("/#"))[-1] if "://" in relation else relation
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", local).replace("_", " ").split()
-    return " ".join(words).lower() or relation
 
 
 def dataset_row(graph: Graph, dataset: str) -> dict[str, Any]:
@@ -83,5 +75,5 @@ def _cards(graph: Graph, dataset: str, items: list[str], relations: list[str]) -
     for row in graph.many("item_cards", items=uids, relations=relations, limit=MOST_NAMES):
         facts: dict[str, list[str]] = {}
         for fact in row["facts"]:
-            facts.setdefault(readable(fact["relation"]), []).extend(fact["names"])
+            facts.setdefault(relation_in_words(fact["relation"]), []).extend(fact["names"])
         yield row["item"], Card(row["item"], row["name"] or row["item"], row["text"] or "", facts)

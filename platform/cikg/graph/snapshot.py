@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cikg.errors import NotFoundError, SnapshotError
+from cikg.files import write_file, write_folder
 from cikg.graph.database import Graph
 from cikg.graph.export import NEVER, Export, dataset_properties, export
-from cikg.graph.folders import write_file, write_folder
 from cikg.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,11 +21,13 @@ import torch
 
 from cikg import __version__
 from cikg.errors import InputError, SettingsError, SnapshotError
+from cikg.memory import peak_memory
 from cikg.recommend import runs
 from cikg.recommend.evaluation import Metrics, judge
 from cikg.recommend.fitting import Fitted, GradientFit, Progress
 from cikg.recommend.method import ClosedForm, Config, Gradient, Method, configure, find
-from cikg.recommend.views import SplitCode, TrainingData, training_data
+from cikg.recommend.views import TrainingData, training_data
+from cikg.schema import SplitCode
 from cikg.settings import Settings
 
 if TYPE_CHECKING:
@@ -310,5 +310,4 @@ def peak_memory_mb(device: torch.device) -> float:
     """The most memory held so far: of the GPU, or of this process. In MiB."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    unit = 1 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    return peak_memory() / 2**20

@@ -15,7 +15,8 @@ import torch
 from cikg.errors import InputError
 from cikg.recommend import runs
 from cikg.recommend.scorers import Scorer
-from cikg.recommend.views import Array, NodeSpace, Pairs, SplitCode, pairs, sizes
+from cikg.recommend.views import Array, NodeSpace, Pairs, pairs, sizes
+from cikg.schema import SplitCode
 
 if TYPE_CHECKING:
     from cikg.graph.snapshot import Snapshot

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ import torch
 from torch import Tensor
 
 from cikg.errors import NotFoundError, SnapshotError
+from cikg.files import write_file
 from cikg.recommend.scorers import Scorer
 from cikg.recommend.views import Array
 from cikg.settings import Settings
@@ -40,20 +40,9 @@ def run_id(method: str, dataset: str, parameters: dict[str, Any]) -> str:
     return f"{method}-{dataset}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file so that its place holds either all of the old content or all of the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
 def write_json(path: Path, data: Any) -> None:
     """Write JSON that people can read and diff."""
-    write(path, (json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
+    write_file(path, (json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -76,7 +65,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_tensors(path: Path, tensors: dict[str, Tensor], note: dict[str, Any]) -> None:
     """Write named tensors and a note in JSON."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write(path, safetensors.torch.save(whole, metadata={"note": json.dumps(note, sort_keys=True)}))
+    write_file(path, safetensors.torch.save(whole, metadata={"note": json.dumps(note, sort_keys=True)}))
 
 
 def read_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:

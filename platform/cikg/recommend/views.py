@@ -6,25 +6,19 @@ Nodes of every graph are users, items, entities, interests, in this order, so th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cikg.schema import SplitCode
+
 if TYPE_CHECKING:
     from cikg.graph.snapshot import Snapshot
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-class SplitCode(IntEnum):
-    """The codes of a snapshot's `interactions.split` column."""
-
-    TRAIN = 0
-    VALID = 1
-    TEST = 2
 
 
 class View(StrEnum):

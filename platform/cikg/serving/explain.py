@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from cikg.graph.snapshot import Snapshot
+from cikg.schema import SplitCode
 
-TEST_SPLIT = 2
 MINIMUM_SUPPORT = 2
 """One holder who read the item proves nothing: with one other holder it would be the greatest lift of all."""
 
@@ -53,7 +53,7 @@ class Explainer:
 
     def __init__(self, snapshot: Snapshot) -> None:
         users, items, interests = len(snapshot.users.ids), len(snapshot.items.ids), len(snapshot.interests.ids)
-        known = np.asarray(snapshot.interactions.split) != TEST_SPLIT
+        known = np.asarray(snapshot.interactions.split) != SplitCode.TEST
         read = _binary(
             np.asarray(snapshot.interactions.user_index)[known],
             np.asarray(snapshot.interactions.item_index)[known],

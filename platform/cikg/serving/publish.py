@@ -18,8 +18,8 @@ from scipy import sparse
 from cikg.errors import ConflictError, InputError
 from cikg.graph import Graph
 from cikg.graph.snapshot import Snapshot
-from cikg.schema import uid
-from cikg.serving.explain import TEST_SPLIT, Explainer
+from cikg.schema import SplitCode, uid
+from cikg.serving.explain import Explainer
 
 SCORED_AT_ONCE = 1_024
 """Users a chunk: bounds the dense scores to 1,024 × items."""
@@ -127,7 +127,7 @@ def publish(
 
 def known_items(snapshot: Snapshot) -> sparse.csr_array:
     """What each user read in train and valid, shape (U, I)."""
-    known = np.asarray(snapshot.interactions.split) != TEST_SPLIT
+    known = np.asarray(snapshot.interactions.split) != SplitCode.TEST
     users = np.asarray(snapshot.interactions.user_index)[known]
     items = np.asarray(snapshot.interactions.item_index)[known]
     shape = (len(snapshot.users.ids), len(snapshot.items.ids))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass
 
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.graph.database import Row
-from cikg.schema import uid
+from cikg.schema import relation_in_words, uid
 
 
 @dataclass(frozen=True)
@@ -142,12 +141,6 @@ def sentence(interest: InterestReason | None, fact: FactReason | None) -> str:
         relation = relation_in_words(fact.relation)
         return f"Shares “{fact.entity_name}” ({relation}) with “{fact.known_name}” from the history"
     return "No single interest or fact explains it: the model drew on the history as a whole"
-
-
-def relation_in_words(name: str) -> str:
-    """`literary genre` from `http://dbpedia.org/ontology/literaryGenre` or `LITERARY_GENRE`."""
-    local = re.split(r"[/#]", name.rstrip("/#"))[-1] or name
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", local).replace("_", " ").lower()
 
 
 def _percent(share: float) -> str:

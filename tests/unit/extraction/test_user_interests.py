@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cikg.extraction.histories import Card, History, readable
+from cikg.extraction.histories import Card, History
 from cikg.extraction.jobs import Subject, UnusableAnswerError, job
 from cikg.extraction.user_interests import JOB, UserInterests, apply, plan, work
+from cikg.schema import relation_in_words
 
 CARDS = (Card("7", "Carmilla", "A guest.", {"genre": ["gothic"]}), Card("9", "Udolpho", "", {}))
 
@@ -141,7 +142,7 @@ def test_an_answer_of_another_shape_is_refused(bad: dict[str, Any]) -> None:
     ],
 )
 def test_relations_become_words(relation: str, words: str) -> None:
-    assert readable(relation) == words
+    assert relation_in_words(relation) == words
 
 
 def test_the_job_is_found_by_its_file() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from cikg.files import write_folder
 from cikg.graph.export import NEVER, Export
-from cikg.graph.folders import write_folder
 from cikg.graph.snapshot import MANIFEST, Snapshot, _files, _manifest, open_snapshot
-from cikg.recommend.views import SplitCode
+from cikg.schema import SplitCode
 
 TASTES = 2
 

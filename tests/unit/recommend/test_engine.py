@@ -21,7 +21,7 @@ from cikg.recommend.evaluation import evaluate
 from cikg.recommend.fitting import Progress
 from cikg.recommend.method import Config, Gradient, Method
 from cikg.recommend.scorers import StaticScorer
-from cikg.recommend.views import SplitCode
+from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import two_tastes, write_snapshot
 

@@ -16,7 +16,8 @@ from cikg.recommend.evaluation import evaluate
 from cikg.recommend.method import Config, Gradient
 from cikg.recommend.methods.cikgrec import Cikgrec, CikgrecConfig, mask_rate
 from cikg.recommend.methods.ease import Ease, EaseConfig
-from cikg.recommend.views import SplitCode, training_data
+from cikg.recommend.views import training_data
+from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import write_snapshot
 

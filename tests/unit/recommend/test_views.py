@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend.views import SplitCode, SymmetricGraph, TrainingData, View, graph_view, pairs, training_data
+from cikg.recommend.views import SymmetricGraph, TrainingData, View, graph_view, pairs, training_data
+from cikg.schema import SplitCode
 from tests.unit.recommend.planted import write_snapshot
 
 TRAIN, VALID, TEST = SplitCode

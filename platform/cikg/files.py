@@ -32,8 +32,8 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Put a file in place of what is there."""
+def write_file(path: Path, content: bytes) -> Path:
+    """Put a file that only this user can read in place of what is there; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(descriptor)
@@ -44,6 +44,7 @@ def write_file(path: Path, content: bytes) -> None:
         _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+    return path
 
 
 def _write(path: Path, content: bytes) -> None:

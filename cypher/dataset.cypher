@@ -20,6 +20,7 @@ CALL () {
   UNION ALL MATCH (node:Entity {dataset: $dataset}) RETURN node
   UNION ALL MATCH (node:Intent {dataset: $dataset}) RETURN node
   UNION ALL MATCH (node:Interest {dataset: $dataset}) RETURN node
+  UNION ALL MATCH (node:Profile {dataset: $dataset}) RETURN node
   UNION ALL MATCH (node:Subject {dataset: $dataset}) RETURN node
   UNION ALL MATCH (node:Model {dataset: $dataset}) RETURN node
   UNION ALL MATCH (node:Run {dataset: $dataset}) RETURN node

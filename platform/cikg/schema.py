@@ -21,6 +21,7 @@ class Label(StrEnum):
     ENTITY = "Entity"
     INTENT = "Intent"  # a phrase that an LLM extracted
     INTEREST = "Interest"  # a cluster of intents
+    PROFILE = "Profile"  # a text that an LLM refined about a user or an item
     RUN = "Run"  # one job or one training, with its parameters and state
     SUBJECT = "Subject"  # one unit of a run's work: the ledger's row
     COMPLETION = "Completion"  # one answer of an LLM
@@ -32,7 +33,9 @@ class Relationship(StrEnum):
     """Relationship types of the platform; item facts add types of their own (`relationship_type`)."""
 
     INTERACTED = "INTERACTED"  # (User)->(Item) {rating, at, split}
-    POSSESSES = "POSSESSES"  # (User)->(Intent), LLM-made
+    POSSESSES = "POSSESSES"  # (User)->(Intent), LLM-made {run, completion, round, evidence}
+    SATISFIES = "SATISFIES"  # (Item)->(Intent), LLM-made {run, completion, round, evidence}
+    DESCRIBES = "DESCRIBES"  # (Profile)->(User|Item), LLM-made
     MEMBER_OF = "MEMBER_OF"  # (Intent)->(Interest)
     HAS_INTEREST = "HAS_INTEREST"  # (User)->(Interest), LLM-made
     RECOMMENDED = "RECOMMENDED"  # (User)->(Item) {rank, score, model, because, support}

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from cikg.datasets import demo
+from cikg.datasets.formats import demo
 from cikg.embedded import guard, supervisor
 from cikg.embedded.services import ALL
 from cikg.graph import Graph, connect

@@ -67,7 +67,7 @@ def test_wheel_holds_what_is_read_at_run_time(installed: Installed) -> None:
     for source, target in (
         ("cypher/**/*.cypher", "cikg/cypher"),
         ("platform/cikg/llm/prompts/*.md", "cikg/llm/prompts"),
-        ("platform/cikg/datasets/demo_data/*", "cikg/datasets/demo_data"),
+        ("platform/cikg/datasets/formats/demo_data/*", "cikg/datasets/formats/demo_data"),
         ("web/templates/**/*.html", "web/templates"),
         ("web/static/*.*", "web/static"),
         ("web/static/vendor/*.*", "web/static/vendor"),
@@ -98,7 +98,7 @@ def test_every_part_finds_its_files(installed: Installed) -> None:
     assert all(path.startswith(str(installed.programs.parent)) for path in where.split()), where
     assert int(installed.python("from cikg.embedded.fetch import lock; print(len(lock()))")) > 100
     assert installed.python("from cikg.embedded.assets import missing_assets; print(missing_assets())") == "[]"
-    books = "from cikg.datasets.demo import FORMAT; print(sum(1 for _ in FORMAT.read(None)) > 15_000)"
+    books = "from cikg.datasets.formats.demo import FORMAT; print(sum(1 for _ in FORMAT.read(None)) > 15_000)"
     assert installed.python(books) == "True"
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from cikg.datasets import registry
 from cikg.datasets.batches import Batch, batches, total_rows
 from cikg.datasets.records import Format
+from cikg.datasets.source import Source
 from cikg.datasets.splits import cut_valid
 from cikg.datasets.tables import Tables, collect
 from cikg.errors import ConflictError, InputError
@@ -104,7 +105,7 @@ def load(
     if path is None and kind.needs_path:
         raise InputError(f"the format {format!r} needs a path", cure=kind.help)
     with progress("checking", None):
-        tables = cut_valid(collect(kind.read(path or Path())), valid_share, valid_seed)
+        tables = cut_valid(collect(kind.read(Source(path))), valid_share, valid_seed)
     migrate(graph)
     write = _Import(graph, kind, tables, dataset, str(path.resolve()) if path else "")
     written = write.run(replace, progress, {"valid_share": valid_share, "valid_seed": valid_seed})

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cikg.schema import Split
+
+if TYPE_CHECKING:
+    from cikg.datasets.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +82,20 @@ Record = User | Item | Entity | Fact | Interaction | Interest | HasInterest
 
 @dataclass(frozen=True)
 class Format:
-    """A dataset format: a module of this package defines one as `FORMAT`, and is found by it.
+    """A dataset format: a module of `cikg.datasets.formats` defines one as `FORMAT`, and is found by it.
 
     Attributes:
         name: what the person types after `cikg import`.
         help: one sentence about what is expected at the path.
-        read: yields the records of a path, nodes before the edges that use them; raises `InputError` with file and
-            line. All of it is read and checked before anything is written.
+        read: yields the records of a source, nodes before the edges that use them; rejects single rows, and raises
+            `InputError` with file and line where all is unusable. All of it is read and checked before anything is
+            written.
         field: what the items are, in the plural, for prompts and pages (`books`).
         needs_path: False where the data comes with the platform.
     """
 
     name: str
     help: str
-    read: Callable[[Path], Iterator[Record]]
+    read: Callable[[Source], Iterator[Record]]
     field: str = "items"
     needs_path: bool = True

@@ -1,12 +1,12 @@
-"""Finds the dataset formats: every module of this package that defines `FORMAT`."""
+"""Finds the dataset formats: every module of `cikg.datasets.formats` that defines `FORMAT`."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 from functools import cache
-from pathlib import Path
 
+from cikg.datasets import formats as package
 from cikg.datasets.records import Format
 from cikg.errors import NotFoundError
 
@@ -15,8 +15,8 @@ from cikg.errors import NotFoundError
 def formats() -> dict[str, Format]:
     """All formats by name."""
     found: dict[str, Format] = {}
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        definition = getattr(importlib.import_module(f"cikg.datasets.{module.name}"), "FORMAT", None)
+    for module in pkgutil.iter_modules(package.__path__):
+        definition = getattr(importlib.import_module(f"cikg.datasets.formats.{module.name}"), "FORMAT", None)
         if isinstance(definition, Format):
             found[definition.name] = definition
     return dict(sorted(found.items()))

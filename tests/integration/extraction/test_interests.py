@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cikg.datasets import demo
+from cikg.datasets.formats import demo
 from cikg.datasets.loader import load
 from cikg.errors import InputError, NotFoundError
 from cikg.extraction import ledger

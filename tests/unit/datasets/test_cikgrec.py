@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from cikg.datasets.cikgrec import FORMAT, readable
+from cikg.datasets.formats.cikgrec import FORMAT, readable
+from cikg.datasets.source import Source
 from cikg.datasets.tables import SPLITS, Tables, collect
 from cikg.errors import InputError
 from tests.unit.datasets.folders import write
 
 
 def tables(folder: Path) -> Tables:
-    return collect(FORMAT.read(folder))
+    return collect(FORMAT.read(Source(folder)))
 
 
 def interactions(found: Tables) -> set[tuple[str, str, str]]:

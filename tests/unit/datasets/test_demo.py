@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from cikg.datasets import demo
+from cikg.datasets.formats import demo
 from cikg.datasets.records import Entity, Fact, Interaction, Item, User
 from cikg.llm.standin.wording import user_interests
 from cikg.schema import Split

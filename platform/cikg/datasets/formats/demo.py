@@ -25,12 +25,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cikg.datasets.records import Entity, Fact, Format, Interaction, Item, Record, User
+from cikg.datasets.source import Source
 from cikg.schema import Split
 
 READERS = 800
@@ -95,9 +95,9 @@ def slug(name: str) -> str:
 @cache
 def catalogue() -> tuple[Book, ...]:
     """All books, shelf after shelf. Two of one title are told apart by their authors."""
+    folder = files("cikg.datasets.formats").joinpath("demo_data")
     shelves = sorted(
-        (entry for entry in files("cikg.datasets").joinpath("demo_data").iterdir() if entry.name.endswith(".toml")),
-        key=lambda entry: entry.name,
+        (entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda entry: entry.name
     )
     rows: list[dict[str, Any]] = [
         row for shelf in shelves for row in tomllib.loads(shelf.read_text(encoding="utf-8"))["book"]
@@ -207,7 +207,7 @@ def generate(readers: int = READERS, seed: int = SEED) -> Iterator[Record]:
             yield Interaction(reading.id, books[position].id, split, at=at)
 
 
-def _read(_path: Path) -> Iterator[Record]:
+def _read(_source: Source) -> Iterator[Record]:
     return generate()
 
 

@@ -34,6 +34,7 @@ from textwrap import shorten
 from urllib.parse import unquote
 
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
+from cikg.datasets.source import Source
 from cikg.errors import InputError
 from cikg.schema import Split
 
@@ -269,12 +270,13 @@ def _titles(interests: list[list[int]], train: _History, names: _Names) -> dict[
     return found
 
 
-def read(folder: Path) -> Iterator[Record]:
+def read(source: Source) -> Iterator[Record]:
     """Yield the records of a folder; the layout is described above.
 
     Raises:
         InputError: a file is missing or malformed, an id occurs twice, or a number is not in its list; with the line.
     """
+    folder = source.path
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", cure="Name the folder that holds train.txt and test.txt")
     train, test = _history(folder / TRAIN), _history(folder / TEST)

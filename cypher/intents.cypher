@@ -26,7 +26,9 @@ RETURN item.id AS item, item.name AS name, item.text AS text,
 // Replace what a job found about users by what it finds now; other jobs' edges stay. Keys: the users' and intents'
 // uids, and for an edge its run. The dataset is written first: its lock makes concurrent writers take turns, and its
 // version tells readers that the graph changed. An intent's name is the least of its spellings, so that it does not
-// depend on who came first. An intent that nobody has any more is removed.
+// depend on who came first. An intent that was merged gives its edges to the one it was merged into. An intent that
+// nobody has any more is removed, unless others are merged into it. Edges are created, since this deletes those of
+// earlier runs and of an earlier attempt of this one.
 MATCH (dataset:Dataset {uid: $dataset})
 SET dataset.version = coalesce(dataset.version, 0) + 1
 WITH dataset
@@ -54,11 +56,15 @@ CALL () {
   MERGE (intent:Intent {uid: found.uid})
   ON CREATE SET intent.dataset = $dataset, intent.id = found.id, intent.name = found.name
   SET intent.name = CASE WHEN found.name < intent.name THEN found.name ELSE intent.name END
-  MERGE (user)-[edge:POSSESSES {run: $run}]->(intent)
-  SET edge.completion = row.completion, edge.round = 1, edge.evidence = found.evidence
+  WITH user, row, found, intent
+  MATCH merged = (intent) (()-[same:SAME_AS WHERE same.state = 'merged']->())* (standing:Intent)
+  WHERE standing.merged_into IS NULL
+  CREATE (user)-[edge:POSSESSES {run: $run}]->(standing)
+  SET edge.completion = row.completion, edge.round = 1, edge.evidence = found.evidence,
+      edge.merged_from = CASE WHEN intent.merged_into IS NOT NULL THEN [one IN nodes(merged)[..-1] | one.uid] END
   RETURN count(*) AS written
 }
 UNWIND loose AS intent
 WITH DISTINCT intent
-WHERE NOT EXISTS { (:User)-[:POSSESSES]->(intent) }
+WHERE NOT EXISTS { (intent)<-[:POSSESSES|SATISFIES]-() } AND NOT EXISTS { (intent)<-[:SAME_AS {state: 'merged'}]-() }
 DETACH DELETE intent

@@ -1,6 +1,6 @@
 // name: intent_holders(dataset) -> many
 // Who holds which intent, by what run, and on what evidence: all that clustering looks at. One row a user.
-MATCH (user:User {dataset: $dataset})-[edge:POSSESSES]->(intent:Intent)
+MATCH (user:User {dataset: $dataset})-[edge:POSSESSES]->(intent:Intent) WHERE edge.pruned_by IS NULL
 WITH user, edge, intent ORDER BY intent.uid, edge.run
 RETURN user.uid AS user,
        collect({intent: intent.uid, name: intent.name, completion: edge.completion, evidence: edge.evidence}) AS intents

@@ -36,6 +36,7 @@ class Relationship(StrEnum):
     POSSESSES = "POSSESSES"  # (User)->(Intent), LLM-made {run, completion, round, evidence}
     SATISFIES = "SATISFIES"  # (Item)->(Intent), LLM-made {run, completion, round, evidence}
     DESCRIBES = "DESCRIBES"  # (Profile)->(User|Item), LLM-made
+    SAME_AS = "SAME_AS"  # (Intent)->(Intent), a judgement that both mean the same {state, method, score, history}
     MEMBER_OF = "MEMBER_OF"  # (Intent)->(Interest)
     HAS_INTEREST = "HAS_INTEREST"  # (User)->(Interest), LLM-made
     RECOMMENDED = "RECOMMENDED"  # (User)->(Item) {rank, score, model, because, support}

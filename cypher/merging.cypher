@@ -1,0 +1,112 @@
+// Intents that mean the same. A judgement on two intents is one SAME_AS edge from the one that goes to the one that
+// stays, with state 'proposed', 'rejected', 'merged' or 'undone', the method and score that led to it, and the history
+// of who decided what. An intent that was merged stays as a node with `merged_into`, so that it can be brought back;
+// its edges are the other's, and each says in `merged_from` over which intents it came, the latest last.
+
+// name: intent_names(dataset) -> many
+// All intents that stand for themselves, with how many users and items have each. Costs the dataset's intents' degrees.
+MATCH (intent:Intent {dataset: $dataset}) WHERE intent.merged_into IS NULL
+RETURN intent.uid AS uid, intent.id AS id, intent.name AS name,
+       COUNT { (intent)<-[:POSSESSES|SATISFIES]-() } AS edges
+ORDER BY uid
+
+// name: propose_merges(dataset, rows) -> one
+// Write proposals {intent, into, method, score, entry}, by uid, and return how many were new. A pair that was ever
+// judged, either way round, is left alone. Two look-ups by key a row.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.importing = dataset.importing
+WITH dataset
+UNWIND $rows AS row
+MATCH (intent:Intent {uid: row.intent}), (into:Intent {uid: row.into})
+WHERE NOT EXISTS { (intent)-[:SAME_AS]-(into) }
+CREATE (intent)-[:SAME_AS {state: 'proposed', method: row.method, score: row.score, history: [row.entry]}]->(into)
+RETURN count(*) AS proposed
+
+// name: merge_pairs(dataset, states) -> many
+// Pairs of intents in one of these states, the likeliest first, with the number of users and items that have each.
+// Costs the dataset's intents and the degrees of those that are paired.
+MATCH (intent:Intent {dataset: $dataset})-[same:SAME_AS]->(into:Intent)
+WHERE same.state IN $states
+RETURN intent.id AS intent, intent.name AS name, into.id AS into, into.name AS into_name, same.state AS state,
+       same.method AS method, same.score AS score, same.history AS history,
+       COUNT { (intent)<-[:POSSESSES|SATISFIES]-() } AS edges, COUNT { (into)<-[:POSSESSES|SATISFIES]-() } AS into_edges
+ORDER BY score DESC, intent, into
+
+// name: intent_for_merging(dataset, ids) -> many
+// What stands in the way of merging these intents: those that they were merged into. One look-up by key an id.
+UNWIND $ids AS id
+MATCH (intent:Intent {uid: $dataset + ':' + id})
+OPTIONAL MATCH (survivor:Intent {uid: intent.merged_into})
+RETURN intent.id AS id, intent.name AS name, intent.merged_into AS merged_into, survivor.id AS survivor,
+       survivor.merged_into AS survivor_merged_into
+
+// name: merge_intent(dataset, intent, into, method, score, entry) -> many
+// Give an intent's edges to another one that means the same; returns how many. No row where either was merged in the
+// meantime. Two look-ups by key, then the edges of the intent that goes.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.version = coalesce(dataset.version, 0) + 1
+WITH dataset
+MATCH (intent:Intent {uid: $intent}), (into:Intent {uid: $into})
+WHERE intent.merged_into IS NULL AND into.merged_into IS NULL AND intent <> into
+SET intent.merged_into = into.uid
+MERGE (intent)-[same:SAME_AS]->(into)
+SET same.state = 'merged', same.method = coalesce($method, same.method, 'manual'),
+    same.score = coalesce($score, same.score), same.history = coalesce(same.history, []) + $entry
+WITH intent, into
+CALL (intent, into) {
+  MATCH (owner:User|Item)-[old:POSSESSES|SATISFIES]->(intent)
+  CREATE (owner)-[edge:$(type(old))]->(into)
+  SET edge = properties(old), edge.merged_from = coalesce(old.merged_from, []) + intent.uid
+  DELETE old
+  RETURN count(*) AS moved
+}
+CALL (intent, into) {
+  MATCH (intent)-[old:MEMBER_OF]->(interest:Interest)
+  CREATE (into)-[edge:MEMBER_OF]->(interest)
+  SET edge = properties(old), edge.merged_from = coalesce(old.merged_from, []) + intent.uid
+  DELETE old
+  RETURN count(*) AS memberships
+}
+RETURN moved, memberships
+
+// name: unmerge_intent(dataset, intent, entry) -> many
+// Give an intent back the edges that came from it; returns how many. No row where it is not merged, or the one that has
+// its edges was merged itself. Two look-ups by key, then the edges of the intent that stayed.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.version = coalesce(dataset.version, 0) + 1
+WITH dataset
+MATCH (intent:Intent {uid: $intent})-[same:SAME_AS {state: 'merged'}]->(into:Intent)
+WHERE intent.merged_into = into.uid AND into.merged_into IS NULL
+SET intent.merged_into = null, same.state = 'undone', same.history = same.history + $entry
+WITH intent, into
+CALL (intent, into) {
+  MATCH (owner:User|Item)-[old:POSSESSES|SATISFIES]->(into)
+  WHERE old.merged_from[-1] = intent.uid
+  CREATE (owner)-[edge:$(type(old))]->(intent)
+  SET edge = properties(old),
+      edge.merged_from = CASE WHEN size(old.merged_from) > 1 THEN old.merged_from[..-1] END
+  DELETE old
+  RETURN count(*) AS moved
+}
+CALL (intent, into) {
+  MATCH (into)-[old:MEMBER_OF]->(interest:Interest)
+  WHERE old.merged_from[-1] = intent.uid
+  CREATE (intent)-[edge:MEMBER_OF]->(interest)
+  SET edge = properties(old),
+      edge.merged_from = CASE WHEN size(old.merged_from) > 1 THEN old.merged_from[..-1] END
+  DELETE old
+  RETURN count(*) AS memberships
+}
+RETURN moved, memberships
+
+// name: reject_merge(dataset, intent, into, entry) -> many
+// Note that two intents differ, so that they are not proposed again; returns the pair. Three look-ups by key.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.importing = dataset.importing
+WITH dataset
+MATCH (intent:Intent {uid: $intent}), (into:Intent {uid: $into})
+WHERE intent.merged_into IS NULL
+MERGE (intent)-[same:SAME_AS]->(into)
+SET same.state = 'rejected', same.method = coalesce(same.method, 'manual'),
+    same.history = coalesce(same.history, []) + $entry
+RETURN intent.id AS intent, into.id AS into

@@ -1,0 +1,172 @@
+"""`cikg intents`: which intents mean the same, and merging them or taking it back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from cikg.cli._output import dataset_option, json_option, messages, print_json, print_table
+from cikg.errors import InputError
+from cikg.extraction import merging
+from cikg.extraction.merging import Method, Pair, Verdict
+from cikg.graph import Graph, connect
+from cikg.settings import load_settings
+
+
+def _connect() -> Graph:
+    return connect(load_settings())
+
+
+def _actor_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--actor", metavar="NAME", help="Who decides.  [default: your account's name]")(function)
+
+
+@click.group("intents")
+def command() -> None:
+    """Merge intents that mean the same, and take it back.
+
+    `propose` looks for such pairs, `review` asks about each, `list` shows them. Nothing is lost by merging: `unmerge`
+    gives an intent back exactly the edges that came from it.
+    """
+
+
+@command.command()
+@click.option(
+    "--method",
+    type=click.Choice([str(method) for method in Method]),
+    default=str(Method.EXACT),
+    show_default=True,
+    help="exact: equal but for case, spaces and punctuation. vector: near by `cikg embed`.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.9,
+    show_default=True,
+    help="Least cosine of two vectors.",
+)
+@click.option("--embedding", metavar="NAME", help="Which vectors.  [default: the only ones]")
+@_actor_option
+@dataset_option
+@json_option
+def propose(
+    *, method: str, threshold: float, embedding: str | None, actor: str | None, dataset: str, as_json: bool
+) -> None:
+    """Look for intents that may mean the same, and queue them for review."""
+    with _connect() as graph:
+        found = merging.propose(graph, dataset, Method(method), threshold=threshold, embedding=embedding, actor=actor)
+        waiting = len(merging.pairs(graph, dataset, Verdict.PROPOSED))
+    if as_json:
+        print_json({"dataset": dataset, "proposed": found, "waiting": waiting})
+        return
+    messages.print(
+        f"{found:,} new pairs, {waiting:,} waiting. `cikg intents review --dataset {dataset}` asks about each."
+    )
+
+
+@command.command("list")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([str(state) for state in Verdict]),
+    help="Only these; may be given several times.  [default: all]",
+)
+@dataset_option
+@json_option
+def list_pairs(*, states: tuple[str, ...], dataset: str, as_json: bool) -> None:
+    """Show the pairs of intents that were proposed, merged, rejected or taken apart again, and who decided."""
+    with _connect() as graph:
+        found = merging.pairs(graph, dataset, *(map(Verdict, states) if states else Verdict))
+    if as_json:
+        print_json({"dataset": dataset, "pairs": [asdict(pair) for pair in found]})
+        return
+    rows = [[pair.name, pair.into_name, pair.state, pair.method, pair.score, pair.history[-1]] for pair in found]
+    print_table(f"{dataset}: intents that may mean the same", ["this", "and", "state", "by", "score", "last"], rows)
+
+
+@command.command()
+@click.option(
+    "--accept-from",
+    type=click.FloatRange(0, 1),
+    metavar="SCORE",
+    help="Merge all proposals of at least this score without asking.",
+)
+@_actor_option
+@dataset_option
+@json_option
+def review(*, accept_from: float | None, actor: str | None, dataset: str, as_json: bool) -> None:
+    """Decide on the proposals, one after another: merge, keep apart, or skip for now."""
+    if accept_from is None and (as_json or not sys.stdin.isatty()):
+        raise InputError("nobody is there to answer", cure="Give --accept-from SCORE, or run this in a terminal")
+    counts = dict.fromkeys(("merged", "rejected", "skipped"), 0)
+    with _connect() as graph:
+        for pair in merging.pairs(graph, dataset, Verdict.PROPOSED):
+            decision = _ask(pair) if accept_from is None else _by_score(pair, accept_from)
+            if decision == "quit":
+                break
+            counts[_carry_out(graph, dataset, pair, decision, actor)] += 1
+    if as_json:
+        print_json({"dataset": dataset} | counts)
+        return
+    messages.print(", ".join(f"{count:,} {what}" for what, count in counts.items()) + ".")
+
+
+def _by_score(pair: Pair, least: float) -> str:
+    return "merge" if pair.score is not None and pair.score >= least else "skip"
+
+
+def _ask(pair: Pair) -> str:
+    click.echo(f"\n{pair.name!r}, which {pair.edges:,} have, into {pair.into_name!r}, which {pair.into_edges:,} have")
+    click.echo(f"proposed by {pair.method}, score {pair.score:.3f}" if pair.score is not None else "proposed by hand")
+    answers = {"m": "merge", "k": "keep", "s": "skip", "q": "quit"}
+    answer = click.prompt("(m)erge, (k)eep apart, (s)kip, (q)uit", type=click.Choice(list(answers)), show_choices=False)
+    return answers[answer]
+
+
+def _carry_out(graph: Graph, dataset: str, pair: Pair, decision: str, actor: str | None) -> str:
+    """Do what was decided; returns what to count. A pair that an earlier decision made pointless is skipped."""
+    if decision == "skip" or any(
+        row["merged_into"] for row in graph.many("intent_for_merging", dataset=dataset, ids=[pair.intent, pair.into])
+    ):
+        return "skipped"
+    if decision == "keep":
+        merging.reject(graph, dataset, pair.intent, pair.into, actor=actor)
+        return "rejected"
+    merging.merge(graph, dataset, pair.intent, pair.into, actor=actor)
+    return "merged"
+
+
+@command.command()
+@click.argument("intent")
+@click.argument("into")
+@_actor_option
+@dataset_option
+@json_option
+def merge(*, intent: str, into: str, actor: str | None, dataset: str, as_json: bool) -> None:
+    """Merge INTENT into the intent INTO, which stays; both by id."""
+    with _connect() as graph:
+        moved = merging.merge(graph, dataset, intent, into, actor=actor)
+    if as_json:
+        print_json({"dataset": dataset} | asdict(moved))
+        return
+    messages.print(f"{moved.edges:,} edges of {moved.intent!r} are now those of {moved.into!r}.")
+
+
+@command.command()
+@click.argument("intent")
+@_actor_option
+@dataset_option
+@json_option
+def unmerge(*, intent: str, actor: str | None, dataset: str, as_json: bool) -> None:
+    """Give INTENT back the edges that it had before it was merged."""
+    with _connect() as graph:
+        moved = merging.unmerge(graph, dataset, intent, actor=actor)
+    if as_json:
+        print_json({"dataset": dataset} | asdict(moved))
+        return
+    messages.print(f"{moved.edges:,} edges went back from {moved.into!r} to {moved.intent!r}.")

@@ -224,9 +224,10 @@ MATCH (subject:Subject {run: $run})
 WHERE $state = '' OR subject.state = $state
 WITH subject, CASE subject.state WHEN 'failed' THEN 0 WHEN 'quarantined' THEN 1 WHEN 'running' THEN 2 ELSE 3 END AS urgency
 ORDER BY urgency, subject.uid LIMIT $limit
-OPTIONAL MATCH (user:User {uid: subject.dataset + ':' + subject.id})
+OPTIONAL MATCH (user:User {uid: subject.dataset + ':' + subject.id}) WHERE subject.kind = 'User'
+OPTIONAL MATCH (item:Item {uid: subject.dataset + ':' + subject.id}) WHERE subject.kind = 'Item'
 OPTIONAL MATCH (completion:Completion {uid: subject.completion})
-RETURN subject.id AS id, user.name AS name, subject.kind AS kind, subject.state AS state, subject.attempts AS attempts,
+RETURN subject.id AS id, coalesce(user.name, item.name) AS name, subject.kind AS kind, subject.state AS state, subject.attempts AS attempts,
        subject.error AS error, completion.id AS completion, toString(subject.updated_at) AS updated_at
 ORDER BY urgency, subject.uid
 

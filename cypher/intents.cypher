@@ -37,7 +37,7 @@ WITH collect(earlier.uid) AS runs
 CALL (runs) {
   UNWIND $rows AS row
   MATCH (:Subject {uid: row.subject, lease: $lease})
-  MATCH (user:User {uid: row.user})
+  MATCH (user:User {uid: row.target})
   UNWIND runs AS other
   OPTIONAL MATCH (replaced:Subject {uid: other + '/' + user.id})
   WHERE other <> $run
@@ -51,7 +51,7 @@ CALL (runs) {
 CALL () {
   UNWIND $rows AS row
   MATCH (:Subject {uid: row.subject, lease: $lease})
-  MATCH (user:User {uid: row.user})
+  MATCH (user:User {uid: row.target})
   UNWIND row.intents AS found
   MERGE (intent:Intent {uid: found.uid})
   ON CREATE SET intent.dataset = $dataset, intent.id = found.id, intent.name = found.name

@@ -21,7 +21,7 @@ from cikg.cli.train import register, watch
 from cikg.datasets.loader import load
 from cikg.embedded import supervisor
 from cikg.extraction import ledger
-from cikg.extraction.jobs import job
+from cikg.extraction.job import job
 from cikg.graph import Graph, connect
 from cikg.graph.snapshot import Snapshot, take
 from cikg.llm.answers import address_and_model

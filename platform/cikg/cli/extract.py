@@ -13,7 +13,7 @@ from cikg.cli._output import Advance, dataset_option, json_option, messages, pri
 from cikg.errors import JobError, UnreachableError
 from cikg.extraction import ledger, queue
 from cikg.extraction.estimate import estimate
-from cikg.extraction.jobs import job
+from cikg.extraction.job import job
 from cikg.graph import Graph, connect
 from cikg.llm.answers import address_and_model
 from cikg.schema import State

@@ -43,7 +43,7 @@ def estimate(graph: Graph, plan: Plan) -> Estimate:
         sizes.append((key, prompt_tokens(request.prompt)))
     known = completions.find(graph, run.dataset, [key for key, _ in sizes])
     asked = [size for key, size in sizes if key not in known]
-    mean = graph.one("completion_size", dataset=run.dataset, prompt=run.job.prompt)["tokens"] or FIRST_GUESS
+    mean = graph.one("completion_size", dataset=run.dataset, prompt=run.job.prompts[0])["tokens"] or FIRST_GUESS
     return Estimate(
         subjects=len(plan.pending),
         reused=len(plan.pending) - len(asked),

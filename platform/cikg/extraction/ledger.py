@@ -13,7 +13,7 @@ from typing import Any
 
 from cikg.errors import ConflictError
 from cikg.extraction.histories import dataset_row
-from cikg.extraction.jobs import Job, Subject, job
+from cikg.extraction.job import Job, Subject, job
 from cikg.graph import Graph
 from cikg.llm.completions import digest
 from cikg.llm.prompts import template
@@ -61,12 +61,12 @@ class Plan:
 
 def describe(wanted: Job, dataset: str, model: str) -> tuple[Run, dict[str, Any]]:
     """The run that a job over a dataset with a model is, and the properties of its node."""
-    prompt = template(wanted.prompt)
+    prompts = [template(name) for name in wanted.prompts]
     parameters = {
         "job": wanted.name,
         "model": model,
         "parameters": dict(wanted.parameters),
-        "prompt": {"name": prompt.name, "version": prompt.version, "digest": prompt.digest},
+        "prompts": [{"name": each.name, "version": each.version, "digest": each.digest} for each in prompts],
     }
     identifier = f"{wanted.name}-{digest(parameters)[:16]}"
     run = Run(uid(dataset, identifier), wanted, dataset, model)
@@ -135,7 +135,7 @@ def start(graph: Graph, plan: Plan) -> list[int]:
         _, node = describe(run.job, run.dataset, run.model)
         graph.write("open_run", run=run.uid, properties=node)
         rows = sorted(plan.rewrite, key=lambda row: str(row["uid"]))
-        graph.write_rows("plan_subjects", rows, run=run.uid, dataset=run.dataset, kind="user")
+        graph.write_rows("plan_subjects", rows, run=run.uid, dataset=run.dataset, kind=str(run.job.about))
         graph.write("count_run", run=run.uid, total=plan.total)
     else:
         finish(graph, run.uid)

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from cikg.errors import AuthenticationError, CikgError, NotFoundError, ServiceError
 from cikg.extraction import ledger
-from cikg.extraction.jobs import Request, Subject, UnusableAnswerError
+from cikg.extraction.job import Request, Subject, UnusableAnswerError
 from cikg.extraction.ledger import Run
 from cikg.graph import Graph
 from cikg.llm import completions
@@ -212,7 +212,7 @@ class Runner:
             found = run.job.apply(subject, result, run.dataset)
             row["found"] = {
                 "subject": row["uid"],
-                "user": uid(run.dataset, subject.id),
+                "target": uid(run.dataset, subject.id),
                 "completion": row["completion"],
                 **found,
             }

@@ -13,7 +13,7 @@ from cikg.datasets.loader import load
 from cikg.errors import InputError, NotFoundError
 from cikg.extraction import ledger
 from cikg.extraction.interests import cluster_intents
-from cikg.extraction.jobs import job
+from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
 from cikg.graph import Graph
 from cikg.settings import Settings

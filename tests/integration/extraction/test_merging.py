@@ -142,7 +142,7 @@ def test_what_is_extracted_later_goes_to_the_intent_that_stayed(graph: Graph, pl
     merging.merge(graph, planted, "sea", "ocean")
     graph.execute(
         """
-        MERGE (r:Run {uid: $dataset + ':later'}) SET r += {dataset: $dataset, kind: 'extract', name: 'job'}
+        MERGE (r:Run {uid: $dataset + ':later'}) SET r += {id: 'later', dataset: $dataset, kind: 'extract', name: 'job'}
         MERGE (s:Subject {uid: $dataset + ':later/eve'}) SET s += {dataset: $dataset, run: r.uid, lease: 'mine'}
         """,
         dataset=planted,
@@ -151,7 +151,7 @@ def test_what_is_extracted_later_goes_to_the_intent_that_stayed(graph: Graph, pl
         {"uid": f"{planted}:{key}", "id": key, "name": NAMES[key], "evidence": [key]}
         for key in ("sea", "the-sea", "war")
     ]
-    row = {"user": f"{planted}:eve", "subject": f"{planted}:later/eve", "completion": "c", "intents": intents}
+    row = {"target": f"{planted}:eve", "subject": f"{planted}:later/eve", "completion": "c", "intents": intents}
     for _ in range(2):  # a repeated delivery writes no second edge
         graph.write(
             "replace_user_intents", dataset=planted, run=f"{planted}:later", job="job", lease="mine", rows=[row]

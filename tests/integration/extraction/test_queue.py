@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from cikg.extraction import ledger
-from cikg.extraction.jobs import job
+from cikg.extraction.job import job
 
 from .conftest import Workplace, environment, everything, found, free_port, wait_for
 

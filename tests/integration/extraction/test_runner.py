@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cikg.extraction import ledger
-from cikg.extraction.jobs import job
+from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
 from cikg.settings import Settings
 
@@ -152,7 +152,7 @@ def test_a_worker_that_lost_its_lease_closes_nothing(place: Workplace) -> None:
     row = {"uid": uid, "state": "done", "error": None, "completion": "c", "input_hash": "h"}
     cost = {"calls": 1, "prompt_tokens": 1, "completion_tokens": 1}
     intent = {"uid": f"{place.dataset}:x", "id": "x", "name": "x", "evidence": ["0-0"]}
-    result = {"subject": uid, "user": f"{place.dataset}:r0", "completion": "c", "intents": [intent]}
+    result = {"subject": uid, "target": f"{place.dataset}:r0", "completion": "c", "intents": [intent]}
     ledger.commit(place.graph, plan.run, "slow", [{**row, **cost, "found": result}])
     assert found(place.graph, place.dataset) == []
     assert ledger.progress(place.graph, plan.run.uid)["running"] == 3
@@ -174,7 +174,7 @@ def test_another_model_takes_over_and_going_back_costs_no_call(place: Workplace)
     uid = f"{other.run.uid}/r0"
     row = {"uid": uid, "state": "done", "error": None, "completion": "c", "input_hash": "h", "calls": 1}
     intent = {"uid": f"{place.dataset}:x", "id": "x", "name": "x", "evidence": ["0-0"]}
-    result = {"subject": uid, "user": f"{place.dataset}:r0", "completion": "c", "intents": [intent]}
+    result = {"subject": uid, "target": f"{place.dataset}:r0", "completion": "c", "intents": [intent]}
     tokens = {"prompt_tokens": 0, "completion_tokens": 0}
     ledger.commit(place.graph, other.run, "t", [{**row, **tokens, "found": result}])
     now = found(place.graph, place.dataset)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cikg.extraction.histories import Card, History
-from cikg.extraction.jobs import Subject, UnusableAnswerError, job
-from cikg.extraction.user_interests import JOB, UserInterests, apply, plan, work
+from cikg.extraction.job import Subject, UnusableAnswerError, job
+from cikg.extraction.jobs.user_interests import JOB, UserInterests, apply, plan, work
 from cikg.schema import relation_in_words
 
 CARDS = (Card("7", "Carmilla", "A guest.", {"genre": ["gothic"]}), Card("9", "Udolpho", "", {}))

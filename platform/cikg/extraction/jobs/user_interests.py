@@ -14,9 +14,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from cikg.extraction import histories
 from cikg.extraction.histories import Card, History
-from cikg.extraction.jobs import Job, Request, Subject, UnusableAnswerError, Work
+from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work
 from cikg.llm.prompts import template
-from cikg.schema import uid
+from cikg.schema import Label, uid
 
 LONGEST_TEXT = 300
 """Characters of an item's text that the prompt shows."""
@@ -95,7 +95,8 @@ def apply(subject: Subject, answer: UserInterests, dataset: str) -> dict[str, An
 JOB = Job(
     name="user_interests",
     help="What each user likes, from the training history.",
-    prompt="user_interests",
+    about=Label.USER,
+    prompts=("user_interests",),
     ids=histories.users,
     read=histories.read,
     plan=plan,

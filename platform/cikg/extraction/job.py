@@ -1,4 +1,4 @@
-"""What an LLM job is: pure functions that the ledger and the runner carry. A file of this package defines one as `JOB`.
+"""What an LLM job is: pure functions that the ledger and the runner carry. A file of `jobs` defines one as `JOB`.
 
 `plan` turns what the graph holds into subjects, `work` is a generator that yields requests and receives answers,
 `apply` turns what it returns into rows. None of them does I/O, so that a job can be tested, replayed and estimated
@@ -15,11 +15,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-import cikg.extraction
 from cikg.errors import NotFoundError
+from cikg.extraction import jobs
 from cikg.graph import Graph
 from cikg.llm.completions import digest
 from cikg.llm.prompts import Prompt
+from cikg.schema import Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Subject:
     """One unit of a job's work.
 
     Attributes:
-        id: the id of the user that it is about.
+        id: the id of the node that it is about.
         input: everything that the answer depends on, as JSON values.
     """
 
@@ -63,20 +64,23 @@ class Job:
     Attributes:
         name: what the person types after `cikg extract`; the file's name.
         help: one sentence about what it finds.
-        prompt: its template; name, version and digest are part of the run's id.
+        about: the label of the nodes that its subjects are about. A subject about the dataset as a whole has an id of
+            its own.
+        prompts: its templates; their names, versions and digests are part of the run's id.
         ids: the ids of all subjects it could have, in the order in which they are taken.
         read: the graph's data about some of them.
         plan: (data, what the dataset's items are called) -> subjects.
         work: the conversation about one subject.
         apply: (subject, what `work` returned, dataset) -> the part of a row that the job finds itself.
-        write: the statement that takes `$rows` of {subject, user, completion, …} and replaces what the job found
-            before.
+        write: the statement that takes `$rows` of {subject, target, completion, …}, where `target` is the uid of the
+            node that the subject is about, and replaces what the job found before.
         parameters: sampling parameters sent with every request.
     """
 
     name: str
     help: str
-    prompt: str
+    about: Label
+    prompts: tuple[str, ...]
     ids: Callable[[Graph, str], list[str]]
     read: Callable[[Graph, str, Sequence[str]], Iterator[Any]]
     plan: Callable[[Iterable[Any], str], Iterator[Subject]]
@@ -88,7 +92,7 @@ class Job:
 
 def names() -> list[str]:
     """The names of all jobs."""
-    modules = (module.name for module in pkgutil.iter_modules(cikg.extraction.__path__))
+    modules = (module.name for module in pkgutil.iter_modules(jobs.__path__))
     return sorted(name for name in modules if hasattr(_module(name), "JOB"))
 
 
@@ -98,7 +102,7 @@ def job(name: str) -> Job:
     Raises:
         NotFoundError: there is none; names those that exist.
     """
-    files = {module.name for module in pkgutil.iter_modules(cikg.extraction.__path__)}
+    files = {module.name for module in pkgutil.iter_modules(jobs.__path__)}
     found: Job | None = getattr(_module(name), "JOB", None) if name in files else None
     if found is None:
         raise NotFoundError(f"there is no job named {name!r}", cure=f"The jobs are: {', '.join(names())}")
@@ -106,4 +110,4 @@ def job(name: str) -> Job:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"cikg.extraction.{name}")
+    return importlib.import_module(f"cikg.extraction.jobs.{name}")

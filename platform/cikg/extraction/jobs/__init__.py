@@ -1,0 +1,1 @@
+"""One file an LLM job; each defines `JOB` and is found by it."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from cikg.datasets import registry
 from cikg.datasets.batches import Batch, batches, total_rows
+from cikg.datasets.drop import clear, held
 from cikg.datasets.records import Format
 from cikg.datasets.source import Source
 from cikg.datasets.splits import cut_valid
@@ -25,9 +26,6 @@ from cikg.errors import ConflictError, InputError
 from cikg.graph import Graph
 from cikg.graph.migrations import migrate
 from cikg.schema import dataset_name, uid
-
-DROP_BATCH = 500
-"""Nodes deleted a transaction, each with all its edges."""
 
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 """Opens a progress bar: description and total in, `advance(n)` out."""
@@ -175,10 +173,8 @@ class _Import:
                 f"the dataset {self.dataset!r} already holds something else, from {found.get('source') or 'elsewhere'}",
                 cure="Choose another name with --dataset, or drop what it holds with --replace",
             )
-        self.graph.write("begin_drop", dataset=self.dataset)
-        with progress("dropping", None) as advance:
-            while dropped := self.graph.write("drop_nodes", dataset=self.dataset, size=DROP_BATCH)[0]["dropped"]:
-                advance(dropped)
+        with progress("dropping", held(self.graph, self.dataset)) as advance:
+            clear(self.graph, self.dataset, advance)
 
     def _begin(self, options: dict[str, Any]) -> None:
         relations = sorted(self.tables.types)

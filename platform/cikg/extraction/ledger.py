@@ -99,6 +99,8 @@ def plan(
     """
     run, _ = describe(wanted, dataset, model)
     described = dataset_row(graph, dataset)
+    if described["state"] == "dropping":
+        raise ConflictError(f"the dataset {dataset!r} is half dropped", cure="Drop the rest of it, or import it again")
     if described["state"] == "importing":
         raise ConflictError(
             f"the dataset {dataset!r} is only half imported", cure="Repeat the `cikg import` that began it"

@@ -116,10 +116,14 @@ def next_step(found: dict[str, Any], newest: tuple[runs.Run, ...]) -> Step | Non
     name = found["id"]
     if found["published"]:
         return None
-    if found["state"] == "dropping":
-        return Step("It is half dropped. Drop the rest, or import it again:", f"cikg dataset drop {name}")
-    if found["state"] == "importing":
-        return Step("Its import is not complete. Run the same import again; it goes on from there:", "cikg import …")
+    unfinished = {
+        "importing": Step(
+            "Its import is not complete. Run the same import again; it goes on from there:", "cikg import …"
+        ),
+        "dropping": Step("It is half dropped. Drop the rest, or import it again:", f"cikg dataset drop {name}"),
+    }
+    if found["state"] in unfinished:
+        return unfinished[found["state"]]
     if not found["interest_count"] and not found["intents"]:
         return Step("Ask the LLM what its users are interested in:", f"cikg extract user_interests --dataset {name}")
     if not found["interest_count"]:

@@ -1,4 +1,4 @@
-"""Takes a dataset out of the graph, some nodes a transaction, so that it can be interrupted and repeated at any time."""
+"""Takes a dataset out of the graph, some nodes a transaction: it can be interrupted and repeated at any time."""
 
 from __future__ import annotations
 

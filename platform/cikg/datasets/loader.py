@@ -103,7 +103,11 @@ def load(
     if path is None and kind.needs_path:
         raise InputError(f"the format {format!r} needs a path", cure=kind.help)
     with progress("checking", None):
-        tables = cut_valid(collect(kind.read(Source(path))), valid_share, valid_seed)
+        source = Source(path)
+        tables = cut_valid(collect(kind.read(source), source), valid_share, valid_seed)
+    if source.rejected:
+        first = source.rejected[0]
+        raise InputError(first.reason, first.file, first.line)
     migrate(graph)
     write = _Import(graph, kind, tables, dataset, str(path.resolve()) if path else "")
     written = write.run(replace, progress, {"valid_share": valid_share, "valid_seed": valid_seed})

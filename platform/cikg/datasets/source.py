@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, cast
+from typing import Any, BinaryIO, NamedTuple, NoReturn, cast
 
 import zstandard
+from typing_extensions import Buffer, override
 
 from cikg.errors import InputError
 
@@ -20,8 +23,14 @@ PACKED = (".gz", ".zst")
 SHOWN = 300
 """Characters of a rejected row that are kept."""
 
+KEPT = 1_000
+"""Rejected rows that a source keeps itself; it counts all, and hands each on."""
+
 ADVANCE = 10_000
 """Rows read between two steps of the progress bar."""
+
+_CHUNK = 2**14
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +50,48 @@ class Rejected:
     row: str
 
 
+class _Line(NamedTuple):
+    """A line as it stands in its file, with its end; `readable` is False where it is in another encoding."""
+
+    number: int
+    text: str
+    readable: bool
+
+
 class Source:
     """The file or folder that a format reads, and how far its reader has come.
 
     A reader goes through `lines`, `csv` or `json_lines`, yields records, and calls `reject` for a row that it cannot
     use, whose place the source knows. What makes the whole file unusable (a missing column) it raises with `wrong`.
+    Memory stays bounded however many rows are rejected.
 
     Args:
         path: the file or folder; None where the format brings its own data.
         advance: called with the number of rows read since it was called last.
+        left_out: called with each rejected row.
+
+    Attributes:
+        rows: how many rows were read.
+        rejections: how many of them were rejected.
+        rejected: the first of those.
     """
 
-    def __init__(self, path: Path | None, advance: Callable[[int], None] = lambda _count: None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        advance: Callable[[int], None] = lambda _count: None,
+        left_out: Callable[[Rejected], None] = lambda _rejected: None,
+    ) -> None:
         self._path = path
         self._advance = advance
+        self._left_out = left_out
         self.rows = 0
+        self.rejections = 0
         self.rejected: list[Rejected] = []
         self._file = path or Path()
         self._line = 0
         self._text = ""
+        self._is_rejected = False
 
     @property
     def path(self) -> Path:
@@ -72,6 +104,11 @@ class Source:
             raise InputError("this format needs a path")
         return self._path
 
+    @property
+    def line(self) -> int:
+        """The 1-based line of the row that was read last; 0 where there is none."""
+        return self._line
+
     def file(self, *names: str) -> Path:
         """The first of these files that the source's folder has, plain or packed; or the source itself if it is one.
 
@@ -79,10 +116,14 @@ class Source:
             InputError: it has none of them.
         """
         found = self.optional(*names)
-        if found is None:
-            wanted = " or ".join(names)
-            raise InputError(f"{self.path / names[0]} is missing", cure=f"Expected a folder with {wanted}")
-        return found
+        if found is not None:
+            return found
+        cure = f"Expected a folder with {' or '.join(names)}"
+        if not self.path.exists():
+            raise InputError(f"{self.path} does not exist", cure=cure)
+        if not self.path.is_dir():
+            raise InputError(f"{self.path} is not a folder", cure=cure)
+        raise InputError(f"{self.path / names[0]} is missing", cure=cure)
 
     def optional(self, *names: str) -> Path | None:
         """Like `file`, and None where there is none."""
@@ -101,27 +142,20 @@ class Source:
         Raises:
             InputError: the file cannot be read.
         """
-        try:
-            with unpacked(file) as stream:
-                for number, raw in enumerate(stream, start=1):
-                    line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-                    try:
-                        text = line.decode(encoding).rstrip("\r\n")
-                    except UnicodeDecodeError:
-                        self.place(file, number, line.decode(encoding, "replace"))
-                        self._count()
-                        self.reject(f"the line is not {encoding.upper()} text")
-                        continue
-                    if text.strip():
-                        self.place(file, number, text)
-                        self._count()
-                        yield text
-        except (OSError, EOFError, zstandard.ZstdError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"it cannot be read: {reason}", file) from None
+        for number, line, readable in self._lines(file, encoding):
+            text = line.rstrip("\r\n")
+            if not text or text.isspace():
+                continue
+            self.row(file, number, text)
+            if readable:
+                yield text
+            else:
+                self.reject(f"the line is not {encoding.upper()} text")
 
     def csv(self, file: Path, encoding: str = "utf-8", **dialect: Any) -> Iterator[list[str]]:
-        """Yield a file's rows, its header among them.
+        """Yield a file's rows that are not blank, its header among them; `header` takes that.
+
+        Quotes are read strictly. One that is not closed costs its own line alone: the lines after it are read again.
 
         Args:
             file: as in `lines`.
@@ -131,16 +165,40 @@ class Source:
         Raises:
             InputError: the file cannot be read.
         """
-        reader = csv.reader(self.lines(file, encoding), **dialect)
+        lines = _Rows(self._lines(file, encoding))
+        reader = csv.reader(lines, **{"strict": True, **dialect})
         while True:
+            lines.row.clear()
+            reason = None
             try:
                 row = next(reader, None)
             except csv.Error as error:
-                self.reject(f"the row cannot be read: {error}")
-                continue
+                row, reason = [], f"the row cannot be read: {error}"
+                lines.back()
             if row is None:
                 return
-            yield row
+            if reason is None:
+                if not row or (len(row) == 1 and not row[0].strip()):
+                    continue
+                if not lines.readable():
+                    reason = f"the row is not {encoding.upper()} text"
+            self.row(file, lines.row[0].number, lines.text())
+            if reason is None:
+                yield row
+            else:
+                self.reject(reason)
+
+    def header(self, rows: Iterator[list[str]]) -> list[str]:
+        """Take the first of a file's rows, which does not count as one: it is no data.
+
+        Raises:
+            InputError: there is none.
+        """
+        found = next(rows, None)
+        if found is None:
+            self.wrong("the file is empty")
+        self.skip()
+        return found
 
     def json_lines(self, file: Path) -> Iterator[dict[str, Any]]:
         """Yield the objects of a file that has one JSON object a line; anything else on a line is rejected.
@@ -151,7 +209,13 @@ class Source:
         for text in self.lines(file):
             try:
                 found = json.loads(text, parse_constant=_refuse_constant)
-            except (ValueError, RecursionError) as error:
+            except RecursionError:
+                self.reject("expected a JSON object, found one that is nested too deeply")
+                continue
+            except json.JSONDecodeError as error:
+                self.reject(f"expected a JSON object: {error.msg} at character {error.colno}")
+                continue
+            except ValueError as error:
                 self.reject(f"expected a JSON object: {error}")
                 continue
             if isinstance(found, dict):
@@ -159,13 +223,32 @@ class Source:
             else:
                 self.reject(f"expected a JSON object, found {type(found).__name__}")
 
+    def row(self, file: Path, line: int, text: str = "") -> None:
+        """Say that a row was read. `lines` and its like do; a reader that reads a file by other means has to."""
+        self.place(file, line, text)
+        self.rows += 1
+        if self.rows % ADVANCE == 0:
+            self._advance(ADVANCE)
+
+    def skip(self) -> None:
+        """Say that the row that was read last is no row of data: a heading."""
+        self.rows -= 1
+
     def place(self, file: Path, line: int, text: str = "") -> None:
-        """Say where the reader is, where it does not go through `lines`, or goes back to rows that it kept."""
+        """Say where the reader is, where it goes back to rows that it kept."""
         self._file, self._line, self._text = file, line, text
+        self._is_rejected = False
 
     def reject(self, reason: str) -> None:
-        """Leave out the row that was read last."""
-        self.rejected.append(Rejected(self._file, self._line, reason, self._text[:SHOWN]))
+        """Leave out the row that was read last. A row counts once, with the first reason."""
+        if self._is_rejected:
+            return
+        self._is_rejected = self._line > 0
+        rejected = Rejected(self._file, self._line, reason, self._text[:SHOWN])
+        self.rejections += 1
+        if len(self.rejected) < KEPT:
+            self.rejected.append(rejected)
+        self._left_out(rejected)
 
     def wrong(self, reason: str, cure: str | None = None) -> NoReturn:
         """Give up: the row that was read last makes the whole file unusable.
@@ -175,10 +258,95 @@ class Source:
         """
         raise InputError(reason, self._file, self._line or None, cure)
 
-    def _count(self) -> None:
-        self.rows += 1
-        if self.rows % ADVANCE == 0:
-            self._advance(ADVANCE)
+    def _lines(self, file: Path, encoding: str) -> Iterator[_Line]:
+        """All lines of a file, with their ends.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        self.place(file, 0)
+        try:
+            with unpacked(file) as stream:
+                for number, raw in enumerate(stream, start=1):
+                    line = raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw
+                    try:
+                        text, readable = line.decode(encoding), True
+                    except UnicodeDecodeError:
+                        text, readable = line.decode(encoding, "replace"), False
+                    yield _Line(number, text, readable)
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise InputError(f"it cannot be read: {reason}", file) from None
+
+
+class _Rows:
+    """Lines for a `csv.reader`: keeps those of the row under way, and takes lines back.
+
+    Attributes:
+        row: the lines of the row under way.
+    """
+
+    def __init__(self, lines: Iterator[_Line]) -> None:
+        self._lines = lines
+        self._returned: list[_Line] = []
+        self.row: list[_Line] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._returned.pop() if self._returned else next(self._lines)
+        self.row.append(line)
+        return line.text
+
+    def back(self) -> None:
+        """Keep the first line of the row; the others will be read again."""
+        self._returned.extend(reversed(self.row[1:]))
+        del self.row[1:]
+
+    def readable(self) -> bool:
+        """Whether all of the row is in the file's encoding."""
+        return all(line.readable for line in self.row)
+
+    def text(self) -> str:
+        """The row as it stands in the file, without its end."""
+        return "".join(line.text for line in self.row).rstrip("\r\n")
+
+
+class _Zstandard(io.RawIOBase):
+    """A file unpacked frame by frame. One that ends within a frame is an error, as it is with gzip."""
+
+    def __init__(self, file: Path) -> None:
+        self._stream = file.open("rb")
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._packed, self._ready = b"", memoryview(b"")
+        self._is_between = True
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Buffer) -> int:
+        while not self._ready:
+            packed = self._packed or self._stream.read(_CHUNK)
+            if not packed and self._is_between:
+                return 0
+            if not packed:
+                raise EOFError("the file ends too early")
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._ready = memoryview(self._frame.decompress(packed))
+            self._is_between, self._packed = self._frame.eof, self._frame.unused_data
+        count = min(len(memoryview(buffer)), len(self._ready))
+        memoryview(buffer)[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    @override
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def unpacked(file: Path) -> BinaryIO:
@@ -190,7 +358,7 @@ def unpacked(file: Path) -> BinaryIO:
     if file.suffix == ".gz":
         return cast("BinaryIO", gzip.open(file, "rb"))
     if file.suffix == ".zst":
-        return cast("BinaryIO", zstandard.open(file, "rb"))
+        return io.BufferedReader(_Zstandard(file))
     return file.open("rb")
 
 

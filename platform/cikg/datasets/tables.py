@@ -7,20 +7,32 @@ whole is found here, before anything is written.
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 from array import array
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Generic, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from cikg.datasets.records import Entity, Fact, HasInterest, Interaction, Interest, Item, Record, User
+from cikg.datasets.source import Source
 from cikg.errors import InputError
 from cikg.schema import Split, relationship_type
 
 SPLITS = tuple(Split)
 """The order of the splits' codes: 0 train, 1 valid, 2 test."""
+
+LONGEST_ID = 500
+"""Characters of an id: what a unique key of the database can hold in any script."""
+
+EARLIEST, LATEST = -62_135_596_800, 253_402_300_799
+"""The times that can be shown as dates: the years 1 to 9999, in seconds since 1970."""
+
+_CODES = {split: code for code, split in enumerate(SPLITS)}
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 Indices = npt.NDArray[np.int32]
 
@@ -102,7 +114,8 @@ class Tables:
         """SHA-256 over the content: equal for equal datasets, in whatever order their rows were read."""
         digest = hashlib.sha256()
         for nodes in (self.users, self.items, self.entities, self.interests):
-            digest.update(repr(nodes).encode())
+            for node in nodes:
+                digest.update(repr(node).encode())
         for column in vars(self.interactions).values():
             digest.update(column.tobytes())
         for name, pairs in [*self.facts.items(), ("", self.has_interest)]:
@@ -136,43 +149,45 @@ def relation_types(relations: Iterable[str]) -> dict[str, str]:
 Node = TypeVar("Node", User, Item, Entity, Interest)
 
 
+Reject = Callable[[str], None]
+"""Leaves out the record at hand, for a reason."""
+
+
 class _Nodes(Generic[Node]):
     """Nodes of one kind while they are read: numbered by arrival, renumbered by id at the end."""
 
-    def __init__(self, kind: str, others: _Nodes[Item] | None = None) -> None:
+    def __init__(self, kind: str, reject: Reject, others: _Nodes[Any] | None = None) -> None:
         self.kind = kind
+        self.reject = reject
         self.others = others
         self.nodes: list[Node] = []
         self.index: dict[str, int] = {}
+        self.repeated = 0
 
     def add(self, node: Node) -> None:
-        """Add a node whose id is new.
+        """Add a node whose id is new. One that says something else of a known id is rejected."""
+        identifier = node.id
+        if not identifier or identifier != identifier.strip() or not identifier.isprintable():
+            self.reject(f"{identifier[:LONGEST_ID]!r} cannot be the id of {self.kind}: use visible characters")
+        elif len(identifier) > LONGEST_ID:
+            self.reject(f"the id of {self.kind} has {len(identifier)} characters, more than {LONGEST_ID}")
+        elif identifier in self.index:
+            if self.nodes[self.index[identifier]] == _storable(node):
+                self.repeated += 1
+            else:
+                self.reject(f"the id {identifier!r} of {self.kind} is not unique")
+        elif self.others is not None and identifier in self.others.index:
+            self.reject(f"the id {identifier!r} of {self.kind} is also that of {self.others.kind}")
+        else:
+            self.index[identifier] = len(self.nodes)
+            self.nodes.append(_storable(node))
 
-        Raises:
-            InputError: its id is empty or taken.
-        """
-        if not node.id or node.id != node.id.strip() or not node.id.isprintable():
-            raise InputError(f"{node.id!r} cannot be the id of {self.kind}", cure="Use visible characters")
-        if node.id in self.index or (self.others is not None and node.id in self.others.index):
-            raise InputError(
-                f"the id {node.id!r} of {self.kind} is not unique", cure="Items and entities share one set of ids"
-            )
-        self.index[node.id] = len(self.nodes)
-        self.nodes.append(node)
-
-    def find(self, identifier: str, used_by: str) -> int:
-        """The number by arrival of the node with this id.
-
-        Raises:
-            InputError: there is none.
-        """
-        try:
-            return self.index[identifier]
-        except KeyError:
-            raise InputError(
-                f"{used_by} names {self.kind} {identifier!r} that the dataset does not have",
-                cure="Add it, or remove what names it",
-            ) from None
+    def find(self, identifier: str, used_by: str) -> int | None:
+        """The number by arrival of the node with this id; None where there is none, and the record is rejected."""
+        found = self.index.get(identifier)
+        if found is None:
+            self.reject(f"{used_by} names {self.kind} {identifier[:LONGEST_ID]!r} that the dataset does not have")
+        return found
 
     def ordered(self) -> tuple[list[Node], Indices]:
         """The nodes sorted by id, and for each number by arrival its place in that order. Shape: (n,)."""
@@ -182,14 +197,23 @@ class _Nodes(Generic[Node]):
         return [self.nodes[number] for number in order], place
 
 
+def _storable(node: Node) -> Node:
+    """The node, with a replacement character for each half of a pair that no database takes (JSON can hold them)."""
+    texts = {entry.name: getattr(node, entry.name) for entry in fields(node)}
+    broken = {name: _HALF_PAIR.sub("\ufffd", text) for name, text in texts.items() if text and not text.isascii()}
+    return replace(node, **broken) if any(texts[name] != text for name, text in broken.items()) else node
+
+
 class _Reading:
     """Takes records one after another and makes `Tables` of them."""
 
-    def __init__(self) -> None:
-        self.users: _Nodes[User] = _Nodes("a user")
-        self.items: _Nodes[Item] = _Nodes("an item")
-        self.entities: _Nodes[Entity] = _Nodes("an entity", others=self.items)
-        self.interests: _Nodes[Interest] = _Nodes("an interest")
+    def __init__(self, reject: Reject) -> None:
+        self.reject = reject
+        self.users: _Nodes[User] = _Nodes("a user", reject)
+        self.items: _Nodes[Item] = _Nodes("an item", reject)
+        self.entities: _Nodes[Entity] = _Nodes("an entity", reject, others=self.items)
+        self.items.others = self.entities
+        self.interests: _Nodes[Interest] = _Nodes("an interest", reject)
         self.user, self.item, self.split = array("i"), array("i"), array("b")
         self.rating, self.at = array("d"), array("q")
         self.facts: dict[str, tuple[array[int], array[int]]] = {}
@@ -200,12 +224,13 @@ class _Reading:
             case Interaction():
                 self._interaction(record)
             case Fact():
-                heads, tails = self.facts.setdefault(record.relation, (array("i"), array("i")))
-                heads.append(self._thing(record.head))
-                tails.append(self._thing(record.tail))
+                self._fact(record)
             case HasInterest():
-                self.holder.append(self.users.find(record.user, "an interest edge"))
-                self.held.append(self.interests.find(record.interest, "an interest edge"))
+                user = self.users.find(record.user, "an interest edge")
+                interest = self.interests.find(record.interest, "an interest edge")
+                if user is not None and interest is not None:
+                    self.holder.append(user)
+                    self.held.append(interest)
             case User():
                 self.users.add(record)
             case Item():
@@ -216,16 +241,46 @@ class _Reading:
                 self.interests.add(record)
 
     def _interaction(self, record: Interaction) -> None:
-        self.user.append(self.users.find(record.user, "an interaction"))
-        self.item.append(self.items.find(record.item, "an interaction"))
-        self.split.append(SPLITS.index(record.split))
-        self.rating.append(np.nan if record.rating is None else record.rating)
-        self.at.append(NEVER if record.at is None else record.at)
+        user = self.users.find(record.user, "an interaction")
+        item = self.items.find(record.item, "an interaction")
+        if user is None or item is None:
+            return
+        rating, at = record.rating, record.at
+        if rating is not None and not math.isfinite(rating):
+            self.reject(f"the rating {rating} is no finite number")
+            return
+        if at is not None and not EARLIEST <= at <= LATEST:
+            self.reject(f"the time {at} is not in the years 1 to 9999, in seconds since 1970")
+            return
+        self.user.append(user)
+        self.item.append(item)
+        self.split.append(_CODES[record.split])
+        self.rating.append(math.nan if rating is None else rating)
+        self.at.append(NEVER if at is None else at)
 
-    def _thing(self, identifier: str) -> int:
+    def _fact(self, record: Fact) -> None:
+        if record.relation not in self.facts:
+            try:
+                relationship_type(record.relation)
+                record.relation.encode()
+            except (InputError, UnicodeEncodeError) as error:
+                self.reject(error.message if isinstance(error, InputError) else "the relation is no Unicode text")
+                return
+        head, tail = self._thing(record.head), self._thing(record.tail)
+        if head is not None and tail is not None:
+            heads, tails = self.facts.get(record.relation) or self.facts.setdefault(
+                record.relation, (array("i"), array("i"))
+            )
+            heads.append(head)
+            tails.append(tail)
+
+    def _thing(self, identifier: str) -> int | None:
         """Items by their number from 0 upwards, entities from -1 downwards, as long as items may still arrive."""
         number = self.items.index.get(identifier)
-        return number if number is not None else -1 - self.entities.find(identifier, "a fact")
+        if number is not None:
+            return number
+        number = self.entities.find(identifier, "a fact")
+        return None if number is None else -1 - number
 
     def tables(self) -> Tables:
         users, user_place = self.users.ordered()
@@ -244,6 +299,7 @@ class _Reading:
         if not len(interactions.split):
             raise InputError("the dataset has no interaction", cure="Check that the path holds what the format expects")
         duplicates = {
+            "nodes": sum(kind.repeated for kind in (self.users, self.items, self.entities, self.interests)),
             "interactions": len(self.split) - len(interactions.split),
             "facts": repeated_facts,
             "interest_edges": repeated_interests,
@@ -287,14 +343,22 @@ def _pairs(source: Indices, target: Indices) -> tuple[Pairs, int]:
     return Pairs(source[keep], target[keep]), int((~keep).sum())
 
 
-def collect(records: Iterable[Record]) -> Tables:
+def collect(records: Iterable[Record], source: Source | None = None) -> Tables:
     """Read all records and check them as a whole.
 
+    Args:
+        records: what a format's reader yields.
+        source: where from. A record that cannot be used (an id is unusable or not unique, an edge names a node that is
+            not there) is rejected there, and so is the row at which the reader stands; without a source it is an error.
+
     Raises:
-        InputError: an id is unusable or not unique, an edge names a node that is not there, an interaction is in two
-            splits, or there is no interaction at all.
+        InputError: an interaction is in two splits, or there is no interaction at all.
     """
-    reading = _Reading()
+    reading = _Reading(_refuse if source is None else source.reject)
     for record in records:
         reading.add(record)
     return reading.tables()
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise InputError(reason)

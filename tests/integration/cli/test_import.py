@@ -75,6 +75,7 @@ def test_json_holds_what_scripts_need(cikg: Cikg, dataset: str, tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
     assert report["counts"]["users"] == 4 and report["duplicates"] == {
+        "nodes": 0,
         "interactions": 1,
         "facts": 1,
         "interest_edges": 1,

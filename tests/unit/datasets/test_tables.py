@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cikg.datasets.batches import batches, total_rows
 from cikg.datasets.records import Entity, Fact, HasInterest, Interaction, Interest, Item, Record, User
+from cikg.datasets.source import Source
 from cikg.datasets.splits import cut_valid
 from cikg.datasets.tables import SPLITS, Tables, collect
 from cikg.errors import InputError
@@ -47,23 +51,56 @@ def test_any_change_shows_in_the_digest(change: Record) -> None:
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        (User("u"), "'u' of a user is not unique"),
+        (User("u", "another name"), "'u' of a user is not unique"),
         (Item("i", "again"), "'i' of an item is not unique"),
-        (Entity("i", "an item's id"), "'i' of an entity is not unique"),
+        (Entity("i", "an item's id"), "'i' of an entity is also that of an item"),
+        (Item("e", "an entity's id"), "'e' of an item is also that of an entity"),
         (User(""), "cannot be the id"),
         (User("a\nb"), "cannot be the id"),
+        (User("\ud800"), "cannot be the id"),
+        (User("a" * 501), "the id of a user has 501 characters"),
         (Interaction("w", "i"), "an interaction names a user 'w'"),
         (Interaction("u", "e"), "an interaction names an item 'e'"),
-        (Interaction("u", "i", Split.TEST), "user 'u' has item 'i' in both train and test"),
+        (Interaction("u", "j", rating=math.inf), "the rating inf is no finite number"),
+        (Interaction("u", "j", at=1_700_000_000_000), "the time 1700000000000 is not in the years"),
         (Fact("i", "genre", "x"), "a fact names an entity 'x'"),
         (Fact("i", "…", "e"), "no letter or digit"),
         (HasInterest("u", "x"), "an interest edge names an interest 'x'"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(record: Record, reason: str) -> None:
+def test_a_record_that_cannot_be_used_is_rejected_where_the_reader_stands(record: Record, reason: str) -> None:
     with pytest.raises(InputError) as caught:
         collect([*NODES, *EDGES, record])
     assert reason in str(caught.value)
+
+    source = Source(Path("folder"))
+
+    def reader() -> Iterator[Record]:
+        for line, entry in enumerate([*NODES, *EDGES, record], start=1):
+            source.row(Path("folder/file"), line, f"row {line}")
+            yield entry
+
+    assert collect(reader(), source).digest() == collect(NODES + EDGES).digest()
+    (rejected,) = source.rejected
+    assert (rejected.file, rejected.line, rejected.row) == (Path("folder/file"), 12, "row 12")
+    assert reason in rejected.reason
+
+
+def test_an_interaction_in_two_splits_is_refused() -> None:
+    with pytest.raises(InputError, match="user 'u' has item 'i' in both train and test"):
+        collect([*NODES, *EDGES, Interaction("u", "i", Split.TEST)], Source(None))
+
+
+def test_a_repeated_node_is_no_other_one() -> None:
+    found = collect([*NODES, *NODES, *EDGES])
+    assert found.duplicates["nodes"] == len(NODES)
+    assert found.digest() == collect(NODES + EDGES).digest()
+
+
+def test_halves_of_a_pair_are_replaced_in_texts() -> None:
+    """JSON can hold them, UTF-8 and so the database cannot."""
+    found = collect([*NODES, *EDGES, Item("k", "caf\u00e9 \ud83d", "\udc00")])
+    assert found.items[-1] == Item("k", "caf\u00e9 \ufffd", "\ufffd")
 
 
 def test_nothing_to_learn_from_is_refused() -> None:

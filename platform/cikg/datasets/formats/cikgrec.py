@@ -19,17 +19,20 @@ of ids. A name is the list's, else what can be read from an address
 (`http://dbpedia.org/resource/Dragonfly_in_Amber` → *Dragonfly in Amber*), else the id. Interests have numbers only, and
 are named after the two items that set their holders apart.
 
-An item both in train and in test of one user is refused: the test would ask for what was trained on.
+A row that cannot be used is rejected. Where one of `train.txt` or `test.txt` names items that are in no list, or one of
+`test.txt` items that the user has in train too (the test would ask for what was trained on), these alone are left out.
+Lists that contradict themselves are refused as a whole.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from textwrap import shorten
 from urllib.parse import unquote
 
@@ -42,13 +45,17 @@ TRAIN, TEST = "train.txt", "test.txt"
 USERS, ITEMS, ENTITIES, RELATIONS = "user_list.txt", "item_list.txt", "entity_list.txt", "relation_list.txt"
 FACTS, INTERESTS = "kg_final.txt", "user_interest_clustered.txt"
 
+LONGEST_NUMBER = 18
+"""Digits of a number: what 64 bits hold."""
+
 LISTED = "`org_id remap_id` and perhaps a name"
 
 
 @dataclass(frozen=True)
 class _Listed:
-    """A row of a list: the original id and, where there is one, the name."""
+    """A row of a list: its line, the original id and, where there is one, the name."""
 
+    line: int
     original: str
     name: str | None
 
@@ -79,104 +86,101 @@ def readable(text: str) -> str:
     return " ".join(name.replace("_", " ").split()) or text
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, with their numbers.
-
-    Raises:
-        InputError: the file cannot be read, or a line is not UTF-8.
-    """
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                try:
-                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-                except UnicodeDecodeError:
-                    raise InputError(
-                        "the line is not UTF-8 text", path, number, cure="Save the file as UTF-8"
-                    ) from None
-                if line:
-                    yield number, line
-    except OSError as error:
-        raise InputError(f"it cannot be read: {error.strerror}", path) from None
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
 
 
-def _numbers(path: Path, expected: str, columns: int | None = None) -> Iterator[tuple[int, list[int]]]:
-    """The rows of a file of numbers.
+def _numbers(source: Source, name: str, expected: str, columns: int | None = None) -> Iterator[list[int]]:
+    """The rows of a file of numbers; nothing where there is no such file. Other rows are rejected.
 
     Args:
-        path: the file.
-        expected: what a row should be, for the error.
+        source: the folder.
+        name: the file's name.
+        expected: what a row should be, for the reason.
         columns: how many numbers a row has; None for one or more.
 
     Raises:
-        InputError: a row has another number of columns, or something that is no number from 0.
+        InputError: the file cannot be read.
     """
-    for line, text in _lines(path):
+    file = source.optional(name)
+    for text in source.lines(file) if file is not None else ():
         fields = text.split()
+        wrong = next((field for field in fields if not _is_number(field)), None)
         if columns is not None and len(fields) != columns:
-            raise InputError(f"expected {expected}, found {len(fields)} columns", path, line)
-        for value in fields:
-            if not (value.isascii() and value.isdecimal()):
-                raise InputError(f"expected {expected}, found {value[:40]!r}, which is no number from 0", path, line)
-        yield line, [int(value) for value in fields]
+            source.reject(f"expected {expected}, found {len(fields)} columns")
+        elif wrong is not None:
+            source.reject(f"expected {expected}, found {wrong[:40]!r}, which is no number from 0")
+        else:
+            yield [int(field) for field in fields]
 
 
-def _list(path: Path) -> _List | None:
-    """Read a list, or None where the file is absent.
+def _list(source: Source, name: str) -> _List | None:
+    """Read a list, or None where the file is absent. A row that is none is rejected.
 
     Raises:
-        InputError: a row is malformed, or an original id or a number occurs twice.
+        InputError: an original id or a number occurs twice, or the file cannot be read.
     """
-    if not path.exists():
+    file = source.optional(name)
+    if file is None:
         return None
     rows: _List = {}
     first_line: dict[str, int] = {}
-    for line, text in _lines(path):
-        original, number, *name = (*text.split(maxsplit=2), "")[:3]
-        if not number.isdecimal() and not rows and not first_line and line == 1:
+    for text in source.lines(file):
+        original, number, *name_there = (*text.split(maxsplit=2), "", "")[:3]
+        if source.line == 1 and not number.isdecimal():
+            source.skip()
             continue
-        if not (number.isascii() and number.isdecimal()):
-            raise InputError(f"expected {LISTED}, found {text[:60]!r}", path, line)
+        if not _is_number(number):
+            source.reject(f"expected {LISTED}, found {text[:60]!r}")
+            continue
         if original in first_line:
-            raise InputError(f"the id {original!r} is already in line {first_line[original]}", path, line)
+            source.wrong(f"the id {original!r} is already in line {first_line[original]}")
         if int(number) in rows:
-            raise InputError(f"the number {int(number)} is already taken by {rows[int(number)].original!r}", path, line)
-        first_line[original] = line
-        rows[int(number)] = _Listed(original, name[0] or None)
+            source.wrong(f"the number {int(number)} is already taken by {rows[int(number)].original!r}")
+        first_line[original] = source.line
+        rows[int(number)] = _Listed(source.line, original, name_there[0] or None)
     return rows
 
 
 class _Names:
     """Turns the numbers of one folder into ids and names.
 
-    Args:
-        folder: the folder.
-        items: the numbers of the items where no list names them.
+    Attributes:
+        items: the numbers of the items: those of their list, else those that interactions name.
     """
 
-    def __init__(self, folder: Path, items: set[int]) -> None:
-        self.user_list, self.item_list = _list(folder / USERS), _list(folder / ITEMS)
-        self.entity_list, self.relation_list = _list(folder / ENTITIES), _list(folder / RELATIONS)
-        self.items = sorted(items if self.item_list is None else self.item_list)
-        self.item_ids = {number: _original(self.item_list, number) for number in self.items}
-        self.taken = set(self.item_ids.values())
+    def __init__(self, source: Source) -> None:
+        self.user_list, self.item_list = _list(source, USERS), _list(source, ITEMS)
+        self.entity_list, self.relation_list = _list(source, ENTITIES), _list(source, RELATIONS)
+        self.items = set(self.item_list or ())
+
+    @cached_property
+    def taken(self) -> set[str]:
+        """The ids that items have."""
+        return {self.item_id(number) for number in self.items}
 
     def item(self, number: int) -> Item:
         row = (self.item_list or {}).get(number)
         also = (self.entity_list or {}).get(number)
         named = row.name if row and row.name else also and (also.name or ("://" in also.original and also.original))
-        return Item(self.item_ids[number], readable(named) if named else self.item_ids[number])
+        return Item(self.item_id(number), readable(named) if named else self.item_id(number))
 
     def entity(self, number: int) -> Entity:
         row = (self.entity_list or {}).get(number)
         return Entity(self.thing_id(number), readable((row and (row.name or row.original)) or str(number)))
 
+    def item_id(self, number: int) -> str:
+        return _original(self.item_list, number)
+
     def thing_id(self, number: int) -> str:
         """The id of an item or entity."""
-        if number in self.item_ids:
-            return self.item_ids[number]
+        if number in self.items:
+            return self.item_id(number)
         identifier = _original(self.entity_list, number)
         return f"entity:{identifier}" if identifier in self.taken else identifier
+
+    def has_thing(self, number: int) -> bool:
+        return self.entity_list is None or number in self.entity_list or number in self.items
 
     def user_id(self, number: int) -> str:
         return _original(self.user_list, number)
@@ -189,78 +193,69 @@ def _original(rows: _List | None, number: int) -> str:
     return str(number) if rows is None else rows[number].original
 
 
-_History = list[tuple[int, int, list[int]]]
-"""Line, user and items of each line of `train.txt` or `test.txt`."""
+@dataclass(frozen=True)
+class _History:
+    """A row of `train.txt` or `test.txt`: where it stands, a user and items."""
+
+    line: int
+    user: int
+    items: list[int]
 
 
-def _history(path: Path) -> _History:
-    if not path.exists():
-        raise InputError(
-            f"{path} is missing", cure="The format needs train.txt and test.txt, a user and its items a line"
-        )
-    return [(line, row[0], row[1:]) for line, row in _numbers(path, "a user's number and those of the items")]
-
-
-def _check_history(path: Path, history: _History, names: _Names) -> None:
-    for line, user, items in history:
+def _histories(source: Source, name: str, names: _Names, trained: dict[int, set[int]]) -> Iterator[_History]:
+    """The rows of `train.txt` or `test.txt`, without items that no list has or that the user has `trained` on."""
+    for user, *items in _numbers(source, name, "a user's number and those of the items"):
         if names.user_list is not None and user not in names.user_list:
-            raise InputError(f"user {user} is not in {USERS}", path, line)
-        for item in items:
-            if item not in names.item_ids:
-                raise InputError(f"item {item} is not in {ITEMS}", path, line)
+            source.reject(f"user {user} is not in {USERS}")
+            continue
+        unlisted = {item for item in items if names.item_list is not None and item not in names.item_list}
+        if unlisted:
+            source.reject(f"item {min(unlisted)} is not in {ITEMS}")
+        leaking = trained.get(user, set()).intersection(items)
+        if leaking:
+            source.reject(f"item {min(leaking)} of user {user} is also in {TRAIN}")
+        yield _History(source.line, user, [item for item in items if item not in unlisted and item not in leaking])
 
 
-def _check_leaks(path: Path, train: _History, test: _History) -> None:
-    """Refuse an item that is both in train and in test of one user."""
-    trained: dict[int, set[int]] = {}
-    for _, user, items in train:
-        trained.setdefault(user, set()).update(items)
-    for line, user, items in test:
-        for item in items:
-            if item in trained.get(user, ()):
-                raise InputError(f"item {item} of user {user} is also in {TRAIN}", path, line)
-
-
-def _facts(path: Path, names: _Names) -> list[list[int]]:
-    """The rows of `kg_final.txt`, checked against the lists; empty where there is no such file."""
-    rows = []
-    for line, row in _numbers(path, "three numbers: head, relation, tail", columns=3) if path.exists() else ():
-        for number in (row[0], row[2]):
-            if names.entity_list is not None and number not in names.entity_list and number not in names.item_ids:
-                raise InputError(f"entity {number} is not in {ENTITIES}", path, line)
-        if names.relation_list is not None and row[1] not in names.relation_list:
-            raise InputError(f"relation {row[1]} is not in {RELATIONS}", path, line)
-        rows.append(row)
+def _facts(source: Source, names: _Names) -> array[int]:
+    """The rows of `kg_final.txt` that the lists allow, one after another: line, head, relation, tail."""
+    rows = array("q")
+    for head, relation, tail in _numbers(source, FACTS, "three numbers: head, relation, tail", columns=3):
+        unlisted = [number for number in (head, tail) if not names.has_thing(number)]
+        if unlisted:
+            source.reject(f"entity {unlisted[0]} is not in {ENTITIES}")
+        elif names.relation_list is not None and relation not in names.relation_list:
+            source.reject(f"relation {relation} is not in {RELATIONS}")
+        else:
+            rows.extend((source.line, head, relation, tail))
     return rows
 
 
-def _interests(path: Path, names: _Names, users: set[int], largest: int) -> list[list[int]]:
-    """The rows of `user_interest_clustered.txt`, checked; empty where there is no such file."""
-    rows = []
-    for line, row in _numbers(path, "two numbers: user, interest", columns=2) if path.exists() else ():
-        if row[0] not in users:
-            raise InputError(f"user {row[0]} is not in {USERS if names.user_list is not None else TRAIN}", path, line)
-        if row[1] <= largest:
-            raise InputError(f"interest {row[1]} has the number of an entity; the largest is {largest}", path, line)
-        rows.append(row)
-    return rows
+def _interests(source: Source, names: _Names, users: set[int], largest: int) -> Iterator[tuple[int, int, int]]:
+    """The rows of `user_interest_clustered.txt` that the lists allow: line, user, interest."""
+    for user, interest in _numbers(source, INTERESTS, "two numbers: user, interest", columns=2):
+        if user not in users:
+            source.reject(f"user {user} is not in {USERS if names.user_list is not None else TRAIN}")
+        elif interest <= largest:
+            source.reject(f"interest {interest} has the number of an entity; the largest is {largest}")
+        else:
+            yield source.line, user, interest
 
 
-def _titles(interests: list[list[int]], train: _History, names: _Names) -> dict[int, str]:
+def _titles(interests: list[tuple[int, int, int]], trained: dict[int, set[int]], names: _Names) -> dict[int, str]:
     """Make names for interests, which this format numbers only: the two items that set their holders apart.
 
     These are the items of the greatest c·log(c·N / (h·n)): c of the interest's h holders and n of all N users have
     them in train. An interest whose holders have no two items more often than others do stays without a name.
     """
-    chosen = {user: set(items) for _, user, items in train}
-    overall = Counter(item for items in chosen.values() for item in items)
+    overall = Counter(item for items in trained.values() for item in items)
     holders: dict[int, set[int]] = {}
-    for user, interest in interests:
+    for _, user, interest in interests:
         holders.setdefault(interest, set()).add(user)
     found = {}
     for interest, users in holders.items():
-        counts = Counter(item for user in users for item in chosen.get(user, ()))
-        expected = len(users) / len(chosen)
+        counts = Counter(item for user in users for item in trained.get(user, ()))
+        expected = len(users) / max(len(trained), 1)
         weights = {item: count * math.log(count / (overall[item] * expected)) for item, count in counts.items()}
         best = sorted((item for item in weights if weights[item] > 0), key=lambda item: (-weights[item], item))[:2]
         if len(best) == 2:
@@ -274,32 +269,52 @@ def read(source: Source) -> Iterator[Record]:
     """Yield the records of a folder; the layout is described above.
 
     Raises:
-        InputError: a file is missing or malformed, an id occurs twice, or a number is not in its list; with the line.
+        InputError: there is no `train.txt` or `test.txt`, or a list contradicts itself.
     """
-    folder = source.path
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder", cure="Name the folder that holds train.txt and test.txt")
-    train, test = _history(folder / TRAIN), _history(folder / TEST)
-    names = _Names(folder, {item for _, _, items in train + test for item in items})
-    _check_history(folder / TRAIN, train, names)
-    _check_history(folder / TEST, test, names)
-    _check_leaks(folder / TEST, train, test)
-    facts = _facts(folder / FACTS, names)
-    entities = {number for row in facts for number in (row[0], row[2])} | set(names.entity_list or ())
-    entities -= names.item_ids.keys()
-    users = {user for _, user, _ in train + test} if names.user_list is None else set(names.user_list)
-    interests = _interests(folder / INTERESTS, names, users, max([*names.items, *entities], default=-1))
+    if not source.path.is_dir():
+        raise InputError(f"{source.path} is not a folder", cure="Name the folder that holds train.txt and test.txt")
+    train_file, test_file = source.file(TRAIN), source.file(TEST)
+    names = _Names(source)
+    train = list(_histories(source, TRAIN, names, {}))
+    trained: dict[int, set[int]] = {}
+    for row in train:
+        trained.setdefault(row.user, set()).update(row.items)
+    test = list(_histories(source, TEST, names, trained))
+    if names.item_list is None:
+        names.items = {item for row in train + test for item in row.items}
+    users = {row.user for row in train + test} if names.user_list is None else set(names.user_list)
+    facts = _facts(source, names)
+    entities = {*facts[1::4], *facts[3::4], *(names.entity_list or ())} - names.items
+    interests = list(_interests(source, names, users, max(names.items | entities, default=-1)))
 
-    yield from (User(names.user_id(user)) for user in sorted(users))
-    yield from map(names.item, names.items)
-    yield from map(names.entity, sorted(entities))
-    titles = _titles(interests, train, names)
-    yield from (Interest(str(number), titles.get(number)) for number in sorted({row[1] for row in interests}))
-    for split, history in ((Split.TRAIN, train), (Split.TEST, test)):
-        for _, user, items in history:
-            yield from (Interaction(names.user_id(user), names.item_ids[item], split) for item in items)
-    yield from (Fact(names.thing_id(head), names.relation(of), names.thing_id(tail)) for head, of, tail in facts)
-    yield from (HasInterest(names.user_id(user), str(interest)) for user, interest in interests)
+    yield from _listed(source, USERS, names.user_list, users, lambda user: User(names.user_id(user)))
+    yield from _listed(source, ITEMS, names.item_list, names.items, names.item)
+    yield from _listed(source, ENTITIES, names.entity_list, entities, names.entity)
+    titles = _titles(interests, trained, names)
+    yield from (Interest(str(number), titles.get(number)) for number in sorted({row[2] for row in interests}))
+    for split, file, history in ((Split.TRAIN, train_file, train), (Split.TEST, test_file, test)):
+        for row in history:
+            source.place(file, row.line, f"{row.user} {' '.join(map(str, row.items))}")
+            yield from (Interaction(names.user_id(row.user), names.item_id(item), split) for item in row.items)
+    facts_file, interests_file = (source.optional(name) or source.path for name in (FACTS, INTERESTS))
+    for line, head, relation, tail in zip(facts[0::4], facts[1::4], facts[2::4], facts[3::4], strict=True):
+        source.place(facts_file, line, f"{head} {relation} {tail}")
+        yield Fact(names.thing_id(head), names.relation(relation), names.thing_id(tail))
+    for line, user, interest in interests:
+        source.place(interests_file, line, f"{user} {interest}")
+        yield HasInterest(names.user_id(user), str(interest))
+
+
+def _listed(
+    source: Source, name: str, rows: _List | None, numbers: set[int], make: Callable[[int], Record]
+) -> Iterator[Record]:
+    """The nodes with these numbers, in their order, each read from the line of its list where it has one."""
+    file = source.optional(name) or source.path
+    for number in sorted(numbers):
+        row = (rows or {}).get(number)
+        if row is not None:
+            source.place(file, row.line, f"{row.original} {number}")
+        yield make(number)
 
 
 FORMAT = Format(

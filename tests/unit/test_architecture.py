@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CYPHER = re.compile(
     r"\bMATCH\s*\w*\s*=?\s*\(|\b(?:MERGE|CREATE)\s*\(|\bUNWIND\s+\$|\bDETACH\s+DELETE\b"
-    r"|\bCREATE\s+(?:CONSTRAINT|INDEX|FULLTEXT)\b|\bCALL\s+\w+\.|\bSHOW\s+[A-Z]+"
+    r"|\b(?:CREATE|DROP)\s+(?:CONSTRAINT|INDEX|FULLTEXT|VECTOR)\b|\bCALL\s+\w+\.|\bSHOW\s+[A-Z]+"
 )
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 60

@@ -13,7 +13,7 @@ import neo4j
 from neo4j import exceptions as driver_errors
 
 from cikg.errors import AuthenticationError, InputError, NotFoundError, ServiceError, UnreachableError
-from cikg.graph.statements import named
+from cikg.graph.statements import Statement, named
 from cikg.settings import Settings
 
 Row = dict[str, Any]
@@ -82,6 +82,11 @@ class Graph:
         Statements are idempotent, so a commit whose answer was lost is safely repeated.
         """
         return self._run(named(name).text, parameters, neo4j.RoutingControl.WRITE)
+
+    def run(self, statement: Statement, /, **parameters: Any) -> list[Row]:
+        """Run a statement that was made from a named one, as `vectors.written_for` makes them; return its rows."""
+        routing = neo4j.RoutingControl.WRITE if statement.writes else neo4j.RoutingControl.READ
+        return self._run(statement.text, parameters, routing)
 
     def write_rows(
         self,

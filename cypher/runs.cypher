@@ -10,9 +10,9 @@ MATCH (run:Run {uid: $run})
 RETURN run.uid AS run
 
 // name: run_node(run) -> one
-// A run's job, dataset and parameters. Key: the run's uid.
+// A run's job, dataset, parameters and budget. Key: the run's uid.
 MATCH (run:Run {uid: $run})
-RETURN run.name AS name, run.dataset AS dataset, run.parameters AS parameters
+RETURN run.name AS name, run.dataset AS dataset, run.parameters AS parameters, run.budget AS budget
 
 // name: ledger_rows(run) -> many
 // Every subject of a run, to find what has to be done. One index look-up, then one row a subject.
@@ -20,11 +20,11 @@ MATCH (subject:Subject {run: $run})
 RETURN subject.id AS id, subject.state AS state, subject.input_hash AS input_hash,
        subject.state = 'running' AND subject.leased_until >= timestamp() AS leased
 
-// name: open_run(run, properties) -> none
-// Make a run, or open it again. Key: the run's uid. A second opening changes no more than its state.
+// name: open_run(run, properties, budget) -> none
+// Make a run, or open it again. Key: the run's uid. A second opening changes no more than its state and its budget.
 MERGE (run:Run {uid: $run})
 ON CREATE SET run += $properties, run.created_at = datetime()
-SET run.state = 'running', run.error = null, run.finished_at = null,
+SET run.state = 'running', run.error = null, run.finished_at = null, run.resume_at = null, run.budget = $budget,
     run.started_at = coalesce(run.started_at, datetime())
 
 // name: plan_subjects(run, dataset, kind, rows) -> none
@@ -32,7 +32,7 @@ SET run.state = 'running', run.error = null, run.finished_at = null,
 UNWIND $rows AS row
 MERGE (subject:Subject {uid: row.uid})
 ON CREATE SET subject.run = $run, subject.dataset = $dataset, subject.kind = $kind, subject.id = row.id,
-              subject.calls = 0, subject.prompt_tokens = 0, subject.completion_tokens = 0
+              subject.calls = 0, subject.prompt_tokens = 0, subject.completion_tokens = 0, subject.cost = 0.0
 SET subject.shard = row.shard, subject.input_hash = row.input_hash, subject.state = 'planned',
     subject.attempts = 0, subject.error = null, subject.lease = null, subject.leased_until = null,
     subject.updated_at = datetime()
@@ -45,10 +45,11 @@ SET run.total = $total
 // name: lease_subjects(run, shard, lease, milliseconds, most_attempts) -> many
 // Take what is left of a shard: planned subjects, and running ones whose worker fell silent. Setting the run's state to
 // itself locks it, so that two deliveries of one message take turns and the second finds nothing left. A subject whose
-// worker fell silent too often fails instead: it may be what kills them.
+// worker fell silent too often fails instead: it may be what kills them. Nothing is taken before the time at which the
+// provider wants to be asked again.
 MATCH (run:Run {uid: $run, state: 'running'})
 SET run.state = run.state
-WITH run
+WITH run WHERE coalesce(run.resume_at, 0) <= timestamp()
 MATCH (subject:Subject {run: $run, shard: $shard})
 WHERE subject.state = 'planned' OR (subject.state = 'running' AND subject.leased_until < timestamp())
 WITH subject, subject.attempts + 1 AS attempts, subject.attempts < $most_attempts AS allowed
@@ -68,10 +69,10 @@ OPTIONAL MATCH (subject:Subject {run: $run, shard: $shard, lease: $lease})
 SET subject.leased_until = timestamp() + $milliseconds
 RETURN run.state AS state, count(subject) AS subjects
 
-// name: release_subjects(run, shard, lease) -> none
-// Give back what a worker leased and did not close.
+// name: release_subjects(run, shard, lease, forgiven) -> none
+// Give back what a worker leased and did not close; `forgiven` attempts do not count.
 MATCH (subject:Subject {run: $run, shard: $shard, lease: $lease})
-SET subject.state = 'planned', subject.lease = null, subject.leased_until = null
+SET subject.state = 'planned', subject.lease = null, subject.leased_until = null, subject.attempts = subject.attempts - $forgiven
 
 // name: close_subjects(lease, rows) -> none
 // End subjects as done, failed or quarantined, in the transaction that wrote what they found. A worker that lost its
@@ -82,6 +83,7 @@ SET subject.state = row.state, subject.error = row.error, subject.completion = r
     subject.input_hash = row.input_hash, subject.calls = subject.calls + row.calls,
     subject.prompt_tokens = subject.prompt_tokens + row.prompt_tokens,
     subject.completion_tokens = subject.completion_tokens + row.completion_tokens,
+    subject.cost = subject.cost + row.cost,
     subject.lease = null, subject.leased_until = null, subject.updated_at = datetime()
 
 // name: run_progress(run) -> one
@@ -89,7 +91,7 @@ SET subject.state = row.state, subject.error = row.error, subject.completion = r
 MATCH (run:Run {uid: $run})
 OPTIONAL MATCH (subject:Subject {run: $run})
 WITH run, collect(subject) AS subjects
-RETURN run.state AS state, run.error AS error, size(subjects) AS total,
+RETURN run.state AS state, run.error AS error, run.resume_at AS resume_at, size(subjects) AS total,
        size([subject IN subjects WHERE subject.state = 'planned']) AS planned,
        size([subject IN subjects WHERE subject.state = 'running']) AS running,
        size([subject IN subjects WHERE subject.state = 'done']) AS done,
@@ -97,7 +99,8 @@ RETURN run.state AS state, run.error AS error, size(subjects) AS total,
        size([subject IN subjects WHERE subject.state = 'quarantined']) AS quarantined,
        reduce(sum = 0, subject IN subjects | sum + subject.calls) AS calls,
        reduce(sum = 0, subject IN subjects | sum + subject.prompt_tokens) AS prompt_tokens,
-       reduce(sum = 0, subject IN subjects | sum + subject.completion_tokens) AS completion_tokens
+       reduce(sum = 0, subject IN subjects | sum + subject.completion_tokens) AS completion_tokens,
+       reduce(sum = 0.0, subject IN subjects | sum + subject.cost) AS cost
 
 // name: run_errors(run) -> many
 // Why subjects failed or were quarantined, the most frequent cause first.
@@ -125,6 +128,11 @@ SET run.state = state, run.finished_at = datetime()
 MATCH (run:Run {uid: $run, state: 'running'})
 SET run.state = $state, run.error = $error, run.finished_at = datetime()
 
+// name: postpone_run(run, milliseconds, reason) -> none
+// Lease nothing of a run for some time, since the provider asks for that.
+MATCH (run:Run {uid: $run, state: 'running'})
+SET run.resume_at = timestamp() + $milliseconds, run.error = $reason
+
 // name: completion_texts(dataset, uids) -> many
 // Validated answers that were given before. Key: the completion's uid.
 UNWIND $uids AS uid
@@ -142,6 +150,7 @@ WHERE coalesce(completion.status, '') <> 'valid'
 SET completion += row.properties
 
 // name: completion_size(dataset, prompt) -> one
-// The mean length in tokens of a prompt's answers so far, for estimates; null before the first.
+// The mean length in tokens of a prompt's answers so far, and their mean time in seconds, for estimates; null before the
+// first.
 OPTIONAL MATCH (completion:Completion {dataset: $dataset, prompt: $prompt, status: 'valid'})
-RETURN avg(completion.completion_tokens) AS tokens
+RETURN avg(completion.completion_tokens) AS tokens, avg(completion.latency) AS seconds

@@ -59,6 +59,7 @@ class State(StrEnum):
     FAILED = "failed"
     QUARANTINED = "quarantined"
     CANCELLED = "cancelled"
+    PAUSED = "paused"  # of a run alone: it goes on when a person says so
 
 
 class SplitCode(IntEnum):

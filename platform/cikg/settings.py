@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cikg.errors import SettingsError
@@ -34,6 +34,21 @@ def settings_file(start: Path | None = None) -> Path | None:
 def _default_home() -> Path:
     found = settings_file()
     return (found.parent if found else Path.cwd()) / ".cikg"
+
+
+class Price(BaseModel):
+    """Prices of one model for a million tokens each. None is built in, since providers change them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    batch: float = Field(0.5, ge=0, le=1, description="Factor on both for calls that go through the provider's batches")
+
+    def cost(self, prompt_tokens: float, completion_tokens: float, *, batch: bool = False) -> float:
+        """The cost of so many tokens."""
+        factor = self.batch if batch else 1.0
+        return factor * (self.input * prompt_tokens + self.output * completion_tokens) / 1_000_000
 
 
 class Settings(BaseSettings):
@@ -73,6 +88,12 @@ class Settings(BaseSettings):
     llm_timeout: float = Field(60.0, gt=0, description="Seconds to wait for one answer of the LLM")
     llm_concurrency: int = Field(16, ge=1, le=1024, description="Requests under way at once in one worker")
     llm_retries: int = Field(2, ge=0, le=10, description="How often a request that failed on its way is repeated")
+    llm_requests_per_minute: int | None = Field(None, ge=1, description="Requests that all workers together may send")
+    llm_tokens_per_minute: int | None = Field(None, ge=1, description="Tokens that all workers together may use")
+    llm_prices: dict[str, Price] = Field(
+        default_factory=dict, description="Prices by model: `{input, output, batch}` for a million tokens"
+    )
+    llm_currency: str = Field("USD", description="What the prices are in")
     task_time_limit: float = Field(1800.0, gt=0, description="Seconds that one task of a worker may take")
     lease_seconds: float = Field(15.0, gt=0, description="Seconds after which a silent worker's subjects are free")
     queue_visibility_timeout: int = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import click
@@ -12,6 +13,8 @@ from celery import Celery
 from cikg.cli._output import Advance, dataset_option, json_option, messages, print_facts, print_json, progress_bar
 from cikg.errors import JobError, UnreachableError
 from cikg.extraction import ledger, queue
+from cikg.extraction.budget import Budget
+from cikg.extraction.budget import parse as parse_budget
 from cikg.extraction.estimate import estimate
 from cikg.extraction.job import job
 from cikg.graph import Graph, connect
@@ -31,6 +34,12 @@ _RESTART_SECONDS = 30.0
 @click.option("--wait/--no-wait", default=True, help="Follow the workers until the run ends, or only queue it.")
 @click.option("--limit", type=click.IntRange(min=1), help="Take the first so many users alone.")
 @click.option("--dry-run", is_flag=True, help="Say how many calls and tokens it would cost, and stop.")
+@click.option(
+    "--budget",
+    "budget_text",
+    metavar="LIMIT",
+    help="Pause once this much is spent: '500 calls', '2M tokens', or money such as '5 USD'.",
+)
 @click.option("--retry-quarantined", is_flag=True, help="Ask again where an answer could not be used.")
 def command(
     *,
@@ -40,6 +49,7 @@ def command(
     wait: bool,
     limit: int | None,
     dry_run: bool,
+    budget_text: str | None,
     retry_quarantined: bool,
 ) -> None:
     """Ask the LLM about each user's training history, through the queue.
@@ -50,12 +60,13 @@ def command(
     settings = load_settings()
     with connect(settings) as graph:
         _, model = address_and_model(settings)
+        limit_of_cost = parse_budget(budget_text, settings, model) if budget_text else None
         plan = ledger.plan(graph, job(job_name), dataset, model, limit=limit, quarantined=retry_quarantined)
         if dry_run:
-            expected = estimate(graph, plan)
+            expected = estimate(graph, plan, settings)
             _show({"run": plan.run.uid, "total": plan.total, **asdict(expected)}, as_json, "What it would cost")
             return
-        result = carry_out(graph, settings, plan, wait=wait, quiet=as_json)
+        result = carry_out(graph, settings, plan, wait=wait, quiet=as_json, budget=limit_of_cost)
         error = failure(graph, result) if wait else None
     _show({**result, **(error.as_dict() if error else {})}, as_json, f"{job_name} of {dataset}")
     if result["quarantined"]:
@@ -65,17 +76,19 @@ def command(
         raise click.exceptions.Exit(error.exit_code)
 
 
-def carry_out(graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, quiet: bool) -> dict[str, Any]:
-    """Do what is pending of a plan; say what was done. `calls` and `tokens` are those of this call.
+def carry_out(
+    graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, quiet: bool, budget: Budget | None = None
+) -> dict[str, Any]:
+    """Do what is pending of a plan; say what was done. `calls`, `tokens` and `cost` are those of this call.
 
     Raises:
         UnreachableError: Redis or the workers do not answer.
     """
     began = time.monotonic()
     before = _progress_or_none(graph, plan) or {}
-    after = _run(graph, settings, plan, wait=wait, quiet=quiet)
-    calls, prompt, completion = (
-        after.get(name, 0) - before.get(name, 0) for name in ("calls", "prompt_tokens", "completion_tokens")
+    after = _run(graph, settings, plan, wait=wait, quiet=quiet, budget=budget)
+    calls, prompt, completion, cost = (
+        after.get(name, 0) - before.get(name, 0) for name in ("calls", "prompt_tokens", "completion_tokens", "cost")
     )
     return {
         "run": plan.run.uid,
@@ -87,6 +100,7 @@ def carry_out(graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool
         "pending": after.get("planned", 0) + after.get("running", 0),
         "calls": calls,
         "tokens": prompt + completion,
+        "cost": cost if plan.run.model in settings.llm_prices else None,
         "seconds": round(time.monotonic() - began, 2),
     }
 
@@ -105,7 +119,9 @@ def failure(graph: Graph, result: dict[str, Any]) -> JobError | None:
     )
 
 
-def _run(graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, quiet: bool) -> dict[str, Any]:
+def _run(
+    graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, quiet: bool, budget: Budget | None
+) -> dict[str, Any]:
     """Start what is pending and follow it to its end; where the run stands then."""
     run = plan.run.uid
     if plan.pending:
@@ -113,7 +129,7 @@ def _run(graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, qui
         if wait and not queue.workers(app):
             raise _no_worker()
         try:
-            queue.enqueue(app, run, ledger.start(graph, plan))
+            queue.enqueue(app, run, ledger.start(graph, plan, budget))
             if wait:
                 with progress_bar(plan.run.job.name, len(plan.pending), quiet=quiet) as advance:
                     _follow(
@@ -138,7 +154,7 @@ def _follow(graph: Graph, app: Celery, run: str, *, pending: int, quiet_seconds:
     When nothing ended for as long as a lease lasts, see whether a worker is there at all, and queue again what a lost
     message or a dead worker left behind.
     """
-    shown, heard, patience = 0, time.monotonic(), quiet_seconds
+    shown, heard, patience, resting = 0, time.monotonic(), quiet_seconds, False
     while True:
         now = ledger.progress(graph, run)
         ended = pending - now["planned"] - now["running"]
@@ -147,6 +163,14 @@ def _follow(graph: Graph, app: Celery, run: str, *, pending: int, quiet_seconds:
             shown, heard, patience = ended, time.monotonic(), quiet_seconds
         if now["state"] != State.RUNNING:
             return
+        if now["resume_at"] and now["resume_at"] / 1000 > time.time():
+            if not resting:
+                resting = True
+                again = datetime.fromtimestamp(now["resume_at"] / 1000).astimezone()
+                messages.print(f"{now['error']}: going on at {again:%H:%M:%S}", soft_wrap=True)
+            heard, patience = now["resume_at"] / 1000 - time.time() + time.monotonic(), 0.0
+        else:
+            resting = False
         if time.monotonic() - heard > patience:
             _wake(graph, app, run)
             heard, patience = time.monotonic(), min(2 * patience, 60.0)

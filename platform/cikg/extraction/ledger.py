@@ -7,11 +7,13 @@ it, and once it is done asks nothing. A subject whose input changed is planned a
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from cikg.errors import ConflictError
+from cikg.extraction.budget import Budget, Unit, metered
 from cikg.extraction.histories import dataset_row
 from cikg.extraction.job import Job, Subject, job
 from cikg.graph import Graph
@@ -26,6 +28,21 @@ MOST_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
+class Allowance:
+    """What a run may spend from the moment it was started with a budget.
+
+    Attributes:
+        budget: the limit.
+        before: what the ledger had counted by then, in the budget's unit.
+        id: tells it from an earlier one of the same run.
+    """
+
+    budget: Budget
+    before: float
+    id: str
+
+
+@dataclass(frozen=True)
 class Run:
     """A job over a dataset with one model.
 
@@ -34,12 +51,14 @@ class Run:
         job: the job.
         dataset: the dataset's name.
         model: the model asked.
+        allowance: what it may spend; None for anything.
     """
 
     uid: str
     job: Job
     dataset: str
     model: str
+    allowance: Allowance | None = None
 
 
 @dataclass(frozen=True)
@@ -109,39 +128,50 @@ def plan(
     finished = {State.DONE} if quarantined else {State.DONE, State.QUARANTINED}
     chosen = wanted.ids(graph, dataset)[:limit]
     pending: list[Subject] = []
-    rewrite: list[dict[str, Any]] = []
     for subject in wanted.plan(wanted.read(graph, dataset, chosen), described["field"]):
-        row, input_hash = known.get(subject.id), subject.input_hash
-        same = row is not None and row["input_hash"] == input_hash
-        if row is not None and ((same and row["state"] in finished) or row["leased"]):
-            continue
-        rewrite.append(
-            {
-                "uid": f"{run.uid}/{subject.id}",
-                "id": subject.id,
-                "input_hash": input_hash,
-                "shard": len(pending) // SHARD,
-            }
-        )
-        pending.append(subject)
+        row = known.get(subject.id)
+        same = row is not None and row["input_hash"] == subject.input_hash
+        if row is None or not ((same and row["state"] in finished) or row["leased"]):
+            pending.append(subject)
+    rewrite = [
+        {"uid": f"{run.uid}/{subject.id}", "id": subject.id, "input_hash": subject.input_hash, "shard": shard}
+        for subject, shard in zip(pending, _shards(pending), strict=True)
+    ]
     return Plan(run, len(set(known) | set(chosen)), pending, rewrite)
 
 
-def start(graph: Graph, plan: Plan) -> list[int]:
+def _shards(subjects: Sequence[Subject]) -> list[int]:
+    """The shard of each subject: about `SHARD` a shard, and equal inputs in one, whose worker asks for them once."""
+    place: dict[str, int] = {}
+    for subject in subjects:
+        place.setdefault(subject.input_hash, len(place) // SHARD)
+    return [place[subject.input_hash] for subject in subjects]
+
+
+def start(graph: Graph, plan: Plan, budget: Budget | None = None) -> list[int]:
     """Write a plan into the ledger, before anything is enqueued; return the shards to enqueue.
 
-    A plan without pending subjects writes nothing, unless the run was left open.
+    A plan without pending subjects writes nothing, unless the run was left open. The budget counts from now.
     """
     run = plan.run
     if plan.pending:
         _, node = describe(run.job, run.dataset, run.model)
-        graph.write("open_run", run=run.uid, properties=node)
+        graph.write("open_run", run=run.uid, properties=node, budget=_allow(graph, run.uid, budget))
         rows = sorted(plan.rewrite, key=lambda row: str(row["uid"]))
         graph.write_rows("plan_subjects", rows, run=run.uid, dataset=run.dataset, kind=str(run.job.about))
         graph.write("count_run", run=run.uid, total=plan.total)
     else:
         finish(graph, run.uid)
     return open_shards(graph, run.uid)
+
+
+def _allow(graph: Graph, run: str, budget: Budget | None) -> str | None:
+    """A budget as the run's node keeps it, with what was spent before it."""
+    if budget is None:
+        return None
+    known = graph.many("run_exists", run=run)
+    before = metered(budget.unit, progress(graph, run)) if known else 0.0
+    return json.dumps({"budget": asdict(budget), "before": before, "id": uuid.uuid4().hex})
 
 
 def open_shards(graph: Graph, run: str) -> list[int]:
@@ -194,7 +224,19 @@ def open_run(graph: Graph, run: str) -> Run:
         NotFoundError: there is no such run, or no such job any more.
     """
     row = graph.one("run_node", run=run)
-    return Run(run, job(row["name"]), row["dataset"], json.loads(row["parameters"])["model"])
+    allowance = None
+    if row["budget"]:
+        kept = json.loads(row["budget"])
+        budget = Budget(**{**kept["budget"], "unit": Unit(kept["budget"]["unit"])})
+        allowance = Allowance(budget, kept["before"], kept["id"])
+    return Run(run, job(row["name"]), row["dataset"], json.loads(row["parameters"])["model"], allowance)
+
+
+def spent(graph: Graph, run: Run) -> float:
+    """What a run spent of its allowance, as far as the ledger knows, in the budget's unit."""
+    if run.allowance is None:
+        return 0.0
+    return metered(run.allowance.budget.unit, progress(graph, run.uid)) - run.allowance.before
 
 
 def subjects(graph: Graph, run: Run, chosen: Sequence[str]) -> list[Subject]:
@@ -203,14 +245,19 @@ def subjects(graph: Graph, run: Run, chosen: Sequence[str]) -> list[Subject]:
     return list(run.job.plan(run.job.read(graph, run.dataset, chosen), field))
 
 
-def release(graph: Graph, run: str, shard: int, token: str) -> None:
-    """Give back leased subjects that were not closed."""
-    graph.write("release_subjects", run=run, shard=shard, lease=token)
+def release(graph: Graph, run: str, shard: int, token: str, *, forgiven: bool) -> None:
+    """Give back leased subjects that were not closed; where the attempt is forgiven, it counts as none."""
+    graph.write("release_subjects", run=run, shard=shard, lease=token, forgiven=int(forgiven))
 
 
 def stop(graph: Graph, run: str, state: State, error: str | None) -> None:
     """Stop a run before its end; its workers notice within a few seconds."""
     graph.write("stop_run", run=run, state=state, error=error)
+
+
+def postpone(graph: Graph, run: str, seconds: float, reason: str) -> None:
+    """Let a run's subjects rest for some time; its state stays."""
+    graph.write("postpone_run", run=run, milliseconds=int(seconds * 1000), reason=reason)
 
 
 def finish(graph: Graph, run: str) -> None:

@@ -11,17 +11,20 @@ import threading
 import uuid
 from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from cikg.errors import AuthenticationError, CikgError, NotFoundError, ServiceError
 from cikg.extraction import ledger
+from cikg.extraction.asking import Asker, LaterError, StoppedError, Terms
+from cikg.extraction.budget import Meter, SpentError
 from cikg.extraction.job import Request, Subject, UnusableAnswerError
 from cikg.extraction.ledger import Run
 from cikg.graph import Graph
 from cikg.llm import completions
 from cikg.llm.answers import AnswerError, Usage, read
-from cikg.llm.client import Client
+from cikg.llm.traffic import Traffic
 from cikg.schema import State, uid
 from cikg.settings import Settings
 
@@ -31,10 +34,6 @@ FAILURES_IN_A_ROW = 6
 
 _PATIENCE = 10.0
 """Seconds that closing waits for what is under way to give its subjects back."""
-
-
-class _StoppedError(Exception):
-    """The run was stopped: what has not been asked yet goes back to planned."""
 
 
 @dataclass
@@ -73,11 +72,19 @@ class _Shard:
     run: Run
     number: int
     token: str
-    client: Client
+    asker: Asker
     breaker: Breaker
+    terms: Terms = field(init=False)
     stopped: bool = False  # from outside: by a person, or because another worker took the lease
+    later: LaterError | None = None
+    spent: SpentError | None = None
     texts: dict[str, str] = field(default_factory=dict)  # completion key -> validated answer
+    asking: dict[str, asyncio.Lock] = field(default_factory=dict)  # completion key -> held while it is asked for
     outcomes: asyncio.Queue[_Outcome | None] = field(default_factory=asyncio.Queue)
+
+    def wanted(self) -> bool:
+        """Whether more should be asked."""
+        return not (self.stopped or self.later or self.spent or self.breaker.cause)
 
 
 class Runner:
@@ -91,9 +98,9 @@ class Runner:
     def __init__(self, graph: Graph, settings: Settings) -> None:
         self._graph = graph
         self._settings = settings
-        self._clients: dict[str, Client] = {}
+        self._traffic = Traffic(settings)
+        self._askers: dict[str, Asker] = {}
         self._breakers: dict[str, Breaker] = {}
-        self._slots = asyncio.Semaphore(settings.llm_concurrency)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="runner", daemon=True)
         self._thread.start()
@@ -150,8 +157,9 @@ class Runner:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_PATIENCE)
-        for client in self._clients.values():
-            await client.close()
+        for asker in self._askers.values():
+            await asker.close()
+        await self._traffic.close()
 
     async def _work_shard(self, run_uid: str, shard: int) -> None:
         graph, token = self._graph, uuid.uuid4().hex
@@ -159,10 +167,7 @@ class Runner:
         leased = await asyncio.to_thread(ledger.lease, graph, run_uid, shard, token, seconds)
         if leased:
             run = await asyncio.to_thread(ledger.open_run, graph, run_uid)
-            if run.model not in self._clients:
-                self._clients[run.model] = Client(self._settings, run.model)
-            breaker = self._breakers.setdefault(run_uid, Breaker())
-            work = _Shard(run, shard, token, self._clients[run.model], breaker)
+            work = self._shard(run, shard, token)
             try:
                 async with asyncio.timeout(self._settings.task_time_limit):
                     await self._work_leased(work, leased)
@@ -174,11 +179,35 @@ class Runner:
             except ExceptionGroup as group:
                 raise _first(group) from group
             finally:
-                await asyncio.to_thread(ledger.release, graph, run_uid, shard, token)
-                if breaker.cause is not None:
-                    self._breakers.pop(run_uid, None)
-                    await asyncio.to_thread(ledger.stop, graph, run_uid, State.FAILED, str(breaker.cause))
+                await asyncio.to_thread(ledger.release, graph, run_uid, shard, token, forgiven=not work.wanted())
+                await self._stop(work)
         await asyncio.to_thread(ledger.finish, graph, run_uid)
+
+    def _shard(self, run: Run, number: int, token: str) -> _Shard:
+        """A leased shard, with what asking for it takes."""
+        if run.model not in self._askers:
+            self._askers[run.model] = Asker(self._settings, run.model, self._traffic)
+        breaker = self._breakers.setdefault(run.uid, Breaker())
+        work = _Shard(run, number, token, self._askers[run.model], breaker)
+        meter = Meter(
+            run=f"{run.uid}/{run.allowance.id}" if run.allowance else run.uid,
+            budget=run.allowance.budget if run.allowance else None,
+            price=self._settings.llm_prices.get(run.model),
+            spent=partial(asyncio.to_thread, ledger.spent, self._graph, run),
+        )
+        work.terms = Terms(run.job.parameters, work.wanted, meter)
+        return work
+
+    async def _stop(self, work: _Shard) -> None:
+        """Tell the ledger why a shard was left half done: the LLM is down, the budget is spent, or it has to wait."""
+        graph, run = self._graph, work.run.uid
+        if work.breaker.cause is not None:
+            self._breakers.pop(run, None)
+            await asyncio.to_thread(ledger.stop, graph, run, State.FAILED, str(work.breaker.cause))
+        elif work.spent is not None:
+            await asyncio.to_thread(ledger.stop, graph, run, State.PAUSED, str(work.spent))
+        elif work.later is not None:
+            await asyncio.to_thread(ledger.postpone, graph, run, work.later.seconds, work.later.message)
 
     async def _work_leased(self, work: _Shard, leased: list[str]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -216,7 +245,13 @@ class Runner:
                 "completion": row["completion"],
                 **found,
             }
-        except _StoppedError:
+        except StoppedError:
+            return
+        except LaterError as later:
+            work.later = work.later or later
+            return
+        except SpentError as spent:
+            work.spent = work.spent or spent
             return
         except (AnswerError, UnusableAnswerError) as error:
             row.update(state=State.QUARANTINED, error=str(error))
@@ -242,27 +277,25 @@ class Runner:
                 return end.value
 
     async def _answer(self, work: _Shard, request: Request, outcome: _Outcome, total: Usage) -> Any:
-        """The answer to a request: the one kept from before, or a new one."""
+        """The answer to a request: the one kept from before, one that is just being asked for, or a new one."""
         key = _key(work, request)
-        if key in work.texts:
-            return read(request.schema, work.texts[key])
-        context = (work.run.dataset, work.run.uid, key, request.prompt)
-        usage = Usage()
-        async with self._slots:
-            if work.stopped or work.breaker.cause is not None:
-                raise _StoppedError
+        async with work.asking.setdefault(key, asyncio.Lock()):
+            if key in work.texts:
+                return read(request.schema, work.texts[key])
+            context = (work.run.dataset, work.run.uid, key, request.prompt)
+            usage = Usage()
             try:
-                answer = await work.client.complete(request.prompt, request.schema, work.run.job.parameters, usage)
+                answer = await work.asker.ask(request, work.terms, usage)
             except AnswerError as error:
                 work.breaker.succeed()
                 outcome.answers.append(completions.row(*context, model=work.run.model, text=error.text, usage=usage))
                 raise
             finally:
                 total.add(usage)
-        work.breaker.succeed()
-        work.texts[key] = answer.text
-        outcome.answers.append(completions.row(*context, model=answer.model, text=answer.text, usage=usage))
-        return answer.parsed
+            work.breaker.succeed()
+            work.texts[key] = answer.text
+            outcome.answers.append(completions.row(*context, model=answer.model, text=answer.text, usage=usage))
+            return answer.parsed
 
     async def _write(self, work: _Shard) -> None:
         """Commit what has come in since the last commit, until None says that no more will."""
@@ -307,6 +340,7 @@ def _row(
         "calls": 0,
         "prompt_tokens": 0,
         "completion_tokens": 0,
+        "cost": 0.0,
         "found": None,
     }
 

@@ -31,6 +31,20 @@ class AnswerError(ServiceError):
         self.text = text[:LONGEST_ANSWER]
 
 
+class BusyError(ServiceError):
+    """The provider is asked too often, and says when to come back.
+
+    Args:
+        message: what to tell a person.
+        seconds: how long to wait; None where it does not say.
+        cure: what to do.
+    """
+
+    def __init__(self, message: str, seconds: float | None, cure: str | None = None) -> None:
+        super().__init__(message, cure)
+        self.seconds = seconds
+
+
 class RefusedError(AnswerError):
     """The model declined, or the provider's content filter stopped it."""
 
@@ -51,6 +65,7 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     latency: float = 0.0  # seconds
+    cost: float = 0.0  # in `llm_currency`; 0 where the model has no price
 
     def add(self, other: Usage) -> None:
         """Add the cost of another."""
@@ -58,6 +73,7 @@ class Usage:
         self.prompt_tokens += other.prompt_tokens
         self.completion_tokens += other.completion_tokens
         self.latency += other.latency
+        self.cost += other.cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +84,7 @@ class Answer(Generic[Schema]):
         parsed: the answer as the schema's class.
         text: the JSON it was read from.
         model: the model that the server says answered.
-        usage: calls, tokens and seconds, a repair included.
+        usage: calls, tokens, seconds and money, a repair included.
         finish: why the model stopped, in the server's word.
     """
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
@@ -17,6 +20,7 @@ from cikg.errors import AuthenticationError, NotFoundError, ServiceError, Unreac
 from cikg.llm.answers import (
     LONGEST_ANSWER,
     Answer,
+    BusyError,
     InvalidAnswerError,
     LengthError,
     RefusedError,
@@ -27,6 +31,9 @@ from cikg.llm.answers import (
 )
 from cikg.llm.prompts import Prompt
 from cikg.settings import Settings
+
+_LONGEST_PAUSE = 8.0
+"""Seconds between two attempts of a request that failed on its way."""
 
 
 class Client:
@@ -44,14 +51,15 @@ class Client:
     def __init__(self, settings: Settings, model: str | None = None) -> None:
         self._address, configured = address_and_model(settings)
         self.model = model or configured
-        self._deadline = settings.llm_timeout * (settings.llm_retries + 1)
+        self._timeout, self._retries = settings.llm_timeout, settings.llm_retries
+        self._price = settings.llm_prices.get(self.model)
         self._mode = "json_schema"
         self._refused_parameters: set[str] = set()
         self._openai = openai.AsyncOpenAI(
             base_url=self._address,
             api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
             timeout=settings.llm_timeout,
-            max_retries=settings.llm_retries,
+            max_retries=0,  # `_send` repeats, and lets callers see a busy provider
         )
         # Its overloads describe literal arguments; ours are put together at run time.
         self._create: Any = self._openai.chat.completions.create
@@ -80,7 +88,8 @@ class Client:
             UnreachableError: no connection.
             AuthenticationError: the key is refused.
             NotFoundError: the server has no such model.
-            ServiceError: no answer in time, too many requests, or the server's own error.
+            BusyError: the provider is asked too often.
+            ServiceError: no answer in time, or the server's own error.
         """
         usage, parameters = Usage() if usage is None else usage, parameters or {}
         messages = [{"role": role, "content": text} for role, text in prompt.messages]
@@ -108,6 +117,8 @@ class Client:
         if completion.usage is not None:
             usage.prompt_tokens += completion.usage.prompt_tokens
             usage.completion_tokens += completion.usage.completion_tokens
+            if self._price is not None:
+                usage.cost += self._price.cost(completion.usage.prompt_tokens, completion.usage.completion_tokens)
         choice = completion.choices[0]
         text, finish = choice.message.content or "", choice.finish_reason or "stop"
         if choice.message.refusal or finish == "content_filter":
@@ -121,13 +132,14 @@ class Client:
     async def _send(
         self, messages: list[dict[str, str]], schema: type[BaseModel], parameters: Mapping[str, Any], usage: Usage
     ) -> Any:
-        """Send a request, and again without what the server says it does not know; errors become ours."""
+        """Send a request, again where it failed on its way, and without what the server does not know."""
+        failures = 0
         while True:
             mode, dropped = self._mode, frozenset(self._refused_parameters)
             usage.calls += 1
             began = time.monotonic()
             try:
-                async with asyncio.timeout(self._deadline):
+                async with asyncio.timeout(self._timeout):
                     return await self._create(
                         model=self.model,
                         messages=messages if mode == "json_schema" else _with_schema(messages, schema),
@@ -138,10 +150,14 @@ class Client:
             except openai.BadRequestError as error:
                 if not self._adapt(error, mode, dropped, parameters):
                     raise ServiceError(f"the LLM refuses the request: {_said(error)}") from None
+                continue
             except (openai.OpenAIError, TimeoutError, ValueError) as error:
-                raise self._translated(error) from None
+                failures += 1
+                if failures > self._retries or not _passing(error):
+                    raise self._translated(error) from None
             finally:
                 usage.latency += time.monotonic() - began
+            await asyncio.sleep(min(_LONGEST_PAUSE, 0.5 * 2 ** (failures - 1)) * random.uniform(0.75, 1.0))  # noqa: S311
 
     def _adapt(
         self, error: openai.BadRequestError, mode: str, dropped: frozenset[str], parameters: Mapping[str, Any]
@@ -156,23 +172,42 @@ class Client:
         return bool(unknown)
 
     def _translated(self, error: Exception) -> ServiceError | NotFoundError:
-        where = f"the LLM at {self._address}"
+        where, named = f"the LLM at {self._address}", ServiceError(f"the LLM at {self._address} failed: {_said(error)}")
         match error:
             case openai.APITimeoutError() | TimeoutError():
-                return ServiceError(
-                    f"{where} did not answer in time", cure="Raise CIKG_LLM_TIMEOUT if it is merely slow"
-                )
+                cure = "Raise CIKG_LLM_TIMEOUT if it is merely slow"
+                named = ServiceError(f"{where} did not answer in time", cure=cure)
             case openai.APIConnectionError():
-                return UnreachableError(f"{where} does not answer", cure="Start it, or correct OPENAI_BASE_URL")
+                named = UnreachableError(f"{where} does not answer", cure="Start it, or correct OPENAI_BASE_URL")
             case openai.AuthenticationError() | openai.PermissionDeniedError():
-                return AuthenticationError(f"{where} refuses the key", cure="Set OPENAI_API_KEY")
+                named = AuthenticationError(f"{where} refuses the key", cure="Set OPENAI_API_KEY")
             case openai.NotFoundError():
-                return NotFoundError(
-                    f"{where} knows no model {self.model!r}", cure="Set OPENAI_MODEL to one that it serves"
-                )
-            case openai.RateLimitError():
-                return ServiceError(f"{where} is asked too often", cure="Lower CIKG_LLM_CONCURRENCY")
-        return ServiceError(f"{where} failed: {_said(error)}")
+                cure = "Set OPENAI_MODEL to one that it serves"
+                return NotFoundError(f"{where} knows no model {self.model!r}", cure=cure)
+            case openai.RateLimitError() if error.code != "insufficient_quota":
+                cure = "Set CIKG_LLM_REQUESTS_PER_MINUTE and CIKG_LLM_TOKENS_PER_MINUTE to what the provider allows"
+                named = BusyError(f"{where} is asked too often", _seconds_to_wait(error), cure)
+        return named
+
+
+def _passing(error: Exception) -> bool:
+    """Whether the same request may well succeed when it is sent again."""
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code >= 500 or error.status_code in (408, 409)
+    return isinstance(error, (openai.APIConnectionError, TimeoutError))
+
+
+def _seconds_to_wait(error: openai.APIStatusError) -> float | None:
+    """The `Retry-After` of an answer, in seconds or as a date; None where there is none that can be read."""
+    given = error.response.headers.get("retry-after", "").strip()
+    try:
+        return max(0.0, float(given))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
 
 
 @cache

@@ -52,6 +52,7 @@ def row(
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "latency": round(usage.latency, 4),
+        "cost": usage.cost,
         "status": "valid",
         "error": None,
         "text": text,

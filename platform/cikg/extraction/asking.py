@@ -1,0 +1,127 @@
+"""Asking: one question to the LLM at a time that suits the provider, within what the run may spend."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cikg.errors import CikgError
+from cikg.extraction.budget import Meter
+from cikg.extraction.job import Request
+from cikg.extraction.tokens import FIRST_GUESS, prompt_tokens
+from cikg.llm.answers import Answer, BusyError, Usage
+from cikg.llm.client import Client
+from cikg.llm.concurrency import Concurrency
+from cikg.llm.traffic import Traffic
+from cikg.settings import Settings
+
+LONGEST_WAIT = 60.0
+"""Seconds that a worker waits for a busy provider; beyond, the subject is given back until then."""
+
+
+class StoppedError(Exception):
+    """The question is not wanted any more: the run was stopped, and the subject goes back to planned."""
+
+
+class LaterError(CikgError):
+    """The provider asks to wait for longer than a worker should.
+
+    Args:
+        message: what to tell a person.
+        seconds: how long.
+    """
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under what terms a question is put.
+
+    Attributes:
+        parameters: sampling parameters.
+        wanted: whether it is still wanted.
+        meter: what the run may spend.
+    """
+
+    parameters: Mapping[str, Any]
+    wanted: Callable[[], bool]
+    meter: Meter
+
+
+class Asker:
+    """Puts questions to one model. It belongs to the event loop that it is first used in.
+
+    Args:
+        settings: the LLM's address and limits.
+        model: the model.
+        traffic: what is shared with other workers.
+    """
+
+    def __init__(self, settings: Settings, model: str, traffic: Traffic) -> None:
+        self._client = Client(settings, model)
+        self._model, self._traffic = model, traffic
+        self._slots = Concurrency(settings.llm_concurrency)
+        self._patience = settings.llm_timeout * (settings.llm_retries + 1)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def ask(self, request: Request, terms: Terms, usage: Usage) -> Answer[Any]:
+        """The answer to a request.
+
+        Args:
+            request: the question and the shape of its answer.
+            terms: under what terms.
+            usage: the cost is added to this, whether or not an answer comes.
+
+        Raises:
+            StoppedError: it was not wanted any more when its turn came.
+            LaterError: the provider wants to be left alone for long.
+            ServiceError: as `Client.complete` says, and where Redis is needed and does not answer.
+        """
+        expected = prompt_tokens(request.prompt) + FIRST_GUESS
+        async with self._slots:
+            began, refusals = time.monotonic(), 0
+            while True:
+                await self._traffic.admit(self._model, expected, terms.wanted)
+                if not terms.wanted():
+                    raise StoppedError
+                async with terms.meter.spending(self._traffic, expected, usage):
+                    before = usage.prompt_tokens + usage.completion_tokens
+                    try:
+                        answer = await self._client.complete(request.prompt, request.schema, terms.parameters, usage)
+                    except BusyError as busy:
+                        refusals += 1
+                        await self._wait(busy, refusals, began)
+                        continue
+                    finally:
+                        spent = usage.prompt_tokens + usage.completion_tokens - before
+                        await self._traffic.correct(self._model, spent - expected)
+                self._slots.ease()
+                return answer
+
+    async def _wait(self, busy: BusyError, refusals: int, began: float) -> None:
+        """Do as a busy provider asks, or give up.
+
+        Raises:
+            LaterError: it asks for more than a worker waits.
+            BusyError: it was busy for as long as a subject may wait.
+        """
+        self._slots.press()
+        seconds = busy.seconds
+        if seconds is None:
+            seconds = min(2.0 ** (refusals - 1), 30.0) * random.uniform(0.75, 1.25)  # noqa: S311
+        await self._traffic.pause(self._model, seconds)
+        if seconds > LONGEST_WAIT:
+            raise LaterError(f"{busy.message}; it wants to be left alone for {seconds:.0f} s", seconds) from None
+        if time.monotonic() - began + seconds > self._patience:
+            raise busy
+        await asyncio.sleep(0)

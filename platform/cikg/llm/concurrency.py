@@ -1,0 +1,53 @@
+"""How many requests are under way at once: fewer when the provider is busy, more again while it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+
+CALM = 1.0
+"""Seconds in which refusals count as one: those under way were all sent at the same level."""
+
+
+class Concurrency:
+    """Slots for requests; additive increase, multiplicative decrease. Use as `async with`.
+
+    Args:
+        most: the most slots there can be.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limit = float(most)
+        self._taken = 0
+        self._pressed_at = 0.0
+        self._freed = asyncio.Condition()
+
+    @property
+    def limit(self) -> int:
+        """Slots that there are now."""
+        return max(1, int(self._limit))
+
+    async def __aenter__(self) -> None:
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._taken < self.limit)
+            self._taken += 1
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        async with self._freed:
+            self._taken -= 1
+            self._freed.notify(2)  # the limit may have grown by one
+
+    def ease(self) -> None:
+        """An answer came: one slot more after as many answers as there are slots."""
+        self._limit = min(self._most, self._limit + 1 / self._limit)
+
+    def press(self) -> None:
+        """The provider is busy: half the slots, once for all refusals of one moment."""
+        now = time.monotonic()
+        if now - self._pressed_at >= CALM:
+            self._pressed_at = now
+            self._limit = max(1.0, self._limit / 2)

@@ -62,44 +62,59 @@ MERGE (interest:Interest {uid: row[0]})
 SET interest.dataset = $dataset, interest.id = row[1], interest.name = row[2], interest.source = 'imported',
     interest.run = $run
 
-// name: import_interactions(dataset, fingerprint, start, end, rows) -> none
-// Interactions grouped by user, [user uid, [[item uid, split, rating, at], …]]; one look-up a user and one an item.
+// name: import_interactions(dataset, fingerprint, start, end, users, items, user_index, item_index, splits, split_index, ratings, times) -> none
+// Interactions in columns; `user_index` and `item_index` are positions in the uids of `users` and `items`, `split_index`
+// one in `splits`. One look-up a different user and item. Nothing is written where a node is missing.
 MATCH (dataset:Dataset {uid: $dataset})
 SET dataset.importing = dataset.importing
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
+UNWIND range(0, size($users) - 1) AS position
+MATCH (user:User {uid: $users[position]})
+WITH dataset, position, user ORDER BY position
+WITH dataset, collect(user) AS users WHERE size(users) = size($users)
+UNWIND range(0, size($items) - 1) AS position
+MATCH (item:Item {uid: $items[position]})
+WITH dataset, users, position, item ORDER BY position
+WITH dataset, users, collect(item) AS items WHERE size(items) = size($items)
 SET dataset.imported = $end
-WITH dataset
-UNWIND $rows AS row
-MATCH (user:User {uid: row[0]})
-UNWIND row[1] AS edge
-MATCH (item:Item {uid: edge[0]})
-CREATE (user)-[:INTERACTED {split: edge[1], rating: edge[2], at: edge[3]}]->(item)
+WITH users, items
+UNWIND range(0, size($user_index) - 1) AS edge
+WITH users[$user_index[edge]] AS user, items[$item_index[edge]] AS item, edge
+CREATE (user)-[:INTERACTED {split: $splits[$split_index[edge]], rating: $ratings[edge], at: $times[edge]}]->(item)
 
-// name: import_facts(dataset, fingerprint, start, end, type, relation, rows) -> none
-// Facts of one relation grouped by head, [head uid, [tail uid, …]]; two look-ups an end, since it may be an item or an
-// entity. The type comes from `schema.relationship_type` alone.
+// name: import_facts(dataset, fingerprint, start, end, type, relation, things, head_index, tail_index) -> none
+// Facts of one relation in columns; both indices are positions in the uids of `things`. Two look-ups a different end,
+// since it may be an item or an entity. The type comes from `schema.relationship_type` alone.
 MATCH (dataset:Dataset {uid: $dataset})
 SET dataset.importing = dataset.importing
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
+UNWIND range(0, size($things) - 1) AS position
+MATCH (thing:Item|Entity {uid: $things[position]})
+WITH dataset, position, thing ORDER BY position
+WITH dataset, collect(thing) AS things WHERE size(things) = size($things)
 SET dataset.imported = $end
-WITH dataset
-UNWIND $rows AS row
-MATCH (head:Item|Entity {uid: row[0]})
-UNWIND row[1] AS tail_uid
-MATCH (tail:Item|Entity {uid: tail_uid})
+WITH things
+UNWIND range(0, size($head_index) - 1) AS edge
+WITH things[$head_index[edge]] AS head, things[$tail_index[edge]] AS tail
 CREATE (head)-[:$($type) {relation: $relation}]->(tail)
 
-// name: import_interest_edges(dataset, fingerprint, start, end, run, rows) -> none
-// Who has which interest, grouped by user, [user uid, [interest uid, …]]. Without evidence: it was inferred elsewhere.
+// name: import_interest_edges(dataset, fingerprint, start, end, run, users, interests, user_index, interest_index) -> none
+// Who has which interest, in columns like interactions. Without evidence: it was inferred elsewhere.
 MATCH (dataset:Dataset {uid: $dataset})
 SET dataset.importing = dataset.importing
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
+UNWIND range(0, size($users) - 1) AS position
+MATCH (user:User {uid: $users[position]})
+WITH dataset, position, user ORDER BY position
+WITH dataset, collect(user) AS users WHERE size(users) = size($users)
+UNWIND range(0, size($interests) - 1) AS position
+MATCH (interest:Interest {uid: $interests[position]})
+WITH dataset, users, position, interest ORDER BY position
+WITH dataset, users, collect(interest) AS interests WHERE size(interests) = size($interests)
 SET dataset.imported = $end
-WITH dataset
-UNWIND $rows AS row
-MATCH (user:User {uid: row[0]})
-UNWIND row[1] AS interest_uid
-MATCH (interest:Interest {uid: interest_uid})
+WITH users, interests
+UNWIND range(0, size($user_index) - 1) AS edge
+WITH users[$user_index[edge]] AS user, interests[$interest_index[edge]] AS interest
 CREATE (user)-[:HAS_INTEREST {run: $run}]->(interest)
 
 // name: finish_import(dataset, fingerprint, total, run) -> many

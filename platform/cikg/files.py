@@ -5,8 +5,31 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder to be filled; put it in place of `path` when the block ends without an error.
+
+    It lies beside that place until then, and its files are synced before it is renamed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        new = temporary / "new"
+        new.mkdir(mode=0o700)
+        yield new
+        for made in [*new.rglob("*"), new]:
+            _sync(made)
+        if path.exists():
+            path.rename(temporary / "old")
+        new.rename(path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
@@ -16,20 +39,9 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         path: the folder.
         files: content by file name.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        new = temporary / "new"
-        new.mkdir(mode=0o700)
+    with new_folder(path) as folder:
         for name, content in files.items():
-            _write(new / name, content)
-        _sync(new)
-        if path.exists():
-            path.rename(temporary / "old")
-        new.rename(path)
-        _sync(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            (folder / name).write_bytes(content)
 
 
 def write_file(path: Path, content: bytes) -> Path:
@@ -39,7 +51,8 @@ def write_file(path: Path, content: bytes) -> Path:
     os.close(descriptor)
     temporary = Path(name)
     try:
-        _write(temporary, content)
+        temporary.write_bytes(content)
+        _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
     finally:
@@ -47,15 +60,8 @@ def write_file(path: Path, content: bytes) -> Path:
     return path
 
 
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,4 +1,4 @@
-"""Writes a dataset into the graph: everything is read and checked before anything is written.
+"""Writes a dataset into the graph: everything is checked before anything is written.
 
 The same command may be repeated at any time: a finished import changes nothing, an interrupted one goes on where it
 stopped. The dataset is 'importing' until its last row is in.
@@ -8,47 +8,58 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cikg.datasets import registry
 from cikg.datasets.batches import Batch, batches, total_rows
-from cikg.datasets.filters import Filters
-from cikg.datasets.records import Format, Record
-from cikg.datasets.report import MAX_REJECTED, ImportReport, Rejections
+from cikg.datasets.drop import clear, held
+from cikg.datasets.records import Format
 from cikg.datasets.source import Source
-from cikg.datasets.splits import AppliedSplit, SplitRule, split
+from cikg.datasets.splits import cut_valid
 from cikg.datasets.tables import Tables, collect
 from cikg.errors import ConflictError, InputError
 from cikg.graph import Graph
 from cikg.graph.migrations import migrate
 from cikg.schema import dataset_name, uid
 
-DROP_BATCH = 500
-"""Nodes deleted a transaction, each with all its edges."""
-
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 """Opens a progress bar: description and total in, `advance(n)` out."""
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What of a source is imported, and how it is split.
+class ImportReport:
+    """What an import found and did.
 
     Attributes:
-        split: how it is split.
-        filters: which ratings, users and items are kept.
-        max_rejected: the largest share of rows, from 0 to 1, that may be left out because they cannot be used.
+        dataset, format, source: what was imported into what.
+        run: the uid of the import's run.
+        counts: rows by kind, interactions also by split.
+        relations: the relationship type of each relation.
+        duplicates: repeated rows left out, by kind.
+        rejected: rows left out for another reason. A format that cannot use a row stops the import, so it is 0.
+        unchanged: True where the graph already held exactly this, and nothing was written.
+        seconds: wall time.
     """
 
-    split: SplitRule = field(default_factory=SplitRule)
-    filters: Filters = field(default_factory=Filters)
-    max_rejected: float = MAX_REJECTED
+    dataset: str
+    format: str
+    source: str
+    run: str
+    counts: dict[str, int]
+    relations: dict[str, str]
+    duplicates: dict[str, int]
+    rejected: int
+    unchanged: bool
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as `--json` prints it."""
+        return asdict(self)
 
 
 def _silent(_description: str, _total: int | None) -> AbstractContextManager[Callable[[int], None]]:
@@ -60,9 +71,9 @@ def load(
     format: str,  # noqa: A002 - the word a person types
     path: Path | None,
     dataset: str,
-    rules: Rules | None = None,
     *,
-    home: Path | None = None,
+    valid_share: float = 0.125,
+    valid_seed: int = 0,
     replace: bool = False,
     progress: Progress = _silent,
 ) -> ImportReport:
@@ -73,8 +84,9 @@ def load(
         format: the name of the format.
         path: what to read; None where the format brings its own data.
         dataset: the name to import it under.
-        rules: what of it is imported, and how it is split.
-        home: lists of rejected rows are written below it; None for none.
+        valid_share: the expected share of each user's train interactions that becomes `valid`, unless the source
+            has a valid split of its own.
+        valid_seed: which they are.
         replace: drop what the dataset holds now, if it is something else.
         progress: opens progress bars.
 
@@ -85,27 +97,32 @@ def load(
     """
     started = time.perf_counter()
     dataset_name(dataset)
+    if not 0 <= valid_share < 1:
+        raise InputError(f"the valid share is {valid_share}", cure="Give a number from 0 to below 1")
     kind = registry.format_named(format)
     if path is None and kind.needs_path:
         raise InputError(f"the format {format!r} needs a path", cure=kind.help)
-    folder = home / "imports" / dataset if home is not None else None
-    with progress("reading", None) as advance:
-        read = _read(kind, path, folder, rules or Rules(), advance)
+    with progress("checking", None):
+        source = Source(path)
+        tables = cut_valid(collect(kind.read(source), source), valid_share, valid_seed)
+    if source.rejected:
+        first = source.rejected[0]
+        raise InputError(first.reason, first.file, first.line)
     migrate(graph)
-    write = _Import(graph, kind, read, dataset, _text(path.resolve()) if path else "")
-    written = write.run(replace, progress)
-    ...
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What was read of a source."""
-
-    tables: Tables
-    split: AppliedSplit
-    left_out: dict[str, int]
-    rows: int
-    rejections: Rejections
+    write = _Import(graph, kind, tables, dataset, str(path.resolve()) if path else "")
+    written = write.run(replace, progress, {"valid_share": valid_share, "valid_seed": valid_seed})
+    return ImportReport(
+        dataset=dataset,
+        format=format,
+        source=write.source,
+        run=write.uid,
+        counts=tables.counts(),
+        relations=tables.types,
+        duplicates=tables.duplicates,
+        rejected=0,
+        unchanged=not written,
+        seconds=round(time.perf_counter() - started, 3),
+    )
 
 
 class _Import:

@@ -5,9 +5,12 @@
 // The index spans all datasets and is filtered by dataset within the search. It is approximate: it misses a few
 // neighbours in a hundred, never invents one, and gives exact cosines. Its score is (1 + cosine) / 2.
 
+// == Intents
+
 // name: near_duplicate_intents(dataset, threshold, neighbours) -> many
 // Pairs of intents whose vectors have at least this cosine, the nearest first. An intent is compared with so many nearest
-// ones. Key: the dataset, then one search of the index an intent.
+// ones. Needs the embedding lexical_64 of intents.
+// Cost: global; one pass over the dataset's intents, with one search of the vector index each.
 MATCH (intent:Intent {dataset: $dataset})
 WHERE intent.merged_into IS NULL
 CALL (intent) {
@@ -23,8 +26,9 @@ RETURN pair[0].id AS intent, pair[0].name AS name, pair[1].id AS other, pair[1].
 ORDER BY cosine DESC, intent, other
 
 // name: nearest_intents(dataset, intent, limit) -> many
-// The intents nearest to one, by its id, with their cosines. One look-up by key and one search of the index, which is
-// asked for twice as many so that intents that were merged away can be left out.
+// The intents nearest to one, with their cosines. Needs the embedding lexical_64 of intents.
+// Cost: local; one look-up by key and one search of the vector index, which is asked for twice as many so that intents
+// that were merged away can be left out.
 MATCH (intent:Intent {uid: $dataset + ':' + $intent})
 CALL (intent) {
   MATCH (other:Intent)
@@ -35,6 +39,8 @@ CALL (intent) {
   RETURN other, 2 * score - 1 AS cosine
 }
 RETURN other.id AS id, other.name AS name, cosine ORDER BY cosine DESC, id LIMIT $limit
+
+// ==
 
 // name: nearest_nodes(dataset, vector, limit) -> many
 // The nodes of one label nearest to a vector, those that were merged into others included and marked. One search of the

@@ -1,9 +1,11 @@
-"""What the commands share: `--json`, `--dataset`, tables, progress bars, the connection."""
+"""What the commands share: `--json`, `--csv`, `--dataset`, tables, progress bars, the connection."""
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from cikg.schema import dataset_name
 
@@ -21,6 +24,7 @@ messages = Console(stderr=True)
 """Progress and remarks go to standard error, so that standard output holds data alone."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table.")
 
 
 def _check_dataset(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -46,6 +50,27 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(data, default=str, ensure_ascii=False))
 
 
+def print_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows as CSV (RFC 4180) with a header: lists as JSON, what is missing as nothing.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it, so that opening the file runs
+    nothing that someone hid in a name.
+    """
+    writer = csv.writer(sys.stdout)
+    writer.writerow([_cell(column) for column in columns])
+    writer.writerows([[_cell(value) for value in row] for row in rows])
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        value = json.dumps(value, default=str, ensure_ascii=False)
+    elif isinstance(value, bool):
+        value = str(value).lower()
+    elif not isinstance(value, str):
+        return value
+    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows under named columns; numbers align right. Columns without names are printed without a header."""
     named = any(columns)
@@ -55,7 +80,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         numeric = bool(rows) and all(_NUMBER.fullmatch(_show(row[index])) for row in rows)
         table.add_column(column, justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*[_show(value) for value in row])
+        table.add_row(*[Text(_show(value)) for value in row])  # a name may look like markup
     console.print(table)
 
 
@@ -71,7 +96,10 @@ def _show(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4f}"
-    return "" if value is None else str(value)
+    if isinstance(value, list):
+        return ", ".join(_show(each) for each in value)
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
 Advance = Callable[[int], None]

@@ -2,57 +2,134 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 
-from cikg.cli._output import dataset_option, json_option, messages, print_json, print_table
-from cikg.errors import InputError
-from cikg.graph import Statement, connect, library
+from cikg.cli._output import (
+    console,
+    csv_option,
+    dataset_option,
+    json_option,
+    messages,
+    print_csv,
+    print_facts,
+    print_json,
+    print_table,
+)
+from cikg.errors import InputError, NotFoundError
+from cikg.graph import Statement, connect
+from cikg.graph.database import Answer, Graph, Operator
 from cikg.graph.migrations import split
+from cikg.graph.questions import (
+    PARAMETERS,
+    SURROUNDINGS,
+    arguments,
+    asked,
+    check_existence,
+    loose_value,
+    readable,
+    signature,
+)
 from cikg.graph.statements import named
 from cikg.settings import load_settings
 
 
-def _parameters(given: Iterable[str]) -> dict[str, Any]:
-    """Read `key=value` pairs; a value that is no JSON is text."""
-    parameters: dict[str, Any] = {}
+@click.command("query")
+@click.argument("name", required=False)
+@click.option("-p", "--parameter", "given", multiple=True, metavar="KEY=VALUE", help="A parameter, as often as needed.")
+@click.option("--file", "path", type=click.Path(path_type=Path), help="Ask the Cypher in this file instead.")
+@click.option("--list", "as_list", is_flag=True, help="Show what can be asked, and with which parameters.")
+@click.option("--all", "with_all", is_flag=True, help="With --list, show the platform's own reading statements too.")
+@click.option("--explain", is_flag=True, help="Explain instead of asking: purpose, parameters, cost, Cypher and plan.")
+@click.option("--profile", is_flag=True, help="Ask, and show what each step of the plan cost instead of the answer.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The most rows to show.")
+@click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds it may take.")
+@dataset_option
+@csv_option
+@json_option
+def command(
+    *,
+    name: str | None,
+    given: tuple[str, ...],
+    path: Path | None,
+    as_list: bool,
+    with_all: bool,
+    explain: bool,
+    profile: bool,
+    limit: int,
+    timeout: float,
+    dataset: str,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    r"""Ask the graph the question NAME of the library, or the Cypher in a file.
+
+    Only reads. The parameter `dataset` is taken from --dataset, and `limit` from --limit.
+
+    \b
+      cikg query --list
+      cikg query users_by_intent --explain
+      cikg query users_by_intent -p intent="gothic tales" --csv
+    """
+    if as_csv and as_json:
+        raise InputError("an answer is either --csv or --json", cure="Leave one of them out")
+    if as_list:
+        _show_list(as_json=as_json, with_all=with_all)
+        return
+    if (name is None) == (path is None):
+        raise InputError(
+            "expected the name of a question or --file", cure="`cikg query --list` shows what can be asked"
+        )
+    statement = None if name is None else _readable(name)
+    text = statement.text if statement else _from_file(Path(str(path)))
+    if explain and not as_json:
+        _show_documentation(statement, text)
+    parameters = {} if explain and not profile else _parameters(statement, _pairs(given), dataset, limit)
+    with connect(load_settings()) as graph:
+        if explain or profile:
+            plan = graph.plan(text, parameters, profile=profile, seconds=timeout)
+            _show_plan(statement, text, plan, as_json=as_json)
+            return
+        answer = _ask(graph, statement, text, parameters, limit=limit, seconds=timeout)
+    _show_answer(name or str(path), statement, answer, as_csv=as_csv, as_json=as_json)
+
+
+def _pairs(given: Iterable[str]) -> dict[str, str]:
+    """Read `key=value` pairs."""
+    pairs: dict[str, str] = {}
     for pair in given:
         key, separator, value = pair.partition("=")
         if not separator or not key.isidentifier():
             raise InputError(f"{pair!r} is no parameter", cure="Write -p key=value")
-        try:
-            parameters[key] = json.loads(value)
-        except ValueError:
-            parameters[key] = value
-    return parameters
+        if key in pairs:
+            raise InputError(f"{key} is given twice", cure="Give it once")
+        pairs[key] = value
+    return pairs
 
 
-def _readable() -> list[Statement]:
-    """The statements a person can ask, the ones made for it first."""
-    statements = [statement for statement in library().values() if not statement.writes]
-    return sorted(statements, key=lambda statement: (statement.domain != "analysis", statement.domain, statement.name))
-
-
-def _chosen(name: str, parameters: dict[str, Any]) -> str:
-    """The text of a named statement.
+def _readable(name: str) -> Statement:
+    """The reading statement of this name.
 
     Raises:
-        InputError: it writes, or the parameters are not those it declares.
+        InputError: it writes.
         NotFoundError: there is none of this name.
     """
     statement = named(name)
     if statement.writes:
         raise InputError(f"{name} writes, and `cikg query` only reads", cure="`cikg query --list` shows what reads")
-    missing = [key for key in statement.parameters if key not in parameters]
-    unknown = [key for key in parameters if key not in (*statement.parameters, "dataset")]
-    if missing or unknown:
-        wrong = f"lacks {', '.join(missing)}" if missing else f"does not take {', '.join(unknown)}"
-        raise InputError(f"{name}({', '.join(statement.parameters)}) {wrong}", cure="Give each with -p key=value")
-    return statement.text
+    return statement
+
+
+def _parameters(statement: Statement | None, pairs: dict[str, str], dataset: str, limit: int) -> dict[str, Any]:
+    """The parameters of a question: one row more than is shown tells whether there are more."""
+    if statement is None:
+        return {"dataset": dataset} | {key: loose_value(value) for key, value in pairs.items()}
+    return arguments(statement, pairs, dataset, limit + 1)
 
 
 def _from_file(path: Path) -> str:
@@ -71,55 +148,120 @@ def _from_file(path: Path) -> str:
     return statements[0] if statements[0].upper().startswith("CYPHER ") else f"CYPHER 25 {statements[0]}"
 
 
-def _show_list(as_json: bool) -> None:
-    if as_json:
-        keys = ("name", "parameters", "domain", "help")
-        print_json([{key: getattr(statement, key) for key in keys} for statement in _readable()])
-        return
-    rows = [
-        [f"{statement.name}({', '.join(statement.parameters)})", statement.domain, statement.help]
-        for statement in _readable()
-    ]
-    print_table("What can be asked", ["name", "in", "purpose"], rows)
+def _ask(
+    graph: Graph, statement: Statement | None, text: str, parameters: dict[str, Any], *, limit: int, seconds: float
+) -> Answer:
+    """Ask; where nothing is found, make sure that what was asked about exists.
 
-
-@click.command("query")
-@click.argument("name", required=False)
-@click.option("-p", "--parameter", "given", multiple=True, metavar="KEY=VALUE", help="A parameter, as JSON or text.")
-@click.option("--file", "path", type=click.Path(path_type=Path), help="Ask the Cypher in this file instead.")
-@click.option("--list", "as_list", is_flag=True, help="Show what can be asked.")
-@click.option("--limit", type=click.IntRange(1), default=1_000, show_default=True, help="The most rows to show.")
-@dataset_option
-@json_option
-def command(
-    *,
-    name: str | None,
-    given: tuple[str, ...],
-    path: Path | None,
-    as_list: bool,
-    limit: int,
-    dataset: str,
-    as_json: bool,
-) -> None:
-    """Ask the graph the question NAME of the library, or the Cypher in a file.
-
-    Only reads. The parameter `dataset` is taken from --dataset.
+    Raises:
+        NotFoundError: it does not.
     """
-    if as_list:
-        _show_list(as_json)
-        return
-    if (name is None) == (path is None):
-        raise InputError(
-            "expected the name of a question or --file", cure="`cikg query --list` shows what can be asked"
-        )
-    parameters = {"dataset": dataset} | _parameters(given)
-    text = _from_file(path) if path else _chosen(str(name), parameters)
-    with connect(load_settings()) as graph:
-        answer = graph.look(text, parameters, limit)
+    answer = graph.look(text, parameters, limit, seconds=seconds)
+    if statement and (not answer.rows or statement.kind == "one"):
+        check_existence(graph, statement, parameters)
+        if not answer.rows and statement.kind == "one":
+            raise NotFoundError(f"{statement.name} found nothing", cure="Check its parameters with --explain")
+    return answer
+
+
+def _show_answer(title: str, statement: Statement | None, answer: Answer, *, as_csv: bool, as_json: bool) -> None:
     if as_json:
         rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
         print_json({"columns": answer.columns, "rows": rows, "truncated": answer.truncated})
         return
-    print_table(name or str(path), answer.columns, answer.rows)
+    if as_csv:
+        print_csv(answer.columns, answer.rows)
+    elif statement and statement.kind == "one":
+        print_facts(title, dict(zip(answer.columns, answer.rows[0], strict=True)))
+    else:
+        print_table(title, answer.columns, answer.rows)
+        if not answer.rows:
+            messages.print("No rows.")
     if answer.truncated:
-        messages.print(f"Only the first {limit:,} rows; --limit shows more.")
+        messages.print(f"Only the first {len(answer.rows):,} rows; --limit shows more.")
+
+
+def _described(statement: Statement) -> dict[str, Any]:
+    """A statement as `--json` shows it."""
+    parameters = {
+        name: {"meaning": each.meaning, "kind": each.kind, "default": each.default}
+        for name, each in asked(statement).items()
+    }
+    keys = ("name", "parameters", "domain", "section", "help", "purpose", "cost")
+    return {key: getattr(statement, key) for key in keys} | {"asked": parameters}
+
+
+def _show_list(*, as_json: bool, with_all: bool) -> None:
+    """All questions in their sections, and what their parameters mean."""
+    if as_json:
+        print_json([_described(statement) for statement in readable()])
+        return
+    others = sum(not statement.section for statement in readable())
+    section, used = None, set()
+    for statement in readable():
+        if not (statement.section or with_all):
+            break
+        heading = statement.section or "Asked by the platform's own pages and jobs; keys are `dataset:id`"
+        if heading != section:
+            section = heading
+            console.print(f"\n[bold]{heading}[/bold]")
+        used |= set(asked(statement))
+        name, *parameters = signature(statement).split(" ")
+        console.print(f"  [cyan]{name}[/cyan] {escape(' '.join(parameters))}".rstrip(), highlight=False)
+        _indented(statement.purpose.split(". ")[0].rstrip(".") + ".", 6)
+    rows = [[name, parameter.meaning] for name, parameter in PARAMETERS.items() if name in used]
+    console.print()
+    print_table("Parameters: -p name=value", ["", ""], rows)
+    if not with_all:
+        messages.print(f"{others} more reading statements serve pages and jobs: --all. Yours: --file. Docs: --explain.")
+
+
+def _show_documentation(statement: Statement | None, text: str) -> None:
+    """What a question is for and what it costs, and its Cypher."""
+    if statement:
+        console.print(f"[bold]{escape(signature(statement))}[/bold]\n", highlight=False)
+        _indented(statement.purpose, 2)
+        if statement.cost:
+            console.print()
+            _indented(f"Cost: {statement.cost}", 2)
+        wanted = asked(statement)
+        if wanted:
+            rows = [
+                [name, each.kind, "" if each.default is None else f"{each.default:g}", each.meaning]
+                for name, each in wanted.items()
+            ]
+            console.print()
+            print_table("Parameters", ["-p", "is a", "default", "meaning"], rows)
+        options = [f"--{name}" for name in SURROUNDINGS if name in statement.parameters]
+        if options:
+            _indented(f"Options that it uses: {', '.join(options)}.", 2)
+    console.print("\n[bold]Cypher[/bold]\n")
+    click.echo(text)
+    console.print()
+
+
+def _show_plan(statement: Statement | None, text: str, plan: Sequence[Operator], *, as_json: bool) -> None:
+    """The steps of a plan, the last one first; what feeds a step stands below it, further in."""
+    profiled = any(step.hits is not None for step in plan)
+    if as_json:
+        steps = [vars(step) for step in plan]
+        print_json((_described(statement) if statement else {}) | {"cypher": text, "plan": steps})
+        return
+    columns = ["step", "rows expected", *(["rows", "reads"] if profiled else []), "what"]
+    rows = [
+        [
+            " " * step.depth + step.name,
+            round(step.estimated),
+            *([step.rows, step.hits] if profiled else []),
+            step.details if len(step.details) <= 160 else step.details[:159] + "…",
+        ]
+        for step in plan
+    ]
+    print_table(
+        "Plan" + (f", {sum(step.hits or 0 for step in plan):,} reads of the store" if profiled else ""), columns, rows
+    )
+
+
+def _indented(text: str, spaces: int) -> None:
+    margin = " " * spaces
+    click.echo(textwrap.fill(text, console.width, initial_indent=margin, subsequent_indent=margin))

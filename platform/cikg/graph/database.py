@@ -36,6 +36,27 @@ class Answer:
     truncated: bool
 
 
+@dataclass(frozen=True)
+class Operator:
+    """One step of a plan, as the server carries out a statement.
+
+    Attributes:
+        depth: how many steps take its rows on.
+        name: its kind: `NodeUniqueIndexSeek`, `Expand(All)`, …
+        details: what it does, in Cypher.
+        estimated: rows that the planner expects of it.
+        rows: rows it gave; None where the statement was not run.
+        hits: reads of the store that it cost; None where the statement was not run.
+    """
+
+    depth: int
+    name: str
+    details: str
+    estimated: float
+    rows: int | None
+    hits: int | None
+
+
 class Graph:
     """One database. Make it after a fork, never before; it is safe to share between threads.
 
@@ -149,33 +170,73 @@ class Graph:
 
             yield stream
 
-    def look(self, text: str, parameters: Mapping[str, Any], limit: int) -> Answer:
+    def look(self, text: str, parameters: Mapping[str, Any], limit: int, *, seconds: float | None = None) -> Answer:
         """Run what a person asks, in a read transaction that is never repeated.
 
         Args:
             text: one Cypher statement.
             parameters: its parameters.
             limit: the most rows to fetch.
+            seconds: how long the server may take; None for as long as it wants.
 
         Raises:
-            InputError: the server does not accept the statement, or it writes.
+            InputError: the server does not accept the statement, or it writes, or takes too much time or memory.
         """
-        with (
-            _translated(),
-            _blamed_on_statement(),
-            self._driver.session(
-                database=self._database, default_access_mode=neo4j.READ_ACCESS, fetch_size=min(limit + 1, 1_000)
-            ) as session,
-            session.begin_transaction() as transaction,
-        ):
+        with self._asking(seconds, fetch_size=min(limit + 1, 1_000)) as transaction:
             result = transaction.run(text, dict(parameters))
             records = list(itertools.islice(result, limit + 1))
             rows = [[plain(value) for value in record.values()] for record in records[:limit]]
             return Answer(list(result.keys()), rows, truncated=len(records) > limit)
 
+    def plan(
+        self, text: str, parameters: Mapping[str, Any], *, profile: bool = False, seconds: float | None = None
+    ) -> list[Operator]:
+        """How the server carries out a statement: its steps, the last one first, each before those that feed it.
+
+        Args:
+            text: one Cypher statement.
+            parameters: its parameters; only a profile needs them.
+            profile: run the statement, and say what each step cost.
+            seconds: how long the server may take.
+
+        Raises:
+            InputError: as `look`.
+        """
+        with self._asking(seconds, fetch_size=1_000) as transaction:
+            result = transaction.run(f"{'PROFILE' if profile else 'EXPLAIN'} {text}", dict(parameters))
+            for _ in result:  # a profile counts what was fetched
+                pass
+            summary = result.consume()
+        return list(_operators(dict((summary.profile if profile else summary.plan) or {}), 0))
+
+    @contextmanager
+    def _asking(self, seconds: float | None, fetch_size: int) -> Iterator[neo4j.Transaction]:
+        """A read transaction for a person's statement; errors are the statement's."""
+        with (
+            _translated(),
+            _blamed_on_statement(seconds),
+            self._driver.session(
+                database=self._database, default_access_mode=neo4j.READ_ACCESS, fetch_size=fetch_size
+            ) as session,
+            session.begin_transaction(timeout=seconds) as transaction,
+        ):
+            yield transaction
+
     def execute(self, text: str, **parameters: Any) -> list[Row]:
         """Run Cypher that is not in `cypher/` as a named block: schema migrations."""
         return self._run(text, parameters, neo4j.RoutingControl.WRITE)
+
+    def define(self, text: str, **parameters: Any) -> None:
+        """Run a statement that makes a constraint or an index `IF NOT EXISTS`; several may do so at once.
+
+        The server looks and makes in two steps, so of two that do the same one can fail; the next time it looks.
+        """
+        try:
+            self.execute(text, **parameters)
+        except ServiceError as error:
+            if "already exists" not in error.message:
+                raise
+            self.execute(text, **parameters)
 
     def _run(self, text: str, parameters: Mapping[str, Any], routing: neo4j.RoutingControl) -> list[Row]:
         with _translated():
@@ -245,15 +306,44 @@ def plain(value: Any) -> Any:
     return value.iso_format() if hasattr(value, "iso_format") else str(value)
 
 
+def _operators(step: Mapping[str, Any], depth: int) -> Iterator[Operator]:
+    """A plan from top to bottom."""
+    if not step:
+        return
+    details = step["args"]
+    yield Operator(
+        depth=depth,
+        name=step["operatorType"].partition("@")[0],
+        details=" ".join(str(details.get("Details", "")).split()),
+        estimated=details.get("EstimatedRows", 0.0),
+        rows=step.get("rows"),
+        hits=step.get("dbHits"),
+    )
+    for child in step.get("children", []):
+        yield from _operators(child, depth + 1)
+
+
+_OUT_OF_MEMORY = {f"Neo.TransientError.General.{name}OutOfMemoryError" for name in ("MemoryPool", "Transaction", "")}
+
+
 @contextmanager
-def _blamed_on_statement() -> Iterator[None]:
+def _blamed_on_statement(seconds: float | None) -> Iterator[None]:
     """Errors of a person's own statement are that person's input, not a fault of the server."""
     try:
         yield
-    except driver_errors.ClientError as error:
-        if error.code == "Neo.ClientError.Statement.AccessMode":
+    except driver_errors.Neo4jError as error:
+        code = error.code or ""
+        if code == "Neo.ClientError.Statement.AccessMode":
             raise InputError("the statement writes, and this only reads", cure="Ask with MATCH and RETURN") from None
-        if error.code and error.code.startswith("Neo.ClientError.Statement."):
+        if code.startswith("Neo.ClientError.Transaction.TransactionTimedOut"):
+            took = f"{seconds:g} seconds" if seconds else "the server allows"
+            raise InputError(f"the statement took longer than {took}", cure="Ask for less or allow more") from None
+        if code in _OUT_OF_MEMORY:
+            raise InputError(
+                "the statement needs more memory than the server gives one",
+                cure="Ask for less, or for a part at a time",
+            ) from None
+        if code.startswith("Neo.ClientError.Statement."):
             summary = (error.message or str(error)).splitlines()[0].rstrip(". ")
             raise InputError(f"Neo4j does not accept the statement: {summary}") from None
         raise

@@ -8,11 +8,13 @@ A block::
     MERGE …
 
 `-> many` returns rows, `-> one` exactly one row, `-> none` nothing. Declared and used parameters must be
-equal.
+equal. A line `// == Intents` puts the blocks after it, up to the next such line, into a section: those are the
+questions that a person asks.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -44,6 +46,7 @@ class Statement:
         text: the Cypher, prefixed with its language version.
         domain: the file's name without its ending.
         writes: whether it has a writing clause.
+        section: the heading it stands under; empty for what only the platform itself asks.
     """
 
     name: str
@@ -53,6 +56,17 @@ class Statement:
     text: str
     domain: str
     writes: bool
+    section: str = ""
+
+    @property
+    def purpose(self) -> str:
+        """What it is for: its help up to the cost."""
+        return self.help.partition("Cost:")[0].strip()
+
+    @property
+    def cost(self) -> str:
+        """What it costs, where its help says so after `Cost:`."""
+        return self.help.partition("Cost:")[2].strip()
 
 
 def cypher_directory() -> Path:
@@ -67,18 +81,21 @@ def parse(text: str, path: Path) -> list[Statement]:
     Raises:
         StatementError: a header cannot be read, the comment is missing, or parameters differ; with file and line.
     """
-    blocks: list[tuple[int, list[str]]] = []
+    blocks: list[tuple[int, str, list[str]]] = []
+    section = ""
     for number, line in enumerate(text.splitlines(), start=1):
-        if line.startswith("// name:"):
-            blocks.append((number, [line]))
+        if line.startswith("// =="):
+            section = line.removeprefix("// ==").strip()
+        elif line.startswith("// name:"):
+            blocks.append((number, section, [line]))
         elif blocks:
-            blocks[-1][1].append(line)
+            blocks[-1][2].append(line)
         elif line.strip() and not line.startswith("//"):
             raise StatementError(f"{path}:{number}: Cypher before the first `// name:` header")
-    return [_statement(lines, path, number) for number, lines in blocks]
+    return [_statement(lines, path, number, section) for number, section, lines in blocks]
 
 
-def _statement(lines: list[str], path: Path, number: int) -> Statement:
+def _statement(lines: list[str], path: Path, number: int, section: str) -> Statement:
     where = f"{path}:{number}"
     header = _HEADER.match(lines[0])
     if header is None or header["kind"] not in ("many", "one", "none"):
@@ -106,6 +123,7 @@ def _statement(lines: list[str], path: Path, number: int) -> Statement:
         text=f"CYPHER 25\n{body}",
         domain=path.stem,
         writes=_WRITE.search(code) is not None,
+        section=section,
     )
 
 
@@ -135,5 +153,7 @@ def named(name: str) -> Statement:
     """
     statements = library()
     if name not in statements:
-        raise NotFoundError(f"there is no statement named {name!r}", cure="`cikg query --list` shows them all")
+        near = difflib.get_close_matches(name, statements, n=3)
+        meant = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise NotFoundError(f"there is no statement named {name!r}", cure=meant + "`cikg query --list` shows them all")
     return statements[name]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cikg.datasets.loader import load
+from cikg.datasets.loader import Rules, load
+from cikg.datasets.splits import SplitRule
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
@@ -38,14 +39,14 @@ def properties(graph: Graph, dataset: str) -> dict[str, object]:
 
 
 def test_what_is_written(graph: Graph, dataset: str, tmp_path: Path) -> None:
-    report = load(graph, "cikgrec", write(tmp_path), dataset, valid_share=0.0)
+    report = load(graph, "cikgrec", write(tmp_path), dataset, Rules(split=SplitRule(valid_share=0.0)))
     assert report.counts == {
         "users": 4, "items": 4, "entities": 2, "interests": 2, "interactions": 8, "train": 6, "valid": 0, "test": 2,
         "relations": 3, "facts": 4, "interest_edges": 3,
     }  # fmt: skip
     (counts,) = graph.many("counts", dataset=dataset)
     assert counts == {
-        "users": 4, "items": 4, "entities": 2, "intents": 0, "interests": 2, "interactions": 8, "possesses": 0,
+        "users": 4, "items": 4, "entities": 2, "intents": 0, "interests": 2, "interactions": 8, "possesses": 0, "satisfies": 0,
         "has_interest": 3, "facts": 4,
     }  # fmt: skip
     edges = graph.execute(

@@ -1,0 +1,162 @@
+// Where what stands in the graph came from, and whether it may be trusted. As in analysis.cypher, ids go in and come out
+// as they are shown, and `cikg query NAME` runs these. Here pruned edges are often the point: each statement says so.
+
+// name: find_labelled(label, uid) -> many
+// A node of a label by its key, and where it is an intent that was merged, the id of the one it was merged into; or no
+// row. One look-up by key.
+MATCH (node:User|Item|Intent|Interest|Run {uid: $uid})
+WHERE $label IN labels(node)
+OPTIONAL MATCH (survivor:Intent {uid: node.merged_into})
+RETURN node.id AS id, survivor.id AS merged_into
+
+// == Provenance
+
+// name: edge_provenance(dataset, kind, source, target) -> many
+// Where an edge that an LLM wrote comes from: the run, the answer with its model and prompt, when, on what evidence, over
+// which intents it was merged, and by whom and why it was pruned. Pruned edges are shown; one row an edge of that kind.
+// Cost: local; two look-ups by key, then the edges between the two, and one look-up by key each for run, answer and item.
+MATCH (source:User|Item|Profile|Intent {uid: $dataset + ':' + $source})
+MATCH (target:Intent|Interest|User|Item {uid: $dataset + ':' + $target})
+MATCH (source)-[edge:POSSESSES|SATISFIES|HAS_INTEREST|DESCRIBES|MEMBER_OF]->(target)
+WHERE type(edge) = $kind
+OPTIONAL MATCH (run:Run {uid: edge.run})
+OPTIONAL MATCH (completion:Completion {uid: edge.completion})
+RETURN coalesce(source.name, source.id) AS source, type(edge) AS kind, coalesce(target.name, target.id) AS target,
+       run.id AS run, edge.round AS round, completion.id AS completion, completion.model AS model,
+       completion.prompt AS prompt, completion.prompt_version AS prompt_version,
+       toString(completion.created_at) AS answered_at,
+       COLLECT {
+         UNWIND edge.evidence AS id OPTIONAL MATCH (item:Item {uid: $dataset + ':' + id}) RETURN coalesce(item.name, id)
+       } AS evidence,
+       COLLECT { UNWIND edge.merged_from AS uid MATCH (phrase:Intent {uid: uid}) RETURN phrase.name } AS merged_from,
+       edge.pruned_by AS pruned_by, edge.pruned_reason AS pruned_reason
+ORDER BY run, completion, round
+
+// name: edge_evidence(dataset, kind, source, target) -> many
+// The evidence of an edge that an LLM wrote: the items, and what the edge's user did with each and when (UTC).
+// Cost: local; two look-ups by key, then the edges between the two and one look-up by key for each piece of evidence.
+MATCH (source:User|Item|Profile {uid: $dataset + ':' + $source})
+MATCH (target:Intent|Interest|User|Item {uid: $dataset + ':' + $target})
+MATCH (source)-[edge:POSSESSES|SATISFIES|HAS_INTEREST|DESCRIBES]->(target)
+WHERE type(edge) = $kind AND edge.pruned_by IS NULL
+WITH CASE WHEN target:User THEN target ELSE source END AS user, edge
+UNWIND edge.evidence AS id
+WITH DISTINCT user, id
+OPTIONAL MATCH (item:Item {uid: $dataset + ':' + id})
+OPTIONAL MATCH (user)-[seen:INTERACTED]->(item)
+RETURN id AS item, item.name AS name, seen.split AS split, seen.rating AS rating,
+       toString(datetime({epochSeconds: seen.at})) AS at
+ORDER BY at, item
+
+// name: written_by_run(dataset, run) -> many
+// Everything a run wrote, by kind of edge: how many edges stand, how many were pruned since, from how many nodes to how
+// many, and three samples. `edges_of_run` shows them all. Pruned edges are counted.
+// Cost: local; the run's subjects by index, then their edges; for a clustering the dataset's interests and their edges.
+MATCH (run:Run {uid: $dataset + ':' + $run})
+CALL (run) {
+  MATCH (subject:Subject {run: run.uid})
+  MATCH (node:User|Item|Intent|Interest {uid: $dataset + ':' + subject.id})
+  MATCH (node)-[edge:POSSESSES|SATISFIES|HAS_INTEREST|DESCRIBES]-() WHERE edge.run = run.uid
+  RETURN edge
+  UNION
+  MATCH (interest:Interest {dataset: $dataset})<-[edge:MEMBER_OF|HAS_INTEREST]-()
+  WHERE interest.run = run.uid AND edge.run = run.uid
+  RETURN edge
+}
+WITH edge, startNode(edge) AS source, endNode(edge) AS target ORDER BY source.id, target.id
+RETURN type(edge) AS kind, count(CASE WHEN edge.pruned_by IS NULL THEN 1 END) AS edges, count(edge.pruned_by) AS pruned,
+       count(DISTINCT source) AS sources, count(DISTINCT target) AS targets,
+       collect(coalesce(source.name, source.id) + ' → ' + coalesce(target.name, target.id))[..3] AS samples
+ORDER BY kind
+
+// name: edges_of_run(dataset, run, kind, skip, limit) -> many
+// The edges of one kind that a run wrote, a page at a time, with the answer each came from. Pruned edges are shown.
+// Cost: local; as `written_by_run`.
+MATCH (run:Run {uid: $dataset + ':' + $run})
+CALL (run) {
+  MATCH (subject:Subject {run: run.uid})
+  MATCH (node:User|Item|Intent|Interest {uid: $dataset + ':' + subject.id})
+  MATCH (node)-[edge:POSSESSES|SATISFIES|HAS_INTEREST|DESCRIBES]-() WHERE edge.run = run.uid AND type(edge) = $kind
+  RETURN edge
+  UNION
+  MATCH (interest:Interest {dataset: $dataset})<-[edge:MEMBER_OF|HAS_INTEREST]-()
+  WHERE interest.run = run.uid AND edge.run = run.uid AND type(edge) = $kind
+  RETURN edge
+}
+WITH edge, startNode(edge) AS source, endNode(edge) AS target
+ORDER BY source.id, target.id, edge.completion SKIP $skip LIMIT $limit
+OPTIONAL MATCH (completion:Completion {uid: edge.completion})
+RETURN source.id AS source, source.name AS name, target.id AS target, target.name AS target_name,
+       edge.round AS round, completion.id AS completion, edge.pruned_by AS pruned_by
+ORDER BY source, target, completion
+
+// name: edges_by_prompt(dataset) -> many
+// How much each prompt and model contributed, and what of it was pruned: the edges that name an answer, by the answer's
+// prompt, its version and model. Pruned edges are counted.
+// Cost: global; one pass over the dataset's LLM-made edges, each with a look-up by key.
+CALL () {
+  MATCH (:User {dataset: $dataset})-[edge:POSSESSES|HAS_INTEREST]->() RETURN edge
+  UNION ALL
+  MATCH (:Item {dataset: $dataset})-[edge:SATISFIES]->() RETURN edge
+  UNION ALL
+  MATCH (:Profile {dataset: $dataset})-[edge:DESCRIBES]->() RETURN edge
+}
+WITH edge.completion AS key, type(edge) AS kind, count(*) AS edges, count(edge.pruned_by) AS pruned
+MATCH (completion:Completion {uid: key})
+WITH completion.prompt AS prompt, completion.prompt_version AS version, completion.model AS model, kind,
+     sum(edges) AS edges, sum(pruned) AS pruned
+RETURN prompt, version, model, kind, edges, pruned, toFloat(pruned) / edges AS share
+ORDER BY prompt, version, model, kind
+
+// name: pruned_edges(dataset, skip, limit) -> many
+// What was pruned, by whom and why, a page at a time. `pruned_by` names what did it.
+// Cost: global; one pass over the dataset's LLM-made edges.
+CALL () {
+  MATCH (source:User {dataset: $dataset})-[edge:POSSESSES|HAS_INTEREST]->(target:Intent|Interest)
+  WHERE edge.pruned_by IS NOT NULL
+  RETURN source, edge, target
+  UNION ALL
+  MATCH (source:Item {dataset: $dataset})-[edge:SATISFIES]->(target:Intent)
+  WHERE edge.pruned_by IS NOT NULL
+  RETURN source, edge, target
+  UNION ALL
+  MATCH (source:Profile {dataset: $dataset})-[edge:DESCRIBES]->(target:User|Item)
+  WHERE edge.pruned_by IS NOT NULL
+  RETURN source, edge, target
+}
+WITH source, edge, target ORDER BY type(edge), source.id, target.id, edge.completion SKIP $skip LIMIT $limit
+RETURN type(edge) AS kind, source.id AS source, target.id AS target, target.name AS target_name,
+       edge.pruned_by AS pruned_by, edge.pruned_reason AS reason
+ORDER BY kind, source, target
+
+// name: extraction_leaks(dataset) -> one
+// How many edges an LLM made about users, and how many of them name no evidence or evidence that is not a training
+// interaction of their user: must be 0. Pruned edges are checked too; what was imported has no evidence to check.
+// Cost: global; the dataset's LLM-made edges times their evidence, and the histories of their users.
+CALL () {
+  MATCH (user:User {dataset: $dataset})-[made:POSSESSES|HAS_INTEREST]->(target:Intent|Interest)
+  WHERE NOT (made:HAS_INTEREST AND target.source = 'imported')
+  RETURN user, made
+  UNION ALL
+  MATCH (:Profile {dataset: $dataset})-[made:DESCRIBES]->(user:User)
+  RETURN user, made
+}
+WITH user, collect(coalesce(made.evidence, [])) AS edges,
+     COLLECT { MATCH (user)-[:INTERACTED {split: 'train'}]->(item:Item) RETURN item.id } AS train
+UNWIND edges AS evidence
+WITH size(evidence) = 0 OR any(id IN evidence WHERE NOT id IN train) AS leaks
+RETURN count(*) AS edges, count(CASE WHEN leaks THEN 1 END) AS leaks
+
+// name: counts(dataset) -> one
+// A dataset's nodes and edges by kind.
+// Cost: global; one pass over its users', items' and entities' edges.
+RETURN COUNT { MATCH (user:User {dataset: $dataset}) RETURN user } AS users,
+       COUNT { MATCH (item:Item {dataset: $dataset}) RETURN item } AS items,
+       COUNT { MATCH (entity:Entity {dataset: $dataset}) RETURN entity } AS entities,
+       COUNT { MATCH (intent:Intent {dataset: $dataset}) WHERE intent.merged_into IS NULL RETURN intent } AS intents,
+       COUNT { MATCH (interest:Interest {dataset: $dataset}) RETURN interest } AS interests,
+       COUNT { MATCH (:User {dataset: $dataset})-[edge:INTERACTED]->(:Item) RETURN edge } AS interactions,
+       COUNT { MATCH (:User {dataset: $dataset})-[edge:POSSESSES]->(:Intent) WHERE edge.pruned_by IS NULL RETURN 1 } AS possesses,
+       COUNT { MATCH (:Item {dataset: $dataset})-[edge:SATISFIES]->(:Intent) WHERE edge.pruned_by IS NULL RETURN 1 } AS satisfies,
+       COUNT { MATCH (:User {dataset: $dataset})-[edge:HAS_INTEREST]->(:Interest) WHERE edge.pruned_by IS NULL RETURN 1 } AS has_interest,
+       COUNT { MATCH (:Item|Entity {dataset: $dataset})-[edge]->(:Item|Entity) RETURN edge } AS facts

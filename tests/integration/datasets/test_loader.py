@@ -46,8 +46,8 @@ def test_what_is_written(graph: Graph, dataset: str, tmp_path: Path) -> None:
     }  # fmt: skip
     (counts,) = graph.many("counts", dataset=dataset)
     assert counts == {
-        "users": 4, "items": 4, "entities": 2, "intents": 0, "interests": 2, "interactions": 8, "possesses": 0, "satisfies": 0,
-        "has_interest": 3, "facts": 4,
+        "users": 4, "items": 4, "entities": 2, "intents": 0, "interests": 2, "interactions": 8, "possesses": 0,
+        "satisfies": 0, "has_interest": 3, "facts": 4,
     }  # fmt: skip
     edges = graph.execute(
         "MATCH (h:Item|Entity {dataset: $dataset})-[f]->(t) "

@@ -3,7 +3,7 @@
 // applied exactly once, whatever is retried, interrupted or run twice, and edges can be created without the look for an
 // existing one that makes MERGE slow on nodes of high degree.
 
-// name: begin_import(dataset, fingerprint, properties, run, run_id, parameters, total) -> none
+// name: begin_import(dataset, fingerprint, properties, run, run_id, parameters, report, total) -> none
 // Opens an import from nothing: state 'importing', no rows. Clears the description of what was there before, but keeps
 // counting `version`, which begins with the time so that no two databases share one. Two look-ups by key.
 MERGE (dataset:Dataset {uid: $dataset})
@@ -14,8 +14,9 @@ SET dataset.uid = $dataset, dataset.id = $dataset, dataset.dataset = $dataset, d
     dataset.state = 'importing', dataset.imported = 0, dataset.importing = $run, dataset.version = version
 MERGE (run:Run {uid: $run})
 SET run.id = $run_id, run.dataset = $dataset, run.kind = 'import', run.name = dataset.format, run.state = 'running',
-    run.total = $total, run.parameters = $parameters, run.created_at = coalesce(run.created_at, datetime()),
-    run.started_at = datetime(), run.finished_at = null, run.error = null
+    run.total = $total, run.parameters = $parameters, run.report = $report,
+    run.created_at = coalesce(run.created_at, datetime()), run.started_at = datetime(), run.finished_at = null,
+    run.error = null
 
 // name: import_users(dataset, fingerprint, start, end, rows) -> none
 // Users [uid, id, name]; one look-up by key a row.

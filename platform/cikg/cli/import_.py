@@ -7,61 +7,121 @@ from pathlib import Path
 
 import click
 
-from cikg.cli._output import dataset_option, json_option, print_facts, print_json, progress_bar
-from cikg.datasets.loader import load
-from cikg.datasets.registry import format_named
+from cikg.cli._output import dataset_option, json_option, print_facts, print_json, print_table, progress_bar
+from cikg.datasets.filters import Filters
+from cikg.datasets.loader import Rules, load
+from cikg.datasets.registry import format_named, formats
+from cikg.datasets.report import MAX_REJECTED, ImportReport
+from cikg.datasets.splits import SplitKind, SplitRule
 from cikg.graph import connect
 from cikg.memory import peak_memory
 from cikg.settings import load_settings
 
+_SHARE = click.FloatRange(0, 1, max_open=True)
 
-@click.command("import")
-@click.argument("format_name", metavar="FORMAT")
+
+@click.command("import", short_help="Load a dataset into the graph.")
+@click.argument("format_name", metavar="FORMAT", required=False)
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @dataset_option
+@click.option("--list", "list_formats", is_flag=True, help="Show every format, and import nothing.")
 @click.option("--replace", is_flag=True, help="Drop what the dataset holds now, if it is something else.")
 @click.option(
-    "--valid-share",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.125,
+    "--max-rejected",
+    type=click.FloatRange(0, 1),
+    default=MAX_REJECTED,
     show_default=True,
-    help="Expected share of each user's train interactions that becomes the validation split.",
+    metavar="SHARE",
+    help="Largest share of rows that may be left out because they cannot be used; above it nothing is written.",
 )
-@click.option("--valid-seed", type=int, default=0, show_default=True, help="Which ones they are.")
+@click.option("--min-rating", type=float, metavar="RATING", help="Leave out interactions of a lower rating.")
+@click.option(
+    "--core",
+    type=click.IntRange(min=1),
+    metavar="COUNT",
+    help="Leave out users and items with fewer interactions, until all that are left have as many.",
+)
+@click.option(
+    "--split",
+    "kind",
+    type=click.Choice(list(SplitKind)),
+    help="given: by the source. ratio: a share of each user's interactions, drawn. leave-one-out: each user's last for "
+    "test, the one before for valid. temporal: at the same moments for all.  [default: given where the source has a "
+    "test split, else ratio]",
+)
+@click.option("--test-share", type=_SHARE, metavar="SHARE", help="Of all interactions, for test.  [default: 0.2]")
+@click.option("--valid-share", type=_SHARE, metavar="SHARE", help="Of the others, for valid.  [default: 0.125]")
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of what a split draws.")
 @json_option
 def command(
     *,
-    format_name: str,
+    format_name: str | None,
     path: Path | None,
     dataset: str,
+    list_formats: bool,
     replace: bool,
-    valid_share: float,
-    valid_seed: int,
+    max_rejected: float,
+    min_rating: float | None,
+    core: int | None,
+    kind: str | None,
+    test_share: float | None,
+    valid_share: float | None,
+    split_seed: int,
     as_json: bool,
 ) -> None:
-    """Import a dataset in FORMAT from PATH.
+    """Import a dataset in FORMAT from PATH; `--list` shows the formats.
 
-    Everything is checked before anything is written. Repeating a finished import changes nothing; repeating an
-    interrupted one completes it.
+    Everything is read and checked before anything is written. Rows that cannot be used are left out, told and listed in
+    a file; too many of them stop the import. Repeating a finished import changes nothing; repeating an interrupted one
+    completes it.
     """
+    if list_formats:
+        _list(as_json=as_json)
+        return
+    if format_name is None:
+        raise click.UsageError("name a FORMAT; `cikg import --list` shows them")
     format_named(format_name)
-    with connect(load_settings()) as graph:
+    rules = Rules(
+        split=SplitRule(SplitKind(kind) if kind else None, test_share, valid_share, split_seed),
+        filters=Filters(min_rating, core),
+        max_rejected=max_rejected,
+    )
+    settings = load_settings()
+    with connect(settings) as graph:
         report = load(
             graph,
             format_name,
             path,
             dataset,
+            rules,
+            home=settings.home,
             replace=replace,
-            valid_share=valid_share,
-            valid_seed=valid_seed,
             progress=partial(progress_bar, quiet=as_json),
         )
     if as_json:
         print_json(report.as_dict() | {"peak_memory": peak_memory()})
-        return
-    duplicates = {f"repeated {kind}, left out": count for kind, count in report.duplicates.items() if count}
-    seconds = {"seconds": report.seconds, "peak memory, MiB": peak_memory() // 2**20}
-    title = f"{dataset}: unchanged" if report.unchanged else f"{dataset}: imported"
-    print_facts(
-        title, {kind.replace("_", " "): count for kind, count in (report.counts | duplicates | seconds).items()}
-    )
+    else:
+        _show(report)
+
+
+def _list(*, as_json: bool) -> None:
+    found = {kind.name: kind.help for kind in formats().values()}
+    if as_json:
+        print_json(found)
+    else:
+        print_table("Formats", ["format", "what is expected at PATH"], [list(row) for row in found.items()])
+
+
+def _show(report: ImportReport) -> None:
+    """The report as a person reads it."""
+    title = f"{report.dataset}: {'unchanged' if report.unchanged else 'imported'}"
+    rows = {"rows read": report.rows, "rows rejected": report.rejected} if report.rows else {}
+    left_out = {f"{kind}, left out": count for kind, count in report.left_out.items() if count}
+    repeated = {f"repeated {kind}, left out": count for kind, count in report.duplicates.items() if count}
+    spent = {"seconds": report.seconds, "peak memory, MiB": peak_memory() // 2**20}
+    facts = rows | report.counts | {"split": report.split["split"]} | left_out | repeated | spent
+    print_facts(title, {name.replace("_", " "): value for name, value in facts.items()})
+    if report.reasons:
+        reasons = [[reason.reason, reason.rows, reason.example] for reason in report.reasons]
+        print_table("Rejected rows", ["reason", "rows", "the first"], reasons)
+        click.echo(f"All of them are in {report.rejected_file}")

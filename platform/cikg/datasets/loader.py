@@ -1,4 +1,4 @@
-"""Writes a dataset into the graph: everything is checked before anything is written.
+"""Writes a dataset into the graph: everything is read and checked before anything is written.
 
 The same command may be repeated at any time: a finished import changes nothing, an interrupted one goes on where it
 stopped. The dataset is 'importing' until its last row is in.
@@ -6,21 +6,24 @@ stopped. The dataset is 'importing' until its last row is in.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cikg.datasets import registry
 from cikg.datasets.batches import Batch, batches, total_rows
 from cikg.datasets.drop import clear, held
-from cikg.datasets.records import Format
+from cikg.datasets.filters import Filters
+from cikg.datasets.records import Format, Record
+from cikg.datasets.report import MAX_REJECTED, ImportReport, Rejections, file_name
 from cikg.datasets.source import Source
-from cikg.datasets.splits import cut_valid
+from cikg.datasets.splits import AppliedSplit, SplitRule, split
 from cikg.datasets.tables import Tables, collect
 from cikg.errors import ConflictError, InputError
 from cikg.graph import Graph
@@ -32,34 +35,18 @@ Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], No
 
 
 @dataclass(frozen=True)
-class ImportReport:
-    """What an import found and did.
+class Rules:
+    """What of a source is imported, and how it is split.
 
     Attributes:
-        dataset, format, source: what was imported into what.
-        run: the uid of the import's run.
-        counts: rows by kind, interactions also by split.
-        relations: the relationship type of each relation.
-        duplicates: repeated rows left out, by kind.
-        rejected: rows left out for another reason. A format that cannot use a row stops the import, so it is 0.
-        unchanged: True where the graph already held exactly this, and nothing was written.
-        seconds: wall time.
+        split: how it is split.
+        filters: which ratings, users and items are kept.
+        max_rejected: the largest share of rows, from 0 to 1, that may be left out because they cannot be used.
     """
 
-    dataset: str
-    format: str
-    source: str
-    run: str
-    counts: dict[str, int]
-    relations: dict[str, str]
-    duplicates: dict[str, int]
-    rejected: int
-    unchanged: bool
-    seconds: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as `--json` prints it."""
-        return asdict(self)
+    split: SplitRule = field(default_factory=SplitRule)
+    filters: Filters = field(default_factory=Filters)
+    max_rejected: float = MAX_REJECTED
 
 
 def _silent(_description: str, _total: int | None) -> AbstractContextManager[Callable[[int], None]]:
@@ -71,9 +58,9 @@ def load(
     format: str,  # noqa: A002 - the word a person types
     path: Path | None,
     dataset: str,
+    rules: Rules | None = None,
     *,
-    valid_share: float = 0.125,
-    valid_seed: int = 0,
+    home: Path | None = None,
     replace: bool = False,
     progress: Progress = _silent,
 ) -> ImportReport:
@@ -84,9 +71,8 @@ def load(
         format: the name of the format.
         path: what to read; None where the format brings its own data.
         dataset: the name to import it under.
-        valid_share: the expected share of each user's train interactions that becomes `valid`, unless the source
-            has a valid split of its own.
-        valid_seed: which they are.
+        rules: what of it is imported, and how it is split.
+        home: lists of rejected rows are written below it; None for none.
         replace: drop what the dataset holds now, if it is something else.
         progress: opens progress bars.
 
@@ -97,45 +83,81 @@ def load(
     """
     started = time.perf_counter()
     dataset_name(dataset)
-    if not 0 <= valid_share < 1:
-        raise InputError(f"the valid share is {valid_share}", cure="Give a number from 0 to below 1")
     kind = registry.format_named(format)
     if path is None and kind.needs_path:
         raise InputError(f"the format {format!r} needs a path", cure=kind.help)
-    with progress("checking", None):
-        source = Source(path)
-        tables = cut_valid(collect(kind.read(source), source), valid_share, valid_seed)
-    if source.rejected:
-        first = source.rejected[0]
-        raise InputError(first.reason, first.file, first.line)
-    migrate(graph)
-    write = _Import(graph, kind, tables, dataset, str(path.resolve()) if path else "")
-    written = write.run(replace, progress, {"valid_share": valid_share, "valid_seed": valid_seed})
-    return ImportReport(
+    rules = rules or Rules()
+    with Rejections(home / "imports" / dataset if home is not None else None, rules.max_rejected) as rejections:
+        with progress("reading", None) as advance:
+            read = _read(kind, Source(path, advance, rejections.add), rejections, rules)
+        job = _Import(graph, kind, dataset, file_name(path.resolve()) if path else "", read)
+        rejected_file = rejections.keep(f"{job.run_id}.csv")
+    report = ImportReport(
         dataset=dataset,
         format=format,
-        source=write.source,
-        run=write.uid,
-        counts=tables.counts(),
-        relations=tables.types,
-        duplicates=tables.duplicates,
-        rejected=0,
-        unchanged=not written,
-        seconds=round(time.perf_counter() - started, 3),
+        source=job.source,
+        run=job.uid,
+        rows=read.rows,
+        rejected=rejections.count,
+        reasons=rejections.reasons,
+        rejected_file=file_name(rejected_file) if rejected_file else None,
+        duplicates=read.tables.duplicates,
+        left_out=read.left_out,
+        counts=read.tables.counts(),
+        split=read.split.as_dict(),
+        relations=read.tables.types,
     )
+    migrate(graph)
+    written = job.run(replace, progress, report, rules)
+    return dataclasses.replace(report, unchanged=not written, seconds=round(time.perf_counter() - started, 3))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What was read of a source.
+
+    Attributes:
+        tables: what is imported.
+        split: how it was split.
+        left_out: what the person's filters left out, by kind.
+        rows: rows read.
+    """
+
+    tables: Tables
+    split: AppliedSplit
+    left_out: dict[str, int]
+    rows: int
+
+
+def _read(kind: Format, source: Source, rejections: Rejections, rules: Rules) -> _Read:
+    """Read a source to its end, filter and split it.
+
+    Raises:
+        InputError: it is unusable, or too many of its rows are.
+    """
+
+    def records() -> Iterator[Record]:
+        yield from kind.read(source)
+        rejections.check(source.rows)
+
+    tables, left_out = rules.filters.apply(collect(records(), source))
+    tables, applied = split(tables, rules.split)
+    return _Read(tables, applied, left_out, source.rows)
 
 
 class _Import:
     """One import into one dataset."""
 
-    def __init__(self, graph: Graph, kind: Format, tables: Tables, dataset: str, source: str) -> None:
-        self.graph, self.kind, self.tables, self.dataset, self.source = graph, kind, tables, dataset, source
-        self.fingerprint = hashlib.sha256(f"{kind.name} {tables.digest()}".encode()).hexdigest()
+    def __init__(self, graph: Graph, kind: Format, dataset: str, source: str, read: _Read) -> None:
+        self.graph, self.kind, self.dataset, self.source = graph, kind, dataset, source
+        self.tables, self.split = read.tables, read.split.as_dict()
+        content = f"{kind.name} {json.dumps(self.split)} {self.tables.digest()}"
+        self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
         self.run_id = f"import-{self.fingerprint[:16]}"
         self.uid = uid(dataset, self.run_id)
-        self.total = total_rows(tables)
+        self.total = total_rows(self.tables)
 
-    def run(self, replace: bool, progress: Progress, options: dict[str, Any]) -> bool:
+    def run(self, replace: bool, progress: Progress, report: ImportReport, rules: Rules) -> bool:
         """Write what is missing; returns False where nothing was."""
         found = next((row["dataset"] for row in self.graph.many("find_dataset", dataset=self.dataset)), None)
         done = 0
@@ -146,19 +168,18 @@ class _Import:
         else:
             if found is not None:
                 self._make_room(found, replace, progress)
-            self._begin(options)
+            self._begin(report, rules)
+        self._write_rows(done, progress)
+        self._finish()
+        return True
+
+    def _write_rows(self, done: int, progress: Progress) -> None:
+        """Write all rows but the first `done`."""
         with progress("importing", self.total) as advance:
             advance(done)
             for batch in batches(self.tables, self.dataset, self.uid, done):
                 self._write(batch)
                 advance(batch.end - batch.start)
-        if not self.graph.write(
-            "finish_import", dataset=self.dataset, fingerprint=self.fingerprint, total=self.total, run=self.uid
-        ):
-            raise ConflictError(
-                f"another import is writing the dataset {self.dataset!r}", cure="Wait for it, then repeat this one"
-            )
-        return True
 
     def _write(self, batch: Batch) -> None:
         self.graph.write(
@@ -179,7 +200,10 @@ class _Import:
         with progress("dropping", held(self.graph, self.dataset)) as advance:
             clear(self.graph, self.dataset, advance)
 
-    def _begin(self, options: dict[str, Any]) -> None:
+    def _begin(self, report: ImportReport, rules: Rules) -> None:
+        """Open the import: the dataset and its run, with what was read and by which rules."""
+        filters = dataclasses.asdict(rules.filters)
+        parameters = {"format": self.kind.name, "source": self.source, "max_rejected": rules.max_rejected}
         relations = sorted(self.tables.types)
         self.graph.write(
             "begin_import",
@@ -188,7 +212,8 @@ class _Import:
             run=self.uid,
             run_id=self.run_id,
             total=self.total,
-            parameters=json.dumps({"format": self.kind.name, "source": self.source, **options}, sort_keys=True),
+            parameters=json.dumps(parameters | filters | self.split, sort_keys=True),
+            report=report.as_json(),
             properties={
                 "format": self.kind.name,
                 "field": self.kind.field,
@@ -196,6 +221,20 @@ class _Import:
                 "relation_names": relations,
                 "relations": [self.tables.types[relation] for relation in relations],
                 "interests": "imported" if self.tables.interests else "none",
-                **options,
+                **filters,
+                **self.split,
             },
         )
+
+    def _finish(self) -> None:
+        """Close the import.
+
+        Raises:
+            ConflictError: another one took its place.
+        """
+        if not self.graph.write(
+            "finish_import", dataset=self.dataset, fingerprint=self.fingerprint, total=self.total, run=self.uid
+        ):
+            raise ConflictError(
+                f"another import is writing the dataset {self.dataset!r}", cure="Wait for it, then repeat this one"
+            )

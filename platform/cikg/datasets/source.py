@@ -68,7 +68,7 @@ class Source:
     Args:
         path: the file or folder; None where the format brings its own data.
         advance: called with the number of rows read since it was called last.
-        left_out: called with each rejected row.
+        left_out: called with each rejected row, and the number of rows read so far.
 
     Attributes:
         rows: how many rows were read.
@@ -80,7 +80,7 @@ class Source:
         self,
         path: Path | None,
         advance: Callable[[int], None] = lambda _count: None,
-        left_out: Callable[[Rejected], None] = lambda _rejected: None,
+        left_out: Callable[[Rejected, int], None] = lambda _rejected, _rows: None,
     ) -> None:
         self._path = path
         self._advance = advance
@@ -248,7 +248,7 @@ class Source:
         self.rejections += 1
         if len(self.rejected) < KEPT:
             self.rejected.append(rejected)
-        self._left_out(rejected)
+        self._left_out(rejected, self.rows)
 
     def wrong(self, reason: str, cure: str | None = None) -> NoReturn:
         """Give up: the row that was read last makes the whole file unusable.

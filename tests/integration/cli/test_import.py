@@ -18,7 +18,7 @@ Cikg = Callable[..., subprocess.CompletedProcess[str]]
 def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
     """The error a person sees: one line, no traceback, exit 2."""
     assert done.returncode == 2, done.stderr
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("checking")]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("reading")]
     assert len(lines) == 1 and lines[0].startswith("cikg: "), done.stderr
     assert "Traceback" not in done.stderr
     return lines[0]

@@ -14,14 +14,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from cikg.datasets import registry
-from cikg.datasets.loader import load
+from cikg.datasets.loader import Rules, load
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
+from cikg.datasets.splits import SplitKind, SplitRule
 from cikg.errors import ConflictError, NotFoundError, SnapshotError
 from cikg.graph import Graph
 from cikg.graph.snapshot import NEVER, Snapshot, latest, open_snapshot, take
 from cikg.schema import Split
 from cikg.settings import Settings
 
+AS_GIVEN = Rules(split=SplitRule(SplitKind.GIVEN, valid_share=0.0))
 NASTY = [
     "x'}) DETACH DELETE n //",
     '"',
@@ -232,7 +234,7 @@ def test_any_dataset_survives_import_and_export(
     *, graph: Graph, dataset: str, settings: Settings, tmp_path: Path, planted: list[Record], wanted: list[Record]
 ) -> None:
     planted[:] = wanted
-    report = load(graph, "planted", None, dataset, valid_share=0.0, replace=True)
+    report = load(graph, "planted", None, dataset, AS_GIVEN, replace=True)
     snapshot = take(graph, dataset, home(settings, tmp_path))
     assert sorted(map(repr, _records(snapshot, report.relations))) == sorted(map(repr, _plain(wanted)))
 

@@ -142,14 +142,14 @@ def test_json_lines(tmp_path: Path) -> None:
 
 
 def test_a_row_is_rejected_once_with_its_first_reason(tmp_path: Path) -> None:
-    handed: list[Rejected] = []
-    source = Source(tmp_path, left_out=handed.append)
+    handed: list[tuple[Rejected, int]] = []
+    source = Source(tmp_path, left_out=lambda *found: handed.append(found))
     source.row(tmp_path / "a", 1, "x")
     source.reject("first")
     source.reject("second")
     source.row(tmp_path / "a", 2, "y")
     source.reject("third")
-    assert [rejected.reason for rejected in handed] == ["first", "third"]
+    assert [(rejected.reason, rows) for rejected, rows in handed] == [("first", 1), ("third", 2)]
     assert source.rejections == 2
 
 
@@ -157,7 +157,7 @@ def test_however_many_are_rejected_few_are_kept(tmp_path: Path) -> None:
     path = packed(tmp_path / "a", b"x\n" * (3 * ADVANCE))
     steps: list[int] = []
     handed: list[Rejected] = []
-    source = Source(path, steps.append, handed.append)
+    source = Source(path, steps.append, lambda rejected, _rows: handed.append(rejected))
     for _ in source.lines(path):
         source.reject("wrong")
     assert (source.rejections, len(source.rejected), len(handed)) == (3 * ADVANCE, KEPT, 3 * ADVANCE)

@@ -1,4 +1,4 @@
-"""The checks on a dataset as a whole, its canonical order and its validation split."""
+"""The checks on a dataset as a whole, and its canonical order."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from cikg.datasets.batches import batches, total_rows
 from cikg.datasets.records import Entity, Fact, HasInterest, Interaction, Interest, Item, Record, User
 from cikg.datasets.source import Source
-from cikg.datasets.splits import cut_valid
-from cikg.datasets.tables import SPLITS, Tables, collect
+from cikg.datasets.tables import collect
 from cikg.errors import InputError
 from cikg.schema import Split
 
@@ -113,49 +111,6 @@ def test_of_a_repeated_interaction_the_latest_is_kept() -> None:
     found = collect([*NODES, *repeated])
     assert found.interactions.rating.tolist() == [1.0]
     assert found.duplicates["interactions"] == 1
-
-
-def readers(count: int, items: int) -> Tables:
-    nodes: list[Record] = [User(f"u{user}") for user in range(count)]
-    nodes += [Item(f"i{item}", "") for item in range(items)]
-    return collect([*nodes, *(Interaction(f"u{user}", f"i{item}") for user in range(count) for item in range(items))])
-
-
-def valid_of(tables: Tables) -> dict[str, set[str]]:
-    table = tables.interactions
-    found: dict[str, set[str]] = {user.id: set() for user in tables.users}
-    for row in np.flatnonzero(table.split == SPLITS.index(Split.VALID)):
-        found[tables.users[table.user_index[row]].id].add(tables.items[table.item_index[row]].id)
-    return found
-
-
-def test_each_user_gives_the_expected_share() -> None:
-    valid = valid_of(cut_valid(readers(2_000, 12), 0.125, seed=0))
-    sizes = [len(items) for items in valid.values()]
-    assert set(sizes) == {1, 2}  # 12/8 = 1.5
-    assert np.mean(sizes) == pytest.approx(1.5, abs=0.05)
-    drawn = np.bincount([int(item[1:]) for items in valid.values() for item in items], minlength=12)
-    assert drawn.min() > 0.75 * drawn.mean(), "some items are hardly ever drawn"
-
-
-def test_the_last_train_item_stays() -> None:
-    assert all(not items for items in valid_of(cut_valid(readers(50, 1), 0.99, seed=0)).values())
-    assert all(len(items) == 1 for items in valid_of(cut_valid(readers(50, 2), 0.99, seed=3)).values())
-
-
-def test_the_split_depends_on_seed_and_ids_alone() -> None:
-    tables = readers(30, 20)
-    assert valid_of(cut_valid(tables, 0.125, 0)) == valid_of(cut_valid(tables, 0.125, 0))
-    assert valid_of(cut_valid(tables, 0.125, 0)) != valid_of(cut_valid(tables, 0.125, 1))
-    fewer = valid_of(cut_valid(readers(10, 20), 0.125, 0))
-    assert fewer == {user: items for user, items in valid_of(cut_valid(tables, 0.125, 0)).items() if user in fewer}
-
-
-def test_test_is_never_touched_and_a_given_valid_split_is_kept() -> None:
-    found = collect([*NODES, *EDGES, Interaction("u", "j"), Interaction("v", "i", Split.VALID)])
-    assert cut_valid(found, 0.5, 0) is found
-    cut = cut_valid(collect([*NODES, *EDGES, Interaction("u", "j")]), 0.99, 0)
-    assert np.bincount(cut.interactions.split, minlength=3).tolist() == [1, 1, 1]
 
 
 def test_batches_cover_every_row_once_wherever_they_begin() -> None:

@@ -1,0 +1,223 @@
+"""What an import tells: rows read and rejected, with file, line and reason, and what became of the others."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import re
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from cikg.datasets.source import Rejected
+from cikg.errors import InputError
+
+MAX_REJECTED = 0.01
+"""The share of rows that may be rejected where nothing else is said."""
+
+HOPELESS = 10_000
+"""Rejected rows after which a source that is mostly wrong is not read to its end."""
+
+MOST_REASONS = 50
+"""Reasons that are counted each by itself; what comes after them counts as one."""
+
+OTHER = "other reasons"
+REFUSED = "refused.csv"
+"""The file of rejected rows of an import that was stopped because of them."""
+
+_DETAIL = re.compile(
+    r"""(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|(?<!\w)"(?:[^"\\]|\\.)*"(?!\w)|(?<!\w)[-+]?\d[\d.,]*(?:e[-+]?\d+)?(?!\w)""",
+    re.IGNORECASE,
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""How a text begins that spreadsheets take for a formula."""
+
+
+@dataclass
+class Reason:
+    """Why rows were rejected.
+
+    Attributes:
+        reason: without what differs from row to row: quoted values and numbers are `…`.
+        rows: how many.
+        example: the first of them, `file:line: reason`.
+    """
+
+    reason: str
+    rows: int
+    example: str
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import found and did.
+
+    Attributes:
+        dataset, format, source: what was imported into what.
+        run: the uid of the import's run.
+        rows: rows read; 0 where the format reads no files.
+        rejected: how many of them were left out because they could not be used.
+        reasons: why, the most frequent first.
+        rejected_file: the CSV file that lists them all; None where there are none.
+        duplicates: repeated rows left out, by kind.
+        left_out: what the person's own filters left out, by kind.
+        counts: what was imported, by kind; interactions also by split.
+        split: how they were split.
+        relations: the relationship type of each relation.
+        unchanged: True where the graph already held exactly this, and nothing was written.
+        seconds: wall time.
+    """
+
+    dataset: str
+    format: str
+    source: str
+    run: str
+    rows: int
+    rejected: int
+    reasons: list[Reason]
+    rejected_file: str | None
+    duplicates: dict[str, int]
+    left_out: dict[str, int]
+    counts: dict[str, int]
+    split: dict[str, Any]
+    relations: dict[str, str]
+    unchanged: bool = False
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as `--json` prints it."""
+        return asdict(self) | {"accepted": self.rows - self.rejected}
+
+    def as_json(self) -> str:
+        """What of the report the import's run remembers: what was read and what became of it."""
+        kept = ("rows", "accepted", "rejected", "reasons", "rejected_file", "duplicates", "left_out", "counts")
+        found = self.as_dict()
+        return json.dumps({name: found[name] for name in kept})
+
+
+class Rejections:
+    """The rows that an import leaves out: counted by reason, and listed in a CSV file.
+
+    A context manager, at the end of which the file is gone unless `keep` was called.
+
+    Args:
+        folder: where the file is written; None for no file.
+        share: the largest share of rows that may be rejected, from 0 to 1.
+    """
+
+    def __init__(self, folder: Path | None, share: float) -> None:
+        if not 0 <= share <= 1:
+            raise InputError(f"the largest share of rejected rows is {share}", cure="Give a number from 0 to 1")
+        self._folder = folder
+        self._share = share
+        self._first: Rejected | None = None
+        self._reasons: dict[str, Reason] = {}
+        self._file: IO[str] | None = None
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+            Path(self._file.name).unlink(missing_ok=True)
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """Why, the most frequent first."""
+        return sorted(self._reasons.values(), key=lambda reason: (-reason.rows, reason.reason))
+
+    def add(self, rejected: Rejected, rows: int) -> None:
+        """Count and list a row.
+
+        Args:
+            rejected: the row.
+            rows: how many were read so far.
+
+        Raises:
+            InputError: most of many rows are rejected, so that there is no sense in reading on.
+        """
+        self._first = self._first or rejected
+        self.count += 1
+        kind = _DETAIL.sub("…", rejected.reason)
+        if kind not in self._reasons and len(self._reasons) >= MOST_REASONS:
+            kind = OTHER
+        reason = self._reasons.setdefault(kind, Reason(kind, 0, _place(rejected)))
+        reason.rows += 1
+        self._list(rejected)
+        if self.count >= HOPELESS and self.count > max(self._share, 0.5) * rows:
+            self._refuse(rows, "the first ")
+
+    def check(self, rows: int) -> None:
+        """Stop an import whose source has too many rows that cannot be used.
+
+        Args:
+            rows: how many were read.
+
+        Raises:
+            InputError: more than the largest share of them were rejected; names the first.
+        """
+        if self.count > self._share * rows:
+            self._refuse(rows, "")
+
+    def keep(self, name: str) -> Path | None:
+        """Put the file of rejected rows in its place; None where there are none, or no folder for it."""
+        if self._file is None or self._folder is None:
+            return None
+        self._file.close()
+        path = Path(self._file.name).replace(self._folder / name)
+        self._file = None
+        return path
+
+    def _refuse(self, rows: int, of: str) -> None:
+        first = self._first
+        assert first is not None  # noqa: S101 - something was rejected
+        path = self.keep(REFUSED)
+        share = self.count / max(rows, self.count)
+        allowed = min(math.ceil(100 * share) / 100, 1.0)
+        listed = f"{path} lists them: mend" if path else "Mend"
+        raise InputError(
+            f"{first.reason}; {self.count:,} of {of}{rows:,} rows ({_percent(share)}) cannot be used, and "
+            f"--max-rejected allows {_percent(self._share)}",
+            first.file,
+            first.line or None,
+            cure=f"{listed} the source, or leave them out with --max-rejected {allowed:g}",
+        )
+
+    def _list(self, rejected: Rejected) -> None:
+        if self._folder is None:
+            return
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed when the import ends
+                "w", encoding="utf-8", errors="backslashreplace", newline="", dir=self._folder, delete=False
+            )
+            csv.writer(self._file).writerow(["file", "line", "reason", "row"])
+        cells = (file_name(rejected.file), rejected.line, rejected.reason, rejected.row)
+        csv.writer(self._file).writerow([_harmless(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+def file_name(path: Path) -> str:
+    """A path as text, whatever bytes its name consists of."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _harmless(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _place(rejected: Rejected) -> str:
+    where = f"{file_name(rejected.file)}:{rejected.line}: " if rejected.line else ""
+    return f"{where}{rejected.reason}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

@@ -16,3 +16,16 @@ ON CREATE SET migration.id = $version, migration.name = $name, migration.checksu
 // name: await_indexes(seconds) -> none
 // Returns when every index of the database is online, or fails after the given seconds.
 CALL db.awaitIndexes($seconds)
+
+// name: schema_indexes() -> many
+// Every index with its state, but for the one that finds nodes by label, which the server makes itself.
+SHOW INDEXES YIELD name, type, state, populationPercent, labelsOrTypes, properties, options, failureMessage
+WHERE type <> 'LOOKUP'
+RETURN name, type, state, populationPercent AS percent, labelsOrTypes AS labels, properties, options,
+       failureMessage AS failure
+ORDER BY name
+
+// name: schema_constraints() -> many
+// Every constraint, with the name of the index that it rests on.
+SHOW CONSTRAINTS YIELD name, type, labelsOrTypes, properties, ownedIndex
+RETURN name, type, labelsOrTypes AS labels, properties, ownedIndex AS index ORDER BY name

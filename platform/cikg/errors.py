@@ -5,6 +5,7 @@
     ├── SettingsError             a setting is missing or contradictory: names it
     ├── NotFoundError             a dataset, user, run or statement that does not exist
     ├── ConflictError             something else holds what is needed: a port, a lock, a running job
+    │   └── DriftError            a database's schema is not what the files of `cypher/schema` make
     ├── ServiceError              a server did not answer as it should: names the setting
     │   ├── UnreachableError      nothing listens there
     │   └── AuthenticationError   it listens and refuses our credentials
@@ -72,6 +73,10 @@ class NotFoundError(CikgError):
 
 class ConflictError(CikgError):
     """Something else holds a port, a lock or a name that is needed."""
+
+
+class DriftError(ConflictError):
+    """A database's schema is not what the files of `cypher/schema` make."""
 
 
 class ServiceError(CikgError):

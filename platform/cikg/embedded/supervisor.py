@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 from cikg.embedded import fetch, guard, home, redis, supervisord
 from cikg.embedded.services import ALL, SERVICES, Service, Values
-from cikg.errors import AuthenticationError, ConflictError, InputError, ServiceError, SettingsError
+from cikg.errors import AuthenticationError, ConflictError, DriftError, InputError, ServiceError, SettingsError
 from cikg.files import write_file
 from cikg.settings import SERVICES_FILE, Settings, environment_name
 
@@ -93,6 +93,7 @@ def up(
 
     Raises:
         ConflictError: a port is taken, or another `up` or `down` is at work.
+        DriftError: the database's schema has to be mended first; Neo4j runs.
         ServiceError: a service does not start; then none that this call started is left.
         CikgError: the home cannot be written, or something to run is missing.
     """
@@ -108,6 +109,8 @@ def up(
         if missing:
             try:
                 _launch(settings, complete, missing, already=frozenset(running), attached=attached, report=report)
+            except DriftError:
+                raise  # what runs stays, so that the database can be mended
             except BaseException:
                 _retract(settings, missing)
                 raise

@@ -170,6 +170,19 @@ class Graph:
 
             yield stream
 
+    @contextmanager
+    def holding(self, name: str, /, **parameters: Any) -> Iterator[list[Row]]:
+        """Run a statement that takes locks, and keep them until the block ends; nothing that it wrote is kept.
+
+        Yields its rows.
+        """
+        with (
+            _translated(),
+            self._driver.session(database=self._database) as session,
+            session.begin_transaction() as transaction,
+        ):
+            yield [dict(record) for record in transaction.run(named(name).text, parameters)]
+
     def look(self, text: str, parameters: Mapping[str, Any], limit: int, *, seconds: float | None = None) -> Answer:
         """Run what a person asks, in a read transaction that is never repeated.
 

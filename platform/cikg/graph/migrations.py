@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cikg.errors import ConflictError, StatementError
+from cikg.errors import DriftError, ServiceError, StatementError
 from cikg.graph.database import Graph
+from cikg.graph.schema_state import Definition, Drift, SchemaState, inspect
 from cikg.graph.statements import cypher_directory
-
-INDEX_SECONDS = 600
-"""How long to wait for new indexes to be filled."""
+from cikg.graph.vectors import INDEX_SECONDS, ensure_index
+from cikg.schema import Label
 
 _FILE = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.cypher")
 _PIECE = re.compile(
@@ -46,6 +46,19 @@ class Migration:
     name: str
     checksum: str
     statements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What `migrate` did.
+
+    Attributes:
+        applied: versions of the files applied.
+        repaired: names of the constraints and indexes made again.
+    """
+
+    applied: list[str]
+    repaired: list[str]
 
 
 def split(text: str) -> list[str]:
@@ -92,41 +105,74 @@ def available(directory: Path | None = None) -> list[Migration]:
     return found
 
 
-def migrate(graph: Graph, migrations: Sequence[Migration] | None = None) -> list[str]:
-    """Apply what is missing and wait until every index answers.
+def migrate(graph: Graph, migrations: Sequence[Migration] | None = None, *, repair: bool = False) -> Changes:
+    """Apply what is missing and wait until every index answers. Several may do this at once.
 
     Args:
         graph: the database.
         migrations: what it should have (default: `available()`).
+        repair: make again what was dropped, and indexes that failed or became others.
 
     Returns:
-        The versions applied now; empty where the database was up to date.
+        What was done; nothing where the database was up to date.
 
     Raises:
-        ConflictError: the database was made by other files than these: newer ones, or ones that changed since.
+        DriftError: the database's schema is not what these files make: they are newer or changed since, or something
+            was dropped, has failed or stands in the way.
+        ServiceError: something cannot be made, because of what the database holds.
     """
     wanted = available() if migrations is None else migrations
-    applied = {row["version"]: row["checksum"] for row in graph.many("migrations")}
-    _refuse_drift(wanted, applied)
-    missing = [migration for migration in wanted if migration.version not in applied]
+    state = inspect(graph, wanted)
+    mended = _mend(graph, state.drift) if repair else []
+    if mended:
+        state = inspect(graph, wanted)
+    refuse(state)
+    pending = {file["version"] for file in state.files if file["state"] == "pending"}
+    missing = [migration for migration in wanted if migration.version in pending]
     for migration in missing:
         for statement in migration.statements:
-            graph.execute(f"CYPHER 25\n{statement}")
+            graph.define(f"CYPHER 25\n{statement}")
         graph.write("await_indexes", seconds=INDEX_SECONDS)
         graph.write("record_migration", version=migration.version, name=migration.name, checksum=migration.checksum)
-    return [migration.version for migration in missing]
+    return Changes([migration.version for migration in missing], mended)
 
 
-def _refuse_drift(wanted: Sequence[Migration], applied: dict[str, str]) -> None:
-    newer = sorted(set(applied) - {migration.version for migration in wanted})
-    if newer:
-        raise ConflictError(
-            f"the database has schema version {newer[-1]}, which this version of cikg does not know",
-            cure="Install the version of cikg that wrote it, or a newer one",
-        )
-    for migration in wanted:
-        if applied.get(migration.version, migration.checksum) != migration.checksum:
-            raise ConflictError(
-                f"cypher/schema/{migration.version}_{migration.name}.cypher was edited after this database applied it",
-                cure="Restore the file and put the change into a new one, or start with an empty database",
-            )
+def refuse(state: SchemaState) -> None:
+    """Go on only with a schema that has not drifted; one that merely lacks files is fine.
+
+    Raises:
+        DriftError: it has; says the gravest departure, and how many more there are.
+    """
+    if not state.drift:
+        return
+    first, *others = state.drift
+    more = f" (and {len(others)} more: `cikg schema status`)" if others else ""
+    raise DriftError(f"{first.message}{more}", cure=first.cure)
+
+
+def _mend(graph: Graph, drift: Sequence[Drift]) -> list[str]:
+    """Make again what can be made without losing anything; the names of what was made."""
+    made: list[str] = []
+    for one in drift:
+        if one.make is None or one.make.name in made:
+            continue
+        if one.drop is not None:
+            graph.write("drop_index", name=one.drop)
+        try:
+            _make(graph, one.make)
+        except ServiceError as error:
+            reason = " ".join(error.message.removeprefix("Neo4j refused a statement: ").split()).rstrip(".")
+            raise DriftError(
+                f"the {one.make.what} {one.make.name} on {one.make} cannot be made: {reason}",
+                cure="Correct what is in its way, then run `cikg schema migrate --repair` again",
+            ) from error
+        made.append(one.make.name)
+    return made
+
+
+def _make(graph: Graph, definition: Definition) -> None:
+    if definition.statement:
+        graph.define(f"CYPHER 25\n{definition.statement}")
+        graph.write("await_indexes", seconds=INDEX_SECONDS)
+    else:
+        ensure_index(graph, Label(definition.on[0]), definition.properties[0].removeprefix("embedding_"))

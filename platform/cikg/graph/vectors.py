@@ -22,6 +22,7 @@ from cikg.schema import Label
 EMBEDDED = (Label.ITEM, Label.ENTITY, Label.INTENT, Label.INTEREST, Label.PROFILE)
 """Labels whose nodes have texts."""
 INDEX_SECONDS = 600
+"""How long to wait for new indexes to be filled."""
 _SLUG = re.compile(r"[a-z0-9_]+_(?P<dimension>[1-9][0-9]{0,3})")
 _WRITTEN_FOR = re.compile(r"\bintent_lexical_64\b|\b(embedding|embedded)_lexical_64\b|(?<=:)Intent\b")
 _NEIGHBOURS = 10
@@ -83,6 +84,15 @@ def index_name(label: Label, embedding: str) -> str:
     return f"{label.lower()}_{embedding}"
 
 
+def index_options(embedding: str) -> dict[str, Any]:
+    """The settings of an embedding's indexes: cosine, and vectors kept whole (the schema's second file says why)."""
+    return {
+        "vector.dimensions": dimension(embedding),
+        "vector.similarity_function": "cosine",
+        "vector.quantization.type": "NONE",
+    }
+
+
 def written_for(name: str, label: Label, embedding: str) -> Statement:
     """A statement of embeddings.cypher for another label and embedding than it is written for.
 
@@ -101,16 +111,9 @@ def written_for(name: str, label: Label, embedding: str) -> Statement:
 
 
 def ensure_index(graph: Graph, label: Label, embedding: str) -> None:
-    """Make the index of a label and embedding unless it is there. It is filled as vectors are written.
-
-    Vectors are compared by cosine and kept whole; see the schema's second file for why they are not quantised.
-    """
-    settings = {
-        "vector.dimensions": dimension(embedding),
-        "vector.similarity_function": "cosine",
-        "vector.quantization.type": "NONE",
-    }
-    graph.run(written_for("create_vector_index", label, embedding), options={"indexConfig": settings})
+    """Make the index of a label and embedding unless it is there. It is filled as vectors are written."""
+    statement = written_for("create_vector_index", label, embedding)
+    graph.define(statement.text, options={"indexConfig": index_options(embedding)})
     graph.write("await_indexes", seconds=INDEX_SECONDS)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cikg.errors import ConflictError
 from cikg.graph import Graph
-from cikg.graph.migrations import Migration, available, migrate
+from cikg.graph.migrations import Changes, Migration, available, migrate
 
 
 def applied(graph: Graph) -> list[tuple[str, str]]:
@@ -18,7 +18,7 @@ def applied(graph: Graph) -> list[tuple[str, str]]:
 def test_every_file_is_applied_and_a_second_run_does_nothing(graph: Graph) -> None:
     before = graph.many("migrations")
     assert applied(graph) == [(migration.version, migration.checksum) for migration in available()]
-    assert migrate(graph) == []
+    assert migrate(graph) == Changes([], [])
     assert graph.many("migrations") == before
 
 

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, NoReturn, Self
 
 from cikg.datasets.source import Rejected
 from cikg.errors import InputError
@@ -153,7 +153,7 @@ class Rejections:
         reason.rows += 1
         self._list(rejected)
         if self.count >= HOPELESS and self.count > max(self._share, 0.5) * rows:
-            self._refuse(rows, "the first ")
+            self._refuse(f"the first {rows:,}", rows, "Check the format")
 
     def check(self, rows: int) -> None:
         """Stop an import whose source has too many rows that cannot be used.
@@ -165,7 +165,8 @@ class Rejections:
             InputError: more than the largest share of them were rejected; names the first.
         """
         if self.count > self._share * rows:
-            self._refuse(rows, "")
+            share = min(math.ceil(100 * self.count / max(rows, self.count)) / 100, 1.0)
+            self._refuse(f"{rows:,}", rows, f"Mend the source, or leave them out with --max-rejected {share:g}")
 
     def keep(self, name: str) -> Path | None:
         """Put the file of rejected rows in its place; None where there are none, or no folder for it."""
@@ -176,19 +177,16 @@ class Rejections:
         self._file = None
         return path
 
-    def _refuse(self, rows: int, of: str) -> None:
+    def _refuse(self, of: str, rows: int, cure: str) -> NoReturn:
         first = self._first
         assert first is not None  # noqa: S101 - something was rejected
         path = self.keep(REFUSED)
-        share = self.count / max(rows, self.count)
-        allowed = min(math.ceil(100 * share) / 100, 1.0)
-        listed = f"{path} lists them: mend" if path else "Mend"
         raise InputError(
-            f"{first.reason}; {self.count:,} of {of}{rows:,} rows ({_percent(share)}) cannot be used, and "
-            f"--max-rejected allows {_percent(self._share)}",
+            f"{first.reason}; {self.count:,} of {of} rows ({_percent(self.count / max(rows, self.count))}) cannot be "
+            f"used, and --max-rejected allows {_percent(self._share)}",
             first.file,
             first.line or None,
-            cure=f"{listed} the source, or leave them out with --max-rejected {allowed:g}",
+            cure=f"{cure}; {file_name(path)} lists them" if path else cure,
         )
 
     def _list(self, rejected: Rejected) -> None:

@@ -80,3 +80,21 @@ def test_a_scan_is_noticed(session: neo4j.Session) -> None:
         for text in ("MATCH (n) RETURN n", "MATCH (n:User) RETURN n", "MATCH (n:User|Item) WHERE n.name = 'x' RETURN n")
     }
     assert [scanned(dict(plan)) for plan in plans.values() if plan] == [{"*"}, {"User"}, {"User", "Item"}]
+
+
+BY_INDEX_OF_RUN = {"written_by_run", "edges_of_run"}
+"""Local to a run, but for the interests of a clustering: those are found among the dataset's."""
+
+
+@pytest.mark.parametrize("statement", [each for each in library().values() if each.section], ids=lambda each: each.name)
+def test_a_question_costs_what_it_says(graph: Graph, statement: Statement) -> None:
+    """A local question begins at nodes looked up by key, a global one at all nodes of a dataset: both by an index."""
+    cost = re.split(r"[,;]", statement.cost)[0]
+    assert cost in ("local", "global")
+    seeks = [step for step in graph.plan(statement.text, {}) if "IndexSeek" in step.name or "IndexSearch" in step.name]
+    by_key = [step for step in seeks if step.name.startswith("NodeUniqueIndexSeek")]
+    of_dataset = [step for step in seeks if "(dataset)" in step.details]
+    if cost == "global":
+        assert of_dataset
+    else:
+        assert by_key and (not of_dataset or statement.name in BY_INDEX_OF_RUN)

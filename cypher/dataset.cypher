@@ -21,8 +21,12 @@ RETURN COUNT { MATCH (:User {dataset: $dataset}) } + COUNT { MATCH (:Item {datas
        + COUNT { MATCH (:Run {dataset: $dataset}) } AS nodes
 
 // name: drop_nodes(dataset, size) -> many
-// Deletes some of a dataset's nodes with their edges and returns how many; 0 when none is left. The dataset's own node
-// stays, and so do the LLM's answers, which were paid for and are found again by what was asked. Costs the edges deleted.
+// Deletes some of a dataset's nodes with their edges and returns how many; 0 when none is left, or an import has begun to
+// write it again: the dataset's lock keeps both apart. The dataset's own node stays, and so do the LLM's answers, which
+// were paid for and are found again by what was asked. Costs the edges deleted.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.state = dataset.state
+WITH dataset WHERE dataset.state = 'dropping'
 CALL () {
   MATCH (node:User {dataset: $dataset}) RETURN node
   UNION ALL MATCH (node:Item {dataset: $dataset}) RETURN node
@@ -37,3 +41,162 @@ CALL () {
 WITH node LIMIT $size
 DETACH DELETE node
 RETURN count(*) AS dropped
+
+// name: drop_dataset(dataset) -> many
+// Deletes the own node of a dataset whose others are gone; returns it, and no row where an import has begun to write it
+// again. One look-up by key.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.state = dataset.state
+WITH dataset WHERE dataset.state = 'dropping'
+DETACH DELETE dataset
+RETURN $dataset AS dropped
+
+// name: kept_completions(dataset) -> one
+// How many answers of the LLM are kept for a dataset. Counts an index range.
+RETURN COUNT { MATCH (:Completion {dataset: $dataset}) } AS completions
+
+// name: drop_completions(dataset, size) -> many
+// Deletes some of a dataset's answers and returns how many; 0 when none is left. Costs the nodes deleted.
+MATCH (node:Completion {dataset: $dataset})
+WITH node LIMIT $size
+DETACH DELETE node
+RETURN count(*) AS dropped
+
+// name: dataset_list() -> many
+// All datasets with what a list says of each. Scan: Dataset, which has one node a dataset; then degrees of its users.
+MATCH (dataset:Dataset)
+CALL (dataset) {
+  MATCH (user:User {dataset: dataset.uid})
+  RETURN count(user) AS users, sum(COUNT { (user)-[:INTERACTED]->() }) AS interactions
+}
+CALL (dataset) {
+  MATCH (run:Run {dataset: dataset.uid, kind: 'import'})
+  RETURN toString(max(coalesce(run.finished_at, run.started_at))) AS imported_at
+}
+RETURN dataset.uid AS dataset, dataset.format AS format, dataset.state AS state, users,
+       COUNT { MATCH (:Item {dataset: dataset.uid}) } AS items,
+       COUNT { MATCH (:Entity {dataset: dataset.uid}) } AS entities, interactions,
+       COUNT { MATCH (:Intent {dataset: dataset.uid}) } AS intents,
+       COUNT { MATCH (:Interest {dataset: dataset.uid}) } AS interests, imported_at
+ORDER BY dataset
+
+// name: dataset_counts(dataset) -> one
+// How much of everything a dataset holds. Counts index ranges, then degrees: nothing is walked along.
+CALL () {
+  MATCH (user:User {dataset: $dataset})
+  RETURN count(user) AS users, sum(COUNT { (user)-[:INTERACTED]->() }) AS interactions,
+         sum(COUNT { (user)-[:POSSESSES]->() }) AS possesses, sum(COUNT { (user)-[:HAS_INTEREST]->() }) AS has_interest,
+         sum(COUNT { (user)-[:RECOMMENDED]->() }) AS recommended
+}
+CALL () {
+  MATCH (item:Item {dataset: $dataset})
+  RETURN count(item) AS items, sum(COUNT { (item)-[:SATISFIES]->() }) AS satisfies
+}
+RETURN users, items, COUNT { MATCH (:Entity {dataset: $dataset}) } AS entities,
+       COUNT { MATCH (:Intent {dataset: $dataset}) } AS intents,
+       COUNT { MATCH (:Interest {dataset: $dataset}) } AS interests,
+       COUNT { MATCH (:Profile {dataset: $dataset}) } AS profiles,
+       interactions, possesses, satisfies, has_interest, recommended,
+       COUNT { MATCH (:Completion {dataset: $dataset}) } AS completions,
+       COUNT { MATCH (:Subject {dataset: $dataset}) } AS subjects
+
+// name: dataset_splits(dataset) -> many
+// How many interactions each split has. Costs the dataset's interactions.
+MATCH (:User {dataset: $dataset})-[interacted:INTERACTED]->(:Item)
+RETURN interacted.split AS split, count(*) AS interactions ORDER BY split
+
+// name: dataset_relations(dataset) -> many
+// The relations of a dataset, by their own names, with their types and how many facts each has. Costs the facts.
+CALL () {
+  MATCH (:Item {dataset: $dataset})-[fact]->(:Item|Entity) RETURN fact
+  UNION ALL MATCH (:Entity {dataset: $dataset})-[fact]->(:Item|Entity) RETURN fact
+}
+RETURN fact.relation AS relation, type(fact) AS type, count(*) AS facts ORDER BY facts DESC, relation
+
+// name: dataset_runs(dataset) -> many
+// The runs of a dataset, the newest first. One index range.
+MATCH (run:Run {dataset: $dataset})
+RETURN run.id AS run, run.kind AS kind, run.name AS name, run.state AS state, run.total AS total,
+       toString(run.created_at) AS created_at, toString(run.finished_at) AS finished_at, run.report AS report
+ORDER BY created_at DESC, run
+
+// name: archive_users(dataset) -> many
+// Users as they were imported, without names that they do not have. One index range.
+MATCH (node:User {dataset: $dataset})
+RETURN node.id AS id, node.name AS name
+
+// name: archive_items(dataset) -> many
+// Items as they were imported. One index range.
+MATCH (node:Item {dataset: $dataset})
+RETURN node.id AS id, node.name AS name, nullIf(node.text, '') AS text
+
+// name: archive_entities(dataset) -> many
+// Entities as they were imported. One index range.
+MATCH (node:Entity {dataset: $dataset})
+RETURN node.id AS id, node.name AS name
+
+// name: archive_interests(dataset) -> many
+// Interests that were imported. One index range.
+MATCH (node:Interest {dataset: $dataset, source: 'imported'})
+RETURN node.id AS id, node.name AS name
+
+// name: archive_interactions(dataset, unrated, never) -> many
+// A user's interactions as equally long lists; the parameters stand for a missing rating and a missing time.
+MATCH (user:User {dataset: $dataset})-[interacted:INTERACTED]->(item:Item)
+RETURN user.id AS user, collect(item.id) AS item, collect(interacted.split) AS split,
+       collect(coalesce(interacted.rating, $unrated)) AS rating, collect(coalesce(interacted.at, $never)) AS at
+
+// name: archive_facts(dataset) -> many
+// The tails of each head and relation, by its own name. Only facts lead from an item or entity to another.
+CALL () {
+  MATCH (head:Item {dataset: $dataset})-[fact]->(tail:Item|Entity)
+  RETURN head.id AS head, fact.relation AS relation, collect(tail.id) AS tail
+  UNION ALL
+  MATCH (head:Entity {dataset: $dataset})-[fact]->(tail:Item|Entity)
+  RETURN head.id AS head, fact.relation AS relation, collect(tail.id) AS tail
+}
+RETURN head, relation, tail
+
+// name: archive_user_interests(dataset) -> many
+// Who has which imported interest: edges that no model made, so that they have no evidence.
+MATCH (user:User {dataset: $dataset})-[has:HAS_INTEREST]->(interest:Interest {source: 'imported'})
+WHERE has.evidence IS NULL
+RETURN user.id AS user, collect(interest.id) AS interest
+
+// name: knowledge_intents(dataset) -> many
+// Intents that a model named, with the one that each was merged into. One index range.
+MATCH (node:Intent {dataset: $dataset})
+OPTIONAL MATCH (into:Intent {uid: node.merged_into})
+RETURN node.id AS id, node.name AS name, into.id AS merged_into
+
+// name: knowledge_interests(dataset) -> many
+// Interests that clustering made, and by which run. One index range.
+MATCH (node:Interest {dataset: $dataset})
+WHERE node.source <> 'imported'
+RETURN node.id AS id, node.name AS name, node.run AS run
+
+// name: knowledge_user_intents(dataset) -> many
+// Who has which intent, with all that is known of where it comes from, pruned ones among them. Costs those edges.
+MATCH (source:User {dataset: $dataset})-[edge:POSSESSES]->(target:Intent)
+RETURN source.id AS user, target.id AS intent, target.name AS name, edge.run AS run, edge.completion AS completion,
+       edge.round AS round, edge.evidence AS evidence, edge.merged_from AS merged_from, edge.pruned_by AS pruned_by,
+       edge.pruned_reason AS pruned_reason
+
+// name: knowledge_item_intents(dataset) -> many
+// Which item satisfies which intent, with all that is known of where it comes from. Costs those edges.
+MATCH (source:Item {dataset: $dataset})-[edge:SATISFIES]->(target:Intent)
+RETURN source.id AS item, target.id AS intent, target.name AS name, edge.run AS run, edge.completion AS completion,
+       edge.round AS round, edge.evidence AS evidence, edge.merged_from AS merged_from, edge.pruned_by AS pruned_by,
+       edge.pruned_reason AS pruned_reason
+
+// name: knowledge_intent_interests(dataset) -> many
+// Which intent belongs to which interest. Costs those edges.
+MATCH (source:Intent {dataset: $dataset})-[edge:MEMBER_OF]->(target:Interest)
+RETURN source.id AS intent, target.id AS interest, edge.run AS run
+
+// name: knowledge_user_interests(dataset) -> many
+// Who has which interest by what a model found, with its evidence. Costs those edges.
+MATCH (source:User {dataset: $dataset})-[edge:HAS_INTEREST]->(target:Interest)
+WHERE edge.evidence IS NOT NULL
+RETURN source.id AS user, target.id AS interest, target.name AS name, edge.run AS run, edge.completion AS completion,
+       edge.evidence AS evidence, edge.pruned_by AS pruned_by, edge.pruned_reason AS pruned_reason

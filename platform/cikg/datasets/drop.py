@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
+from cikg.errors import ConflictError
 from cikg.graph import Graph
+from cikg.settings import Settings
 
 DROP_BATCH = 500
 """Nodes deleted a transaction, each with all its edges."""
+
+Advance = Callable[[int], None]
+
+
+def _ignore(_count: int) -> None:
+    """Where nobody watches."""
 
 
 def held(graph: Graph, dataset: str) -> int:
@@ -15,7 +27,7 @@ def held(graph: Graph, dataset: str) -> int:
     return int(graph.one("count_nodes", dataset=dataset)["nodes"])
 
 
-def clear(graph: Graph, dataset: str, advance: Callable[[int], None] = lambda _count: None) -> None:
+def clear(graph: Graph, dataset: str, advance: Advance = _ignore) -> None:
     """Delete what a dataset holds. Its own node stays, in the state 'dropping', and so do the LLM's answers.
 
     Args:
@@ -24,5 +36,60 @@ def clear(graph: Graph, dataset: str, advance: Callable[[int], None] = lambda _c
         advance: called with the number of nodes deleted after each transaction.
     """
     graph.write("begin_drop", dataset=dataset)
-    while dropped := graph.write("drop_nodes", dataset=dataset, size=DROP_BATCH)[0]["dropped"]:
+    _repeat(graph, "drop_nodes", dataset, advance)
+
+
+def drop(graph: Graph, dataset: str, advance: Advance = _ignore) -> None:
+    """Delete a dataset with its own node, its runs and their ledger; the LLM's answers stay.
+
+    Args:
+        graph: where it is.
+        dataset: its name.
+        advance: called with the number of nodes deleted after each transaction.
+
+    Raises:
+        ConflictError: an import began to write it in the meantime.
+    """
+    clear(graph, dataset, advance)
+    if not graph.write("drop_dataset", dataset=dataset):
+        raise ConflictError(
+            f"an import writes the dataset {dataset!r} while it is dropped", cure="Wait for it, or stop it, and repeat"
+        )
+
+
+def answers(graph: Graph, dataset: str) -> int:
+    """How many of the LLM's answers are kept for a dataset, even if it is gone."""
+    return int(graph.one("kept_completions", dataset=dataset)["completions"])
+
+
+def drop_answers(graph: Graph, dataset: str, advance: Advance = _ignore) -> None:
+    """Delete the LLM's answers about a dataset: asking the same again has to be paid for again."""
+    _repeat(graph, "drop_completions", dataset, advance)
+
+
+def _repeat(graph: Graph, statement: str, dataset: str, advance: Advance) -> None:
+    while dropped := graph.write(statement, dataset=dataset, size=DROP_BATCH)[0]["dropped"]:
         advance(dropped)
+
+
+def folders(settings: Settings, dataset: str) -> list[Path]:
+    """Where the files of a dataset lie: its snapshots, its lists of rejected rows, and the runs trained on it."""
+    own = (settings.snapshots / dataset, settings.home / "imports" / dataset)
+    runs = sorted(settings.runs.iterdir()) if settings.runs.is_dir() else []
+    return [path for path in own if path.is_dir()] + [path for path in runs if _trained_on(path, dataset)]
+
+
+def _trained_on(run: Path, dataset: str) -> bool:
+    """Whether a run's folder is of this dataset: by its manifest, and by its name where training has not ended."""
+    try:
+        return bool(json.loads((run / "manifest.json").read_text(encoding="utf-8"))["dataset"] == dataset)
+    except FileNotFoundError:
+        return re.fullmatch(rf"[a-z0-9_]+-{re.escape(dataset)}-[0-9a-f]{{12}}", run.name) is not None
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+
+
+def remove(paths: list[Path]) -> None:
+    """Remove folders with all that is in them."""
+    for path in paths:
+        shutil.rmtree(path, ignore_errors=True)

@@ -119,12 +119,14 @@ class _Read:
     Attributes:
         tables: what is imported.
         split: how it was split.
+        field: what the items are.
         left_out: what the person's filters left out, by kind.
         rows: rows read.
     """
 
     tables: Tables
     split: AppliedSplit
+    field: str
     left_out: dict[str, int]
     rows: int
 
@@ -141,8 +143,11 @@ def _read(kind: Format, source: Source, rejections: Rejections, rules: Rules) ->
         rejections.check(source.rows)
 
     tables, left_out = rules.filters.apply(collect(records(), source))
-    tables, applied = split(tables, rules.split)
-    return _Read(tables, applied, left_out, source.rows)
+    if source.split is not None and rules.split == SplitRule():
+        applied = AppliedSplit.of(source.split)
+    else:
+        tables, applied = split(tables, rules.split)
+    return _Read(tables, applied, source.field or kind.field, left_out, source.rows)
 
 
 class _Import:
@@ -150,7 +155,7 @@ class _Import:
 
     def __init__(self, graph: Graph, kind: Format, dataset: str, source: str, read: _Read) -> None:
         self.graph, self.kind, self.dataset, self.source = graph, kind, dataset, source
-        self.tables, self.split = read.tables, read.split.as_dict()
+        self.tables, self.split, self.field = read.tables, read.split.as_dict(), read.field
         content = f"{kind.name} {json.dumps(self.split)} {self.tables.digest()}"
         self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
         self.run_id = f"import-{self.fingerprint[:16]}"
@@ -216,7 +221,7 @@ class _Import:
             report=report.as_json(),
             properties={
                 "format": self.kind.name,
-                "field": self.kind.field,
+                "field": self.field,
                 "source": self.source,
                 "relation_names": relations,
                 "relations": [self.tables.types[relation] for relation in relations],

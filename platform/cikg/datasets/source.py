@@ -74,6 +74,8 @@ class Source:
         rows: how many rows were read.
         rejections: how many of them were rejected.
         rejected: the first of those.
+        field: what the items are, where the source itself says so; its reader sets it.
+        split: how the source was split, where that is to stay: what `AppliedSplit.as_dict` gave.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class Source:
         self.rows = 0
         self.rejections = 0
         self.rejected: list[Rejected] = []
+        self.field: str | None = None
+        self.split: dict[str, Any] | None = None
         self._file = path or Path()
         self._line = 0
         self._text = ""

@@ -93,6 +93,14 @@ class AppliedSplit:
             "test_from": self.test_from,
         }
 
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> AppliedSplit:
+        """What `as_dict` was made of."""
+        return cls(
+            SplitKind(found["split"] or SplitKind.GIVEN),
+            *(found[name] for name in ("test_share", "valid_share", "split_seed", "valid_from", "test_from")),
+        )
+
 
 def split(tables: Tables, rule: SplitRule) -> tuple[Tables, AppliedSplit]:
     """Split a dataset; returns it with its new splits, and how they came about.

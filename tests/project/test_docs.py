@@ -10,6 +10,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from cikg.cli import _main
+from cikg.datasets.registry import formats
 from cikg.settings import Settings, environment_name
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,11 @@ def test_settings_are_documented() -> None:
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     (table,) = re.findall(r"(?:^\|.*\|$\n?)+", text, re.MULTILINE)
     assert table.strip() == settings_table(), "paste this table into docs/settings.md:\n" + settings_table()
+
+
+def test_formats_are_documented() -> None:
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE)) == set(formats())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

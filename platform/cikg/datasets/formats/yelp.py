@@ -93,7 +93,7 @@ def _city(row: dict[str, Any]) -> list[str]:
 
 FORMAT = Format(
     name="yelp",
-    help="The unpacked folder of the Yelp Open Dataset: yelp_academic_dataset_business.json, …_review.json, ….",
+    help="The unpacked folder of the Yelp Open Dataset: its files of businesses, of reviews and perhaps of users.",
     read=read,
     field="businesses",
 )

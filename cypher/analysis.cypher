@@ -1,6 +1,6 @@
 // Questions a person asks. Ids go in and come out as they are shown; `cikg query NAME` runs them, docs/queries.md shows
 // each at work, and `cikg.graph.questions` says what the parameters mean. Unless a statement says otherwise, edges that
-// were pruned and intents that were merged into another are left out, and whoever has an edge twice counts once.
+// were pruned and intents that were merged into another are left out, and who has an intent twice counts once.
 // What a statement costs: local ones begin at a node that is looked up by key, global ones at all nodes of a kind.
 
 // == Intents
@@ -82,11 +82,12 @@ RETURN other.id AS intent, other.name AS name, shared, other_holders AS holders,
        toFloat(shared) / (holders + other_holders - shared) AS jaccard
 ORDER BY jaccard DESC, shared DESC, intent LIMIT $limit
 
-// name: rising_intents(dataset, from, to, smoothing, limit) -> many
+// name: rising_intents(dataset, from, to, smoothing, least, limit) -> many
 // Intents that gain in a window of time. `recent` counts the interactions in [from, to) that are evidence of an intent,
-// `before` those earlier than `from`; an interaction that shows two intents counts for both. Each becomes a share of
-// all intents' evidence in its time, (count + smoothing) / (total + smoothing × number of intents), so that a rare
-// intent does not rise by one interaction; lift is the one share over the other. Intents with a lift above 1 are shown.
+// of as many `users`, and `before` those earlier than `from`; an interaction that shows two intents counts for both.
+// Each becomes a share of all intents' evidence in its time, (count + smoothing) / (total + smoothing × number of
+// intents), so that a rare intent does not rise by one interaction; lift is the one share over the other. Intents with
+// a lift above 1 and at least `least` users in the window are shown.
 // Cost: global; the dataset's POSSESSES edges times their evidence, each piece a look-up by key.
 MATCH (user:User {dataset: $dataset})-[has:POSSESSES]->(intent:Intent)
 WHERE has.pruned_by IS NULL AND intent.merged_into IS NULL
@@ -94,15 +95,16 @@ UNWIND has.evidence AS cited
 MATCH (item:Item {uid: $dataset + ':' + cited})
 MATCH (user)-[seen:INTERACTED]->(item)
 WHERE seen.split = 'train' AND seen.at < $to
-WITH DISTINCT intent, seen
-WITH intent, count(CASE WHEN seen.at >= $from THEN 1 END) AS recent, count(CASE WHEN seen.at < $from THEN 1 END) AS before
-WITH collect({intent: intent, recent: recent, before: before}) AS rows,
+WITH DISTINCT intent, user, seen
+WITH intent, count(CASE WHEN seen.at >= $from THEN 1 END) AS recent, count(CASE WHEN seen.at < $from THEN 1 END) AS before,
+     count(DISTINCT CASE WHEN seen.at >= $from THEN user END) AS users
+WITH collect({intent: intent, recent: recent, before: before, users: users}) AS rows,
      sum(recent) + $smoothing * count(*) AS all_recent, sum(before) + $smoothing * count(*) AS all_before
 UNWIND rows AS row
-WITH row.intent AS intent, row.recent AS recent, row.before AS before,
-     toFloat(row.recent + $smoothing) / all_recent / (toFloat(row.before + $smoothing) / all_before) AS lift
-WHERE recent > 0 AND lift > 1
-RETURN intent.id AS intent, intent.name AS name, recent, before, lift
+WITH row, toFloat(row.recent + $smoothing) / all_recent / (toFloat(row.before + $smoothing) / all_before) AS lift
+WHERE row.users >= $least AND lift > 1
+RETURN row.intent.id AS intent, row.intent.name AS name, row.recent AS recent, row.users AS users, row.before AS before,
+       lift
 ORDER BY lift DESC, recent DESC, intent LIMIT $limit
 
 // name: unsatisfied_intents(dataset, least, limit) -> many
@@ -314,9 +316,7 @@ MATCH (user)-[also:HAS_INTEREST]->(other:Interest)
 WHERE also.pruned_by IS NULL AND other <> interest
 WITH size(holders) AS holders, other, count(DISTINCT user) AS shared
 WHERE shared >= $least
-WITH holders, other, shared, COUNT {
-  MATCH (other)<-[edge:HAS_INTEREST]-(user:User) WHERE edge.pruned_by IS NULL RETURN DISTINCT user
-} AS other_holders
+WITH holders, other, shared, COUNT { (other)<-[edge:HAS_INTEREST]-() WHERE edge.pruned_by IS NULL } AS other_holders
 RETURN other.id AS interest, other.name AS name, shared, other_holders AS holders,
        toFloat(shared) / (holders + other_holders - shared) AS jaccard
 ORDER BY jaccard DESC, shared DESC, interest LIMIT $limit
@@ -329,14 +329,10 @@ WHERE has.pruned_by IS NULL AND also.pruned_by IS NULL AND interest.id < other.i
 WITH interest, other, count(DISTINCT user) AS shared
 WHERE shared >= $least
 WITH interest, collect({other: other, shared: shared}) AS pairs
-WITH interest, pairs, COUNT {
-  MATCH (interest)<-[edge:HAS_INTEREST]-(user:User) WHERE edge.pruned_by IS NULL RETURN DISTINCT user
-} AS holders
+WITH interest, pairs, COUNT { (interest)<-[edge:HAS_INTEREST]-() WHERE edge.pruned_by IS NULL } AS holders
 UNWIND pairs AS pair
 WITH pair.other AS other, collect({interest: interest, holders: holders, shared: pair.shared}) AS pairs
-WITH other, pairs, COUNT {
-  MATCH (other)<-[edge:HAS_INTEREST]-(user:User) WHERE edge.pruned_by IS NULL RETURN DISTINCT user
-} AS other_holders
+WITH other, pairs, COUNT { (other)<-[edge:HAS_INTEREST]-() WHERE edge.pruned_by IS NULL } AS other_holders
 UNWIND pairs AS pair
 RETURN pair.interest.id AS interest, pair.interest.name AS name, other.id AS other, other.name AS other_name,
        pair.shared AS shared, toFloat(pair.shared) / (pair.holders + other_holders - pair.shared) AS jaccard

@@ -71,14 +71,17 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows under named columns; numbers align right. Columns without names are printed without a header."""
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, fold: bool = False) -> None:
+    """Print rows under named columns; numbers align right. Columns without names are printed without a header.
+
+    Words that are longer than their column are cut, or folded where `fold` says so.
+    """
     named = any(columns)
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD)
     table.show_header = named
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(_NUMBER.fullmatch(_show(row[index])) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left")
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold" if fold else "ellipsis")
     for row in rows:
         table.add_row(*[Text(_show(value)) for value in row])  # a name may look like markup
     console.print(table)

@@ -38,6 +38,9 @@ from cikg.graph.questions import (
 from cikg.graph.statements import named
 from cikg.settings import load_settings
 
+_WIDEST = 8
+"""Columns of a table; what has more is shown a row at a time, as names and values."""
+
 
 @click.command("query")
 @click.argument("name", required=False)
@@ -171,12 +174,13 @@ def _show_answer(title: str, statement: Statement | None, answer: Answer, *, as_
         return
     if as_csv:
         print_csv(answer.columns, answer.rows)
-    elif statement and statement.kind == "one":
-        print_facts(title, dict(zip(answer.columns, answer.rows[0], strict=True)))
+    elif (statement and statement.kind == "one") or len(answer.columns) > _WIDEST:
+        for row in answer.rows:
+            print_facts(title, dict(zip(answer.columns, row, strict=True)))
     else:
-        print_table(title, answer.columns, answer.rows)
-        if not answer.rows:
-            messages.print("No rows.")
+        print_table(title, answer.columns, answer.rows, fold=True)
+    if not answer.rows:
+        messages.print("No rows.")
     if answer.truncated:
         messages.print(f"Only the first {len(answer.rows):,} rows; --limit shows more.")
 

@@ -90,7 +90,7 @@ def test_values_are_read_as_their_parameters_say(graph: Graph, query: Query, pla
         graph.execute("MATCH (n:User {uid: $d + ':007'}) DETACH DELETE n", d=planted)
     window = ["-p", "from=1970-01-01T00:16:40", "-p", "to=1970-01-01T01:33:20+01:00"]
     rising = query("rising_intents", *window, "--dataset", planted, "--json").rows
-    assert rising == [["sea", "Sea", 3, 1, 2.0]]
+    assert rising == [["sea", "Sea", 3, 3, 1, 2.0]]
     kind = ["-p", "kind=possesses", "-p", "source=ann", "-p", "target=sea"]
     assert len(query("edge_evidence", *kind, "--dataset", planted, "--json").rows) == 1
 
@@ -106,6 +106,10 @@ def test_a_limit_says_what_it_left_out(query: Query, planted: str) -> None:
 def test_one_row_is_shown_as_names_and_values(query: Query, planted: str) -> None:
     lines = query("intent_profile", "-p", "intent=gardens", "--dataset", planted).out.splitlines()
     assert any(line.split() == ["merged", "Blooms,", "Roses"] for line in lines)
+    wide = query(
+        "edge_provenance", "-p", "kind=SATISFIES", "-p", "source=atlas", "-p", "target=maps", "--dataset", planted
+    )
+    assert any(line.split() == ["pruned_reason", "too", "vague"] for line in wide.out.splitlines())
     assert query("unsatisfied_intents", "-p", "least=9", "--dataset", planted).err == "No rows.\n"
 
 
@@ -220,7 +224,9 @@ def test_the_list_shows_what_reads(query: Query) -> None:
     assert not {"import_users", "drop_nodes", "record_migration"} & set(names)
     assert listed[0]["section"] == "Intents" and all(entry["help"] for entry in listed)
     shown = query("--list")
-    assert "rising_intents from to [smoothing=1]" in shown.out and "the first moment of the window" in shown.out
+    assert (
+        "rising_intents from to [smoothing=1] [least=2]" in shown.out and "the first moment of the window" in shown.out
+    )
     assert "run_progress" not in shown.out and "--all" in shown.err
     assert "run_progress" in query("--list", "--all").out
 

@@ -45,10 +45,10 @@ CASES: list[tuple[str, dict[str, Any], Rows]] = [
     ("overlaps_of_intent", {"intent": "roses"}, []),
     # Sea 3 of 4 pieces of evidence in the window and 1 of 4 before, gardens 1 and 2, walks 0 and 1: with three intents
     # and smoothing 1 the sea rises from 2/7 to 4/7.
-    ("rising_intents", {}, [["sea", "Sea", 3, 1, 2.0]]),
-    # From 2/4.5 to 1/4.5 … gardens fall; unsmoothed (almost) the sea rises threefold.
-    ("rising_intents", {"smoothing": 0.5}, [["sea", "Sea", 3, 1, pytest.approx(3.5 / 1.5)]]),
-    ("rising_intents", {"from": 60, "to": 250}, [["gardens", "Gardens", 2, 0, pytest.approx((3 / 4) / (1 / 3))]]),
+    ("rising_intents", {}, [["sea", "Sea", 3, 3, 1, 2.0]]),
+    ("rising_intents", {"least": 4}, []),
+    ("rising_intents", {"smoothing": 0.5}, [["sea", "Sea", 3, 3, 1, pytest.approx(3.5 / 1.5)]]),
+    ("rising_intents", {"from": 60, "to": 250}, [["gardens", "Gardens", 2, 2, 0, pytest.approx((3 / 4) / (1 / 3))]]),
     ("unsatisfied_intents", {}, [["maps", "Maps", 1]]),
     ("unsatisfied_intents", {"least": 2}, []),
     ("unused_intents", {}, [["spare", "Spare", 1]]),

@@ -1,15 +1,21 @@
 """Reads a dataset out of the graph as columns, in canonical order and of one state of the graph.
 
-Neo4j's transactions are read-committed: statements of one transaction may see different states. Every writer of a
-dataset counts its `version` up, so the columns are of one state when the version is the same before and after.
+Neo4j isolates readers hardly at all: two statements of one transaction may see different states, and even one look-up
+after another may see half of a transaction that is being committed. Two facts make up for it. Every writer of a dataset
+takes the lock of its Dataset node first, and keeps it until all that it wrote can be seen; and it counts `version` up.
+So what was read between two looks at the version, each with the lock in hand, is of one state if both are equal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import chain, repeat
-from typing import Any
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +24,29 @@ from cikg.errors import ConflictError, NotFoundError
 from cikg.graph.database import Graph, Row
 from cikg.schema import Split
 
-ATTEMPTS = 3
-"""How often a dataset that changes while it is read is read anew."""
+ATTEMPTS = 2
+"""How often a dataset that changes while it is read is read anew, before writers have to wait."""
+
+NODES = 2_000
+"""Nodes a statement: enough to make its row worth its way, few enough for the server's memory."""
+
+VECTORS = 250
+"""Nodes a statement that reads vectors, which may have a thousand numbers each."""
+
+READERS = min(4, os.cpu_count() or 1)
+"""Statements under way at once: while one answer is unpacked, the server works at the next."""
 
 NEVER = int(np.iinfo(np.int64).min)
 """The time of an interaction whose time is unknown."""
 
-Columns = dict[str, npt.NDArray[Any]]
-Read = Callable[..., Iterator[Row]]
+KINDS = ("users", "items", "entities", "intents", "interests")
+"""What a snapshot numbers, each kind from 0."""
+
+LABELS = {"User": "users", "Item": "items", "Entity": "entities", "Intent": "intents", "Interest": "interests"}
+
+Array = npt.NDArray[Any]
+Columns = dict[str, Array]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -34,20 +55,24 @@ class Export:
 
     Attributes:
         properties: those of the Dataset node.
-        nodes: ids, names (and texts) of `users`, `items`, `entities`, `interests`, sorted by id.
-        columns: the columns of a snapshot by file name.
+        texts: `<kind>.id` and `<kind>.name` of every kind, in the order of the indices; `items.text`, `users.profile`
+            and `items.profile` where any is not empty.
+        columns: numbers, by the names of their files.
         relations: relationship types, in the order of `facts.relation_index`.
     """
 
     properties: Row
-    nodes: dict[str, dict[str, list[str]]]
+    texts: dict[str, list[str]]
     columns: Columns
-    relations: list[str]
+    relations: list[str] = field(default_factory=list)
 
 
 def by_id(row: Row) -> tuple[int, int, str]:
     """The order of nodes: numbers by value, then other ids as text."""
-    identifier: str = row["id"]
+    return _order(row["id"])
+
+
+def _order(identifier: str) -> tuple[int, int, str]:
     if identifier.isascii() and identifier.isdecimal():
         return 0, int(identifier), identifier
     return 1, 0, identifier
@@ -63,30 +88,34 @@ def dataset_properties(graph: Graph, dataset: str) -> Row:
     return _ready(graph.many("find_dataset", dataset=dataset), dataset)
 
 
-def export(graph: Graph, dataset: str, advance: Callable[[int], None] = lambda _count: None) -> Export:
-    """Read a dataset.
+def read_one_state(graph: Graph, dataset: str, read: Callable[[Row], Result]) -> Result:
+    """Read a dataset so that all of it is of one state.
+
+    At first nobody has to wait, and what was read while somebody wrote is read again. If writers leave no gap that is
+    long enough, they are made to wait for the last attempt: about a second a million edges.
 
     Args:
         graph: where from.
         dataset: its name.
-        advance: called with the number of edges read.
+        read: reads it, given its properties; may be called several times.
 
     Raises:
         NotFoundError: there is no such dataset.
-        ConflictError: it is being written all the time.
+        ConflictError: its import has not been finished.
     """
     for _ in range(ATTEMPTS):
-        with graph.reading() as read:
-            before = _ready(read("find_dataset", dataset=dataset), dataset)
-            try:
-                found = _read(read, dataset, before, advance)
-            except KeyError:  # an edge to a node that came after the nodes were read
-                continue
-            if _ready(read("find_dataset", dataset=dataset), dataset)["version"] == before["version"]:
-                return found
-    raise ConflictError(
-        f"the dataset {dataset!r} changes while it is read", cure="Wait until its jobs are done, then repeat"
-    )
+        before = _settled(graph, dataset)
+        found = read(before)
+        if _settled(graph, dataset)["version"] == before["version"]:
+            return found
+    with graph.holding("hold_dataset", dataset=dataset) as rows:
+        return read(_ready(rows, dataset))
+
+
+def _settled(graph: Graph, dataset: str) -> Row:
+    """A dataset's properties at a moment when nobody is writing it."""
+    with graph.holding("hold_dataset", dataset=dataset) as rows:
+        return _ready(rows, dataset)
 
 
 def _ready(rows: Iterable[Row], dataset: str) -> Row:
@@ -100,82 +129,241 @@ def _ready(rows: Iterable[Row], dataset: str) -> Row:
     raise NotFoundError(f"there is no dataset {dataset!r}", cure="Import it with `cikg import`")
 
 
-def _read(read: Read, dataset: str, properties: Row, advance: Callable[[int], None]) -> Export:
-    nodes = {
-        kind: _nodes(read(f"export_{kind}", dataset=dataset)) for kind in ("users", "items", "entities", "interests")
+def export(graph: Graph, dataset: str, advance: Callable[[int], None] = lambda _count: None) -> Export:
+    """Read a dataset as columns of one state.
+
+    Args:
+        graph: where from.
+        dataset: its name.
+        advance: called with the number of edges read.
+
+    Raises:
+        NotFoundError: there is no such dataset.
+        ConflictError: its import has not been finished.
+    """
+    return read_one_state(graph, dataset, lambda properties: _read(graph, dataset, properties, advance))
+
+
+def _read(graph: Graph, dataset: str, properties: Row, advance: Callable[[int], None]) -> Export:
+    with closing(_Reader(graph, dataset, advance)) as reader:
+        texts = {**reader.texts(), **reader.profiles()}
+        relations = sorted(properties["relations"])
+        columns = {
+            **reader.interactions(),
+            **reader.facts(relations),
+            **reader.inferred(
+                "has_interest", "export_interest_edges", ("user", "interest"), {"from_evidence": np.bool_}
+            ),
+            **reader.inferred("possesses", "export_possessed", ("user", "intent"), {"round": np.int8}),
+            **reader.inferred("satisfies", "export_satisfied", ("item", "intent"), {"round": np.int8}),
+            **reader.inferred("member_of", "export_members", ("intent", "interest"), {}),
+            **reader.embeddings(properties.get("embeddings") or []),
+        }
+    return Export(properties, texts, columns, relations)
+
+
+class _Places:
+    """Finds the index of a node by its internal number.
+
+    Args:
+        nodes: internal numbers in the order of the indices; int64, shape (n,).
+    """
+
+    def __init__(self, nodes: Array) -> None:
+        self.nodes = nodes
+        self._order = np.argsort(nodes)
+        self._sorted = nodes[self._order]
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def find(self, nodes: Array) -> Array:
+        """Indices, and -1 for what is not there; int32, shape of `nodes`."""
+        if not len(self.nodes):
+            return np.full(len(nodes), -1, dtype=np.int32)
+        place = np.searchsorted(self._sorted, nodes).clip(max=len(self.nodes) - 1)
+        return np.where(self._sorted[place] == nodes, self._order[place], -1).astype(np.int32)
+
+
+class _Reader:
+    """Reads one dataset, some thousand nodes at a time."""
+
+    def __init__(self, graph: Graph, dataset: str, advance: Callable[[int], None]) -> None:
+        self._graph, self._advance = graph, advance
+        self._numbers: dict[str, list[int]] = dict.fromkeys((*KINDS, "profiles"), [])
+        self._numbers |= {row["kind"]: row["nodes"] for row in graph.many("export_nodes", dataset=dataset)}
+        self._places: dict[str, _Places] = {}
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="export")
+
+    def close(self) -> None:
+        """End all reading."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def texts(self) -> dict[str, list[str]]:
+        """Read ids, names and texts of all nodes, and so their order."""
+        found = {}
+        for kind in KINDS:
+            rows = list(self._rows("export_texts", self._numbers[kind]))
+            number, identifier, name, text = (_flat(rows, key) for key in ("nodes", "ids", "names", "texts"))
+            order = sorted(range(len(identifier)), key=lambda at: _order(identifier[at]))
+            self._places[kind] = _Places(np.array(number, dtype=np.int64)[order])
+            found[f"{kind}.id"] = [identifier[at] for at in order]
+            found[f"{kind}.name"] = [name[at] for at in order]
+            if kind == "items" and any(text):
+                found["items.text"] = [text[at] for at in order]
+        self._places["things"] = _Places(np.concatenate([self._places[kind].nodes for kind in ("items", "entities")]))
+        return found
+
+    def profiles(self) -> dict[str, list[str]]:
+        """Read of each user and item the profile of the latest round; of several, the one whose id is the last."""
+        rows = list(self._rows("export_profiles", self._numbers["profiles"]))
+        number, identifier, text, target, round_ = (
+            _flat(rows, key) for key in ("nodes", "ids", "texts", "targets", "rounds")
+        )
+        order = sorted(range(len(number)), key=lambda at: (round_[at], _order(identifier[at])))
+        found = {}
+        for kind in ("users", "items"):
+            places = self._places[kind].find(np.array(target, dtype=np.int64)[order])
+            chosen = {int(place): at for place, at in zip(places, order, strict=True) if place >= 0}
+            nodes = np.full(len(self._places[kind]), -1, dtype=np.int64)
+            nodes[list(chosen)] = [number[at] for at in chosen.values()]
+            self._places[f"{kind.removesuffix('s')}_profiles"] = _Places(nodes)
+            if chosen:
+                found[f"{kind}.profile"] = [
+                    text[chosen[place]] if place in chosen else "" for place in range(len(nodes))
+                ]
+        return found
+
+    def interactions(self) -> Columns:
+        """Read who did what; ratings and times only where there are any."""
+        source, target, rest = self._edges(partial(_histories, self._graph), "users", "items")
+        columns = {"user_index": source, "item_index": target, **rest}
+        sizes = (len(self._places["users"]), len(self._places["items"]))
+        columns = _once(columns, ("user_index", "item_index"), sizes, columns["split"])
+        if np.isnan(columns["rating"]).all():
+            del columns["rating"]
+        if (columns["at"] == NEVER).all():
+            del columns["at"]
+        return _named("interactions", columns)
+
+    def facts(self, relations: Sequence[str]) -> Columns:
+        """Read what is known of items and entities."""
+        codes = {relation: code for code, relation in enumerate(relations)}
+        read = partial(self._graph.many, "export_facts", codes=codes)
+        source, target, rest = self._edges(
+            lambda nodes: _arrays(read(nodes=nodes), {"relations": np.int32}), "things", "things"
+        )
+        columns = {"head_index": source, "relation_index": rest["relations"], "tail_index": target}
+        sizes = (len(self._places["things"]), len(relations), len(self._places["things"]))
+        return _named("facts", _once(columns, ("head_index", "relation_index", "tail_index"), sizes))
+
+    def inferred(
+        self, table: str, statement: str, ends: tuple[str, str], properties: Mapping[str, type[np.generic]]
+    ) -> Columns:
+        """Read one kind of edges that a language model, or a clustering of what it said, has made.
+
+        Two intents that were merged may have left two edges between the same ends: the one that counts is of the least
+        round, and one with evidence rather than one without.
+        """
+        kinds = [LABELS[end.capitalize()] for end in ends]
+        read = partial(self._graph.many, statement)
+        source, target, rest = self._edges(lambda nodes: _arrays(read(nodes=nodes), properties), kinds[0], kinds[1])
+        names = f"{ends[0]}_index", f"{ends[1]}_index"
+        columns = {names[0]: source, names[1]: target, **rest}
+        worse = columns["round"] if "round" in columns else ~columns.get("from_evidence", np.zeros(len(source), bool))
+        return _named(table, _once(columns, names, tuple(len(self._places[kind]) for kind in kinds), worse))
+
+    def embeddings(self, listed: Iterable[str]) -> Columns:
+        """Read vectors, listed as `Label/slug`; NaN for nodes without one."""
+        found: Columns = {}
+        for label, _, slug in (entry.partition("/") for entry in listed):
+            profiled = ("user_profiles", "item_profiles")
+            for kind in (LABELS[label],) if label in LABELS else profiled if label == "Profile" else ():
+                vectors = self._vectors(self._places[kind], f"embedding_{slug}", int(slug.rsplit("_", 1)[-1]))
+                if kind not in profiled or not np.isnan(vectors).all():
+                    found[f"embeddings.{kind}.{slug}"] = vectors
+        return found
+
+    def _vectors(self, places: _Places, key: str, dimension: int) -> Array:
+        vectors = np.full((len(places), dimension), np.nan, dtype=np.float32)
+        nodes = places.nodes[places.nodes >= 0].tolist()
+        for row in self._rows("export_vectors", nodes, VECTORS, property=key):
+            if row["nodes"]:
+                try:
+                    values = np.array(row["vectors"], dtype=np.float32).reshape(-1, dimension)
+                except ValueError:
+                    raise ConflictError(
+                        f"not every {key} has {dimension} numbers", cure="Make these embeddings again"
+                    ) from None
+                vectors[places.find(np.array(row["nodes"], dtype=np.int64))] = values
+        return vectors
+
+    def _edges(self, read: Callable[[list[int]], Columns], source: str, target: str) -> tuple[Array, Array, Columns]:
+        """Read edges, `NODES` sources at a time, and leave out those with an end that is not exported."""
+        nodes = self._places[source].nodes.tolist()
+        parts = []
+        for part in self._pool.map(read, _cut(nodes, NODES)):
+            self._advance(len(part["sources"]))
+            parts.append(part)
+        if not parts:
+            parts = [read([])]
+        columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        parts.clear()
+        ends = (self._places[source].find(columns.pop("sources")), self._places[target].find(columns.pop("targets")))
+        known = (ends[0] >= 0) & (ends[1] >= 0)
+        if known.all():
+            return *ends, columns
+        return ends[0][known], ends[1][known], {key: column[known] for key, column in columns.items()}
+
+    def _rows(self, name: str, nodes: list[int], size: int = NODES, **parameters: Any) -> Iterator[Row]:
+        """Run a statement over nodes, `size` of them at a time."""
+        read = partial(self._graph.many, name, **parameters)
+        return chain.from_iterable(self._pool.map(lambda part: read(nodes=part), _cut(nodes, size)))
+
+
+def _cut(nodes: list[int], size: int) -> Iterator[list[int]]:
+    return (nodes[start : start + size] for start in range(0, len(nodes), size))
+
+
+def _flat(rows: Iterable[Row], key: str) -> list[Any]:
+    return list(chain.from_iterable(row[key] for row in rows))
+
+
+def _arrays(rows: list[Row], types: Mapping[str, type[np.generic]]) -> Columns:
+    """The lists of the one row of an answer as arrays."""
+    (row,) = rows
+    kinds: dict[str, type[np.generic]] = {"sources": np.int64, "targets": np.int64, **types}
+    return {key: np.array(row[key], dtype=kind) for key, kind in kinds.items()}
+
+
+_SPLITS = {str(split): code for code, split in enumerate(Split)}
+
+
+def _histories(graph: Graph, nodes: list[int]) -> Columns:
+    """What some users did. Nothing stands for missing ratings and times at first: most datasets have all or none."""
+    (row,) = graph.many("export_interactions", nodes=nodes, unrated=None, never=None)
+    count = len(row["splits"])
+    if any(0 < len(row[key]) < count for key in ("ratings", "times")):
+        (row,) = graph.many("export_interactions", nodes=nodes, unrated=float("nan"), never=NEVER)
+        count = len(row["splits"])
+    return {
+        "sources": np.array(row["sources"], dtype=np.int64),
+        "targets": np.array(row["targets"], dtype=np.int64),
+        "split": np.fromiter(map(_SPLITS.__getitem__, row["splits"]), dtype=np.int8, count=count),
+        "rating": np.array(row["ratings"] or np.full(count, np.nan), dtype=np.float32),
+        "at": np.array(row["times"] or np.full(count, NEVER), dtype=np.int64),
     }
-    index = {kind: _numbered(columns["id"]) for kind, columns in nodes.items()}
-    things = _numbered(nodes["items"]["id"] + nodes["entities"]["id"])
-    relations = sorted(properties["relations"])
-    columns: Columns = {
-        **_interactions(
-            list(read("export_interactions", dataset=dataset, unrated=float("nan"), never=NEVER)),
-            index["users"],
-            index["items"],
-        ),
-        **_facts(list(read("export_facts", dataset=dataset)), things, _numbered(relations)),
-        **_has_interest(list(read("export_interest_edges", dataset=dataset)), index["users"], index["interests"]),
-    }
-    for name in ("interactions.user_index", "facts.head_index", "has_interest.user_index"):
-        advance(len(columns[name]))
-    return Export(properties, nodes, columns, relations)
 
 
-def _nodes(rows: Iterable[Row]) -> dict[str, list[str]]:
-    """Nodes as columns, sorted by id."""
-    ordered = sorted(rows, key=by_id)
-    keys = ordered[0].keys() if ordered else ("id", "name", "text")
-    return {key: [row[key] for row in ordered] for key in keys}
+def _once(columns: Columns, keys: tuple[str, ...], sizes: tuple[int, ...], worse: Array | None = None) -> Columns:
+    """Rows in the order of their keys, and of several with the same keys the one that is the least `worse`."""
+    number = np.ravel_multi_index([columns[key] for key in keys], [max(size, 1) for size in sizes])
+    order = np.argsort(number, kind="stable") if worse is None else np.lexsort([worse, number])
+    number = number[order]
+    if len(number):
+        order = order[np.append(True, number[1:] != number[:-1])]
+    return {name: np.ascontiguousarray(column[order]) for name, column in columns.items()}
 
 
-def _numbered(keys: list[str]) -> dict[str, int]:
-    return {key: number for number, key in enumerate(keys)}
-
-
-def _column(values: Iterable[Any], dtype: type[np.generic]) -> npt.NDArray[Any]:
-    return np.fromiter(values, dtype=dtype)
-
-
-def _repeated(rows: list[Row], key: str, group: str, index: dict[str, int]) -> npt.NDArray[Any]:
-    """The index of each row's `key`, once for each member of its `group`."""
-    return _column(chain.from_iterable(repeat(index[row[key]], len(row[group])) for row in rows), np.int32)
-
-
-def _flat(rows: list[Row], key: str) -> Iterator[Any]:
-    return chain.from_iterable(row[key] for row in rows)
-
-
-def _sorted(prefix: str, columns: Columns, keys: tuple[str, ...]) -> Columns:
-    """Columns in the order of some of them, the first mattering most, named as their files."""
-    order = np.lexsort([columns[key] for key in reversed(keys)])
-    return {f"{prefix}.{name}": np.ascontiguousarray(column[order]) for name, column in columns.items()}
-
-
-def _interactions(rows: list[Row], users: dict[str, int], items: dict[str, int]) -> Columns:
-    codes = {str(split): code for code, split in enumerate(Split)}
-    columns = {
-        "user_index": _repeated(rows, "user", "items", users),
-        "item_index": _column((items[item] for item in _flat(rows, "items")), np.int32),
-        "split": _column((codes[split] for split in _flat(rows, "splits")), np.int8),
-        "rating": _column(_flat(rows, "ratings"), np.float32),
-        "at": _column(_flat(rows, "times"), np.int64),
-    }
-    return _sorted("interactions", columns, ("user_index", "item_index"))
-
-
-def _facts(rows: list[Row], things: dict[str, int], relations: dict[str, int]) -> Columns:
-    columns = {
-        "head_index": _repeated(rows, "head", "tails", things),
-        "relation_index": _repeated(rows, "relation", "tails", relations),
-        "tail_index": _column((things[tail] for tail in _flat(rows, "tails")), np.int32),
-    }
-    return _sorted("facts", columns, ("head_index", "relation_index", "tail_index"))
-
-
-def _has_interest(rows: list[Row], users: dict[str, int], interests: dict[str, int]) -> Columns:
-    columns = {
-        "user_index": _repeated(rows, "user", "interests", users),
-        "interest_index": _column((interests[interest] for interest in _flat(rows, "interests")), np.int32),
-        "from_evidence": _column(_flat(rows, "from_evidence"), np.bool_),
-    }
-    return _sorted("has_interest", columns, ("user_index", "interest_index", "from_evidence"))
+def _named(table: str, columns: Columns) -> Columns:
+    return {f"{table}.{name}": column for name, column in columns.items()}

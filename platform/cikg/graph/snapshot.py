@@ -2,9 +2,12 @@
 
 A snapshot is a folder `<home>/snapshots/<dataset>/<first 16 digits of its hash>`:
 
-- `users.json`, `items.json`, `entities.json`, `interests.json`: ids and names (items: texts), by index;
-- `<table>.<column>.npy`: one column each;
-- `manifest.json`: hash, counts, relations, and size and SHA-256 of every other file.
+- `<kind>.id`, `<kind>.name` of users, items, entities, intents and interests, by index; `items.text`, `users.profile`
+  and `items.profile` where there are any: each a run of UTF-8 (`.utf8.npy`) and the places where its texts end
+  (`.ends.npy`);
+- `<table>.<column>.npy`: one column each, but for ratings or times where there are none;
+- `embeddings.<kind>.<embedding>.npy`: float32, shape (n, dimension), NaN for nodes without a vector;
+- `manifest.json`: hash, counts, relations, embeddings, and size and SHA-256 of every other file.
 
 It never changes, and exporting the same graph gives the same bytes. `latest.json` beside it says which version of the
 dataset it shows, so that an unchanged dataset is not exported again.
@@ -13,105 +16,75 @@ dataset it shows, so that an unchanged dataset is not exported again.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from cikg.errors import NotFoundError, SnapshotError
-from cikg.files import write_file, write_folder
+from cikg.files import alone, new_folder, write_file
+from cikg.graph.columns import Facts, HasInterest, Interactions, MemberOf, Nodes, Possesses, Satisfies
 from cikg.graph.database import Graph
-from cikg.graph.export import NEVER, Export, dataset_properties, export
+from cikg.graph.export import KINDS, NEVER, Export, dataset_properties, export
+from cikg.graph.texts import Texts
 from cikg.settings import Settings
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
-__all__ = ["NEVER", "Facts", "HasInterest", "Interactions", "Nodes", "Snapshot", "latest", "open_snapshot", "take"]
+__all__ = [
+    "KINDS",
+    "NEVER",
+    "TABLES",
+    "Facts",
+    "HasInterest",
+    "Interactions",
+    "MemberOf",
+    "Nodes",
+    "Possesses",
+    "Satisfies",
+    "Snapshot",
+    "latest",
+    "open_snapshot",
+    "take",
+    "write",
+]
 
-LAYOUT = 1
+LAYOUT = 2
 """Number of the layout above; a snapshot of another layout is refused."""
 
 MANIFEST, LATEST = "manifest.json", "latest.json"
 DAMAGED = "Remove the folder and take the snapshot again with `cikg snapshot`"
 
-Index = npt.NDArray[np.int32]
+TABLES: dict[str, type[Any]] = {
+    "interactions": Interactions,
+    "facts": Facts,
+    "has_interest": HasInterest,
+    "possesses": Possesses,
+    "satisfies": Satisfies,
+    "member_of": MemberOf,
+}
+"""The tables by name; the first column of each has as many rows as all of them."""
+
+UNKNOWN: dict[str, npt.NDArray[Any]] = {
+    "interactions.rating": np.array(np.nan, dtype=np.float32),
+    "interactions.at": np.array(NEVER, dtype=np.int64),
+}
+"""What a column holds that is not there."""
+
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
-
-
-@dataclass(frozen=True)
-class Nodes:
-    """Nodes of one kind: position i is index i. Numeric ids come first, by value, then the others as text.
-
-    Attributes:
-        ids: the dataset's own ids.
-        names: what to show; the id where there is no name.
-    """
-
-    ids: list[str]
-    names: list[str]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @cached_property
-    def index(self) -> dict[str, int]:
-        """The index of each id."""
-        return {identifier: index for index, identifier in enumerate(self.ids)}
-
-
-@dataclass(frozen=True)
-class Interactions:
-    """Each pair of user and item once, sorted. Shape of every column: (interactions,).
-
-    Attributes:
-        user_index, item_index: who and what.
-        split: 0 train, 1 valid, 2 test.
-        rating: NaN where there is none.
-        at: seconds since 1970; `NEVER` where unknown.
-    """
-
-    user_index: Index
-    item_index: Index
-    split: npt.NDArray[np.int8]
-    rating: npt.NDArray[np.float32]
-    at: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Facts between things: items 0 … I-1, then entities I … I+E-1. Sorted. Shape of every column: (facts,)."""
-
-    head_index: Index
-    relation_index: Index
-    tail_index: Index
-
-
-@dataclass(frozen=True)
-class HasInterest:
-    """Who has which interest, sorted. Shape of every column: (edges,).
-
-    Attributes:
-        user_index, interest_index: who and what.
-        from_evidence: True where the edge names the train interactions it was inferred from. An imported edge does
-            not: it may know what is in valid.
-    """
-
-    user_index: Index
-    interest_index: Index
-    from_evidence: npt.NDArray[np.bool_]
+Table = TypeVar("Table")
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A dataset's graph at one moment.
+    """A dataset's graph at one moment. Opening it reads nothing but the manifest.
 
     Attributes:
         path: its folder.
@@ -129,7 +102,7 @@ class Snapshot:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows by kind."""
+        """Rows by kind of node and table of edges."""
         counts: dict[str, int] = self.manifest["counts"]
         return counts
 
@@ -139,70 +112,128 @@ class Snapshot:
         relations: list[str] = self.manifest["relations"]
         return relations
 
+    @property
+    def size(self) -> int:
+        """Bytes of all files that the manifest lists."""
+        return sum(file["bytes"] for file in self.manifest["files"].values())
+
     @cached_property
     def users(self) -> Nodes:
         """All users."""
-        return self._nodes("users")
+        return self.nodes("users")
 
     @cached_property
     def items(self) -> Nodes:
         """All items."""
-        return self._nodes("items")
+        return self.nodes("items")
 
     @cached_property
     def entities(self) -> Nodes:
         """All entities."""
-        return self._nodes("entities")
+        return self.nodes("entities")
+
+    @cached_property
+    def intents(self) -> Nodes:
+        """All intents but those that were merged into others."""
+        return self.nodes("intents")
 
     @cached_property
     def interests(self) -> Nodes:
         """All interests."""
-        return self._nodes("interests")
+        return self.nodes("interests")
 
     @cached_property
-    def item_text(self) -> list[str]:
+    def item_text(self) -> Sequence[str]:
         """The text of each item; empty where there is none."""
-        texts: list[str] = self._json("items")["text"]
-        return texts
+        return self.texts("items", "text")
+
+    @cached_property
+    def user_profile(self) -> Sequence[str]:
+        """What a model wrote about each user; empty where there is nothing."""
+        return self.texts("users", "profile")
+
+    @cached_property
+    def item_profile(self) -> Sequence[str]:
+        """What a model wrote about each item; empty where there is nothing."""
+        return self.texts("items", "profile")
 
     @cached_property
     def interactions(self) -> Interactions:
         """Who interacted with what."""
-        return Interactions(
-            *(self._column(f"interactions.{name}") for name in ("user_index", "item_index", "split", "rating", "at"))
-        )
+        return self._table("interactions", Interactions)
 
     @cached_property
     def facts(self) -> Facts:
         """The knowledge graph."""
-        return Facts(*(self._column(f"facts.{name}") for name in ("head_index", "relation_index", "tail_index")))
+        return self._table("facts", Facts)
 
     @cached_property
     def has_interest(self) -> HasInterest:
         """Who has which interest."""
-        names = ("user_index", "interest_index", "from_evidence")
-        return HasInterest(*(self._column(f"has_interest.{name}") for name in names))
+        return self._table("has_interest", HasInterest)
 
-    def to_hetero(self) -> HeteroData:
+    @cached_property
+    def possesses(self) -> Possesses:
+        """Who has which intent."""
+        return self._table("possesses", Possesses)
+
+    @cached_property
+    def satisfies(self) -> Satisfies:
+        """Which item satisfies which intent."""
+        return self._table("satisfies", Satisfies)
+
+    @cached_property
+    def member_of(self) -> MemberOf:
+        """Which intent belongs to which interest."""
+        return self._table("member_of", MemberOf)
+
+    @property
+    def embeddings(self) -> dict[str, list[str]]:
+        """Embeddings by kind; those of `user_profiles` and `item_profiles` by the index of whom they describe."""
+        embeddings: dict[str, list[str]] = self.manifest["embeddings"]
+        return embeddings
+
+    def embedding(self, kind: str, name: str) -> npt.NDArray[np.float32]:
+        """The vectors of one kind's nodes: shape (n, dimension), NaN for nodes without.
+
+        Args:
+            kind: a key of `embeddings`.
+            name: one of its entries, as `lexical_64`.
+
+        Raises:
+            NotFoundError: there is none; says which there are.
+        """
+        if name not in self.embeddings.get(kind, []):
+            listed = ", ".join(f"{kind}/{name}" for kind, names in self.embeddings.items() for name in names)
+            raise NotFoundError(
+                f"the snapshot {self.hash[:16]} has no embedding {name!r} of {kind}",
+                cure=f"It has {listed}" if listed else "Make some with `cikg embed`, then take a snapshot again",
+            )
+        return self._column(f"embeddings.{kind}.{name}")
+
+    def to_hetero(self, embedding: str | None = None) -> HeteroData:
         """The snapshot as PyG's heterogeneous graph; see `cikg.graph.hetero.to_hetero`."""
         from cikg.graph.hetero import to_hetero  # noqa: PLC0415 - torch loads for seconds, and few readers need it
 
-        return to_hetero(self)
+        return to_hetero(self, embedding)
 
-    def _nodes(self, kind: str) -> Nodes:
-        table = self._json(kind)
-        return Nodes(table["id"], table["name"])
+    def nodes(self, kind: str) -> Nodes:
+        """The nodes of one of `KINDS`."""
+        return Nodes(self.texts(kind, "id"), self.texts(kind, "name"))
 
-    def _json(self, kind: str) -> dict[str, list[str]]:
-        path = self.path / f"{kind}.json"
-        try:
-            table: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SnapshotError(f"{path} is damaged: {error}", cure=DAMAGED) from None
-        return table
+    def texts(self, kind: str, name: str) -> Texts:
+        """A column of texts of one kind's nodes; blank where the snapshot has none."""
+        if f"{kind}.{name}.ends.npy" not in self.manifest["files"]:
+            return Texts.blank(self.counts[kind])
+        return Texts(self._column(f"{kind}.{name}.utf8"), self._column(f"{kind}.{name}.ends"))
+
+    def _table(self, name: str, kind: type[Table]) -> Table:
+        return kind(*(self._column(f"{name}.{column.name}") for column in fields(kind)))  # type: ignore[arg-type]
 
     def _column(self, name: str) -> npt.NDArray[Any]:
         path = self.path / f"{name}.npy"
+        if name in UNKNOWN and path.name not in self.manifest["files"]:
+            return np.broadcast_to(UNKNOWN[name], (self.counts[name.partition(".")[0]],))
         try:
             column: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -237,7 +268,7 @@ def open_snapshot(path: Path, *, verify: bool = False) -> Snapshot:
         file = path / name
         if not file.is_file() or file.stat().st_size != expected["bytes"]:
             raise SnapshotError(f"{file} is damaged: it should have {expected['bytes']} bytes", cure=DAMAGED)
-        if verify and hashlib.sha256(file.read_bytes()).hexdigest() != expected["sha256"]:
+        if verify and _digest(file) != expected["sha256"]:
             raise SnapshotError(f"{file} is damaged: its content is not what was written", cure=DAMAGED)
     return snapshot
 
@@ -273,34 +304,69 @@ def take(graph: Graph, dataset: str, settings: Settings, progress: Progress | No
 
     Raises:
         NotFoundError: there is no such dataset.
-        ConflictError: its import is not complete, or it is being written all the time.
+        ConflictError: its import is not complete.
     """
     folder = settings.snapshots / dataset
-    properties = dataset_properties(graph, dataset)
-    reused = _unchanged(folder, properties["version"])
+    reused = _unchanged(folder, dataset_properties(graph, dataset)["version"])
     if reused is not None:
         return reused
     with (progress or _silent)("exporting", None) as advance:
         exported = export(graph, dataset, advance)
-    files = _files(exported)
-    manifest = _manifest(exported, files)
-    name = manifest["hash"][:16]
-    files[MANIFEST] = (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
-    if _whole(folder / name) is None:
-        write_folder(folder / name, files)
-    pointer = {"folder": name, "version": exported.properties["version"]}
-    write_file(folder / LATEST, json.dumps(pointer).encode())
-    return open_snapshot(folder / name)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with alone(folder):
+        snapshot = write(folder, exported)
+        _point(folder, snapshot, exported.properties["version"])
+    return snapshot
+
+
+def write(folder: Path, exported: Export) -> Snapshot:
+    """Write a snapshot into `folder`, unless it is there and whole.
+
+    Args:
+        folder: holds a dataset's snapshots.
+        exported: what to write.
+    """
+    columns = _columns(exported)
+    manifest = _manifest(exported, {f"{name}.npy": _described(column) for name, column in columns.items()})
+    path = folder / manifest["hash"][:16]
+    if _whole(path) is None:
+        with new_folder(path) as made:
+            for name, column in columns.items():
+                np.save(made / f"{name}.npy", column, allow_pickle=False)
+            (made / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return open_snapshot(path)
 
 
 def _unchanged(folder: Path, version: int) -> Snapshot | None:
     """The last snapshot if it shows this version and is whole."""
     try:
         pointer = _read_json(folder / LATEST)
-    except SnapshotError:
+        if pointer.get("version") != version:
+            return None
+        found = open_snapshot(folder / str(pointer.get("folder")))
+    except (NotFoundError, SnapshotError):
         return None
-    found = _whole(folder / str(pointer.get("folder"))) if pointer.get("version") == version else None
-    return replace(found, reused=True) if found else None
+    if _seal(found.path) != pointer.get("seal"):
+        if _whole(found.path) is None:
+            return None
+        _point(folder, found, version)
+    return replace(found, reused=True)
+
+
+def _point(folder: Path, snapshot: Snapshot, version: int) -> None:
+    """Note which snapshot shows the dataset as it is now."""
+    pointer = {"folder": snapshot.path.name, "version": version, "seal": _seal(snapshot.path)}
+    write_file(folder / LATEST, json.dumps(pointer).encode())
+
+
+def _seal(path: Path) -> str:
+    """A digest of what the file system says about each file: while it stays, nothing was written to any of them.
+
+    So a snapshot that was whole once need not be read as a whole every time it is used.
+    """
+    stats = {file.name: file.stat() for file in path.iterdir()}
+    listing = [(name, stats[name].st_size, stats[name].st_mtime_ns, stats[name].st_ino) for name in sorted(stats)]
+    return hashlib.sha256(repr(listing).encode()).hexdigest()
 
 
 def _whole(path: Path) -> Snapshot | None:
@@ -310,39 +376,57 @@ def _whole(path: Path) -> Snapshot | None:
         return None
 
 
-def _files(exported: Export) -> dict[str, bytes]:
-    files = {
-        f"{kind}.json": json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode()
-        for kind, columns in exported.nodes.items()
-    }
-    for name, column in exported.columns.items():
-        buffer = io.BytesIO()
-        np.save(buffer, column, allow_pickle=False)
-        files[f"{name}.npy"] = buffer.getvalue()
-    return files
+def _columns(exported: Export) -> dict[str, npt.NDArray[Any]]:
+    """All columns by name, those of texts as numbers."""
+    columns = dict(exported.columns)
+    for name, texts in exported.texts.items():
+        packed = Texts.pack(texts)
+        columns |= {f"{name}.utf8": packed.content, f"{name}.ends": packed.ends}
+    return columns
 
 
-def _manifest(exported: Export, files: dict[str, bytes]) -> dict[str, Any]:
-    described = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()
-    }
-    counts = {kind: len(columns["id"]) for kind, columns in exported.nodes.items()}
-    for kind, column in (
-        ("interactions", "interactions.user_index"),
-        ("facts", "facts.head_index"),
-        ("has_interest", "has_interest.user_index"),
-    ):
-        counts[kind] = len(exported.columns[column])
+def _manifest(exported: Export, files: dict[str, Any]) -> dict[str, Any]:
+    counts = {kind: len(exported.texts[f"{kind}.id"]) for kind in KINDS}
+    for name, table in TABLES.items():
+        counts[name] = len(exported.columns[f"{name}.{fields(table)[0].name}"])
+    embeddings: dict[str, list[str]] = {}
+    for _, kind, embedding in (name.split(".") for name in sorted(exported.columns) if name.startswith("embeddings.")):
+        embeddings.setdefault(kind, []).append(embedding)
     return {
         "layout": LAYOUT,
-        "hash": _content_hash(described),
+        "hash": _content_hash(files),
         "dataset": exported.properties["uid"],
         "field": exported.properties["field"],
         "interests": exported.properties["interests"],
         "relations": exported.relations,
+        "embeddings": embeddings,
         "counts": counts,
-        "files": described,
+        "files": files,
     }
+
+
+class _Sink:
+    """Takes what is written to a file, and keeps its digest and length alone."""
+
+    def __init__(self) -> None:
+        self.digest, self.bytes = hashlib.sha256(), 0
+
+    def write(self, content: bytes) -> int:
+        self.digest.update(content)
+        self.bytes += len(content)
+        return len(content)
+
+
+def _described(column: npt.NDArray[Any]) -> dict[str, Any]:
+    """Size and SHA-256 of the file that a column becomes."""
+    sink = _Sink()
+    np.save(sink, column, allow_pickle=False)
+    return {"bytes": sink.bytes, "sha256": sink.digest.hexdigest()}
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _content_hash(files: dict[str, Any]) -> str:

@@ -127,7 +127,8 @@ def pairs(snapshot: Snapshot, *splits: SplitCode) -> Pairs:
 
 def sizes(snapshot: Snapshot) -> NodeSpace:
     """How many nodes of each kind a snapshot has."""
-    return NodeSpace(len(snapshot.users), len(snapshot.items), len(snapshot.entities), len(snapshot.interests))
+    counts = snapshot.counts
+    return NodeSpace(counts["users"], counts["items"], counts["entities"], counts["interests"])
 
 
 def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: SplitCode | None) -> TrainingData:

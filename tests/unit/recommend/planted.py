@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from cikg.files import write_folder
-from cikg.graph.export import NEVER, Export
-from cikg.graph.snapshot import MANIFEST, Snapshot, _files, _manifest, open_snapshot
+from cikg.graph.export import Export
+from cikg.graph.snapshot import Snapshot, write
 from cikg.schema import SplitCode
 
 TASTES = 2
+INTENT_EDGES = [
+    ("possesses", "user"), ("possesses", "intent"), ("satisfies", "item"), ("satisfies", "intent"),
+    ("member_of", "intent"), ("member_of", "interest"),
+]  # fmt: skip
 
 
 def write_snapshot(
@@ -24,40 +26,33 @@ def write_snapshot(
     has_interest: list[tuple[int, int]] = (),
     from_evidence: bool = True,
     dataset: str = "planted",
+    columns: dict[str, np.ndarray] | None = None,
 ) -> Snapshot:
     """Write a snapshot without a database. `sizes`: users, items, entities, interests; facts are in thing space."""
-    kinds = ("users", "items", "entities", "interests")
-    nodes = {
-        kind: {"id": [str(i) for i in range(n)], "name": [f"{kind} {i}" for i in range(n)]}
-        for kind, n in zip(kinds, sizes, strict=True)
-    }
-    nodes["items"]["text"] = [""] * sizes[1]
+    counts = dict(zip(("users", "items", "entities", "interests"), sizes, strict=True)) | {"intents": 0}
+    texts = {f"{kind}.id": [str(i) for i in range(n)] for kind, n in counts.items()}
+    texts |= {f"{kind}.name": [f"{kind} {i}" for i in range(n)] for kind, n in counts.items()}
     read = np.array(sorted(interactions), dtype=np.int64).reshape(-1, 3)
     known = np.array(sorted(facts), dtype=np.int32).reshape(-1, 3)
     liked = np.array(sorted(has_interest), dtype=np.int32).reshape(-1, 2)
-    columns = {
+    empty, rounds = np.empty(0, np.int32), np.empty(0, np.int8)
+    given = {
         "interactions.user_index": read[:, 0].astype(np.int32),
         "interactions.item_index": read[:, 1].astype(np.int32),
         "interactions.split": read[:, 2].astype(np.int8),
-        "interactions.rating": np.full(len(read), np.nan, np.float32),
-        "interactions.at": np.full(len(read), NEVER),
         "facts.head_index": known[:, 0].copy(),
         "facts.relation_index": known[:, 1].copy(),
         "facts.tail_index": known[:, 2].copy(),
         "has_interest.user_index": liked[:, 0].copy(),
         "has_interest.interest_index": liked[:, 1].copy(),
         "has_interest.from_evidence": np.full(len(liked), from_evidence),
+        **{f"{table}.{end}_index": empty for table, end in INTENT_EDGES},
+        "possesses.round": rounds,
+        "satisfies.round": rounds,
     }
     relations = [f"RELATION_{i}" for i in range(int(known[:, 1].max()) + 1 if len(known) else 0)]
     properties = {"uid": dataset, "field": "books", "interests": "extracted", "version": 1}
-    exported = Export(properties=properties, nodes=nodes, columns=columns, relations=relations)
-    files = _files(exported)
-    manifest = _manifest(exported, files)
-    files[MANIFEST] = json.dumps(manifest).encode()
-    path = folder / manifest["hash"][:16]
-    if not path.exists():
-        write_folder(path, files)
-    return open_snapshot(path)
+    return write(folder, Export(properties, texts, given | (columns or {}), relations))
 
 
 def two_tastes(

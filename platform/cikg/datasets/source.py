@@ -248,7 +248,7 @@ class Source:
         if self._is_rejected:
             return
         self._is_rejected = self._line > 0
-        rejected = Rejected(self._file, self._line, reason, self._text[:SHOWN])
+        rejected = Rejected(self._file, self._line, reason, self._text.rstrip("\r\n")[:SHOWN])
         self.rejections += 1
         if len(self.rejected) < KEPT:
             self.rejected.append(rejected)
@@ -310,11 +310,11 @@ class _Rows:
 
     def readable(self) -> bool:
         """Whether all of the row is in the file's encoding."""
-        return all(line.readable for line in self.row)
+        return self.row[0].readable if len(self.row) == 1 else all(line.readable for line in self.row)
 
     def text(self) -> str:
-        """The row as it stands in the file, without its end."""
-        return "".join(line.text for line in self.row).rstrip("\r\n")
+        """The row as it stands in the file, with its end."""
+        return self.row[0].text if len(self.row) == 1 else "".join(line.text for line in self.row)
 
 
 class _Zstandard(io.RawIOBase):

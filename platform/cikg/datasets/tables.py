@@ -243,9 +243,9 @@ class _Reading:
     def _interaction(self, record: Interaction) -> None:
         user = self.users.find(record.user, "an interaction")
         item = self.items.find(record.item, "an interaction")
+        rating, at = record.rating, record.at
         if user is None or item is None:
             return
-        rating, at = record.rating, record.at
         if rating is not None and not math.isfinite(rating):
             self.reject(f"the rating {rating} is no finite number")
             return

@@ -125,23 +125,29 @@ def _parted(source: Source, lines: Iterator[str], delimiter: str, count: int) ->
 
 
 def _fields(line: str, delimiter: str, count: int) -> list[str]:
-    r"""The fields of a line, which should have `count` of them, if that is known.
-
-    `…)\";Michael Teitelbaum";"2000"` is a title and an author whose quotes were lost, in three rows of the published
-    file; in copies with commas an empty field at the end makes up for it.
-    """
+    """The fields of a line, which should have `count` of them; 0 where that is unknown."""
     if '"' not in line:
         return line.split(delimiter)
-    escape = "\\" if delimiter == ";" else None
-    try:
-        row = next(csv.reader((line,), delimiter=delimiter, escapechar=escape, strict=True))
-    except csv.Error:
-        row = []
-    if count not in (0, len(row)) or not row:
-        inner = line.strip().removeprefix('"').removesuffix('"')
-        row = [field.replace('\\"', '"') for field in inner.split(f'"{delimiter}"')]
-    if count > 3 and len(row) in (count - 1, count) and row[2].isdecimal() and _MERGED.search(row[1]):
-        row = [row[0], *_MERGED.split(row[1], maxsplit=1), *row[2:]][:count]
+    for escape in ("\\", None) if delimiter == ";" else (None,):
+        try:
+            row = next(csv.reader((line,), delimiter=delimiter, escapechar=escape, strict=True))
+        except csv.Error:
+            continue
+        row = _mended(row, count)
+        if count in (0, len(row)):
+            return row
+    inner = line.strip().removeprefix('"').removesuffix('"')
+    return _mended([field.replace('\\"', '"') for field in inner.split(f'"{delimiter}"')], count)
+
+
+def _mended(row: list[str], count: int) -> list[str]:
+    r"""Part a title from its author again.
+
+    `…)\";Michael Teitelbaum";"2000"` lost the quotes between them, in three rows of the published file; in copies with
+    commas an empty field at the end makes up for it.
+    """
+    if len(row) in (count - 1, count) and len(row) > 3 and row[2].isdecimal() and _MERGED.search(row[1]):
+        return [row[0], *_MERGED.split(row[1], maxsplit=1), *row[2:]][:count]
     return row
 
 

@@ -79,7 +79,7 @@ def _stem(file: Path) -> str:
 
 
 def _games(source: Source, file: Path, games: set[str]) -> Iterator[Record]:
-    """Games and facts. Two have no id and no name; a few are described twice, and the first counts."""
+    """Games and facts. In the published file two have no id, and one is described twice; the first counts."""
     entities = Entities()
     for row in loose.objects(source, file):
         game = row.get("id")

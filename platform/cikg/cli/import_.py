@@ -44,7 +44,7 @@ _SHARE = click.FloatRange(0, 1, max_open=True)
 @click.option(
     "--split",
     "kind",
-    type=click.Choice(list(SplitKind)),
+    type=click.Choice([str(kind) for kind in SplitKind]),
     help="given: by the source. ratio: a share of each user's interactions, drawn. leave-one-out: each user's last for "
     "test, the one before for valid. temporal: at the same moments for all.  [default: given where the source has a "
     "test split, else ratio]",
@@ -122,6 +122,9 @@ def _show(report: ImportReport) -> None:
     facts = rows | report.counts | {"split": report.split["split"]} | left_out | repeated | spent
     print_facts(title, {name.replace("_", " "): value for name, value in facts.items()})
     if report.reasons:
-        reasons = [[reason.reason, reason.rows, reason.example] for reason in report.reasons]
-        print_table("Rejected rows", ["reason", "rows", "the first"], reasons)
+        reasons = [
+            [found.reason if found.rows > 1 else found.example, found.rows, f"{Path(found.file).name}:{found.line}"]
+            for found in report.reasons
+        ]
+        print_table("Rejected rows", ["reason", "rows", "first in"], reasons)
         click.echo(f"All of them are in {report.rejected_file}")

@@ -22,7 +22,7 @@ from cikg.datasets.drop import clear, held
 from cikg.datasets.filters import Filters
 from cikg.datasets.records import Format, Record
 from cikg.datasets.report import MAX_REJECTED, ImportReport, Rejections, file_name
-from cikg.datasets.source import Source
+from cikg.datasets.source import ADVANCE, Source
 from cikg.datasets.splits import AppliedSplit, SplitRule, split
 from cikg.datasets.tables import Tables, collect
 from cikg.errors import ConflictError, InputError
@@ -90,6 +90,7 @@ def load(
     with Rejections(home / "imports" / dataset if home is not None else None, rules.max_rejected) as rejections:
         with progress("reading", None) as advance:
             read = _read(kind, Source(path, advance, rejections.add), rejections, rules)
+            advance(read.rows % ADVANCE)
         job = _Import(graph, kind, dataset, file_name(path.resolve()) if path else "", read)
         rejected_file = rejections.keep(f"{job.run_id}.csv")
     report = ImportReport(

@@ -44,11 +44,14 @@ class Reason:
     Attributes:
         reason: without what differs from row to row: quoted values and numbers are `…`.
         rows: how many.
-        example: the first of them, `file:line: reason`.
+        file, line: where the first of them stands; line 0 where a source has none.
+        example: its own reason in full.
     """
 
     reason: str
     rows: int
+    file: str
+    line: int
     example: str
 
 
@@ -149,8 +152,9 @@ class Rejections:
         kind = _DETAIL.sub("…", rejected.reason)
         if kind not in self._reasons and len(self._reasons) >= MOST_REASONS:
             kind = OTHER
-        reason = self._reasons.setdefault(kind, Reason(kind, 0, _place(rejected)))
-        reason.rows += 1
+        if kind not in self._reasons:
+            self._reasons[kind] = Reason(kind, 0, file_name(rejected.file), rejected.line, rejected.reason)
+        self._reasons[kind].rows += 1
         self._list(rejected)
         if self.count >= HOPELESS and self.count > max(self._share, 0.5) * rows:
             self._refuse(f"the first {rows:,}", rows, "Check the format")
@@ -210,11 +214,6 @@ def file_name(path: Path) -> str:
 def _harmless(text: str) -> str:
     """Text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _place(rejected: Rejected) -> str:
-    where = f"{file_name(rejected.file)}:{rejected.line}: " if rejected.line else ""
-    return f"{where}{rejected.reason}"
 
 
 def _percent(share: float) -> str:

@@ -65,8 +65,9 @@ ORDER BY round, interactions DESC, item LIMIT $limit
 
 // name: overlaps_of_intent(dataset, intent, least, limit) -> many
 // What the holders of an intent possess besides: intents by the Jaccard index of their holders, which is the number of
-// users who have both over the number who have either. Pairs with fewer than `least` common holders are left out.
-// Cost: local, two steps; one look-up by key, then the holders' intents and the holders of those.
+// users who have both over the number who have either. Pairs with fewer than `least` common holders are left out. The 100
+// with the most common holders are compared: those bound the index, which is at most their share of the intent's holders.
+// Cost: local, two steps; one look-up by key, then the holders' intents and the holders of 100 of those.
 MATCH (intent:Intent {uid: $dataset + ':' + $intent})<-[has:POSSESSES]-(user:User)
 WHERE intent.merged_into IS NULL AND has.pruned_by IS NULL
 WITH intent, collect(DISTINCT user) AS holders
@@ -75,6 +76,7 @@ MATCH (user)-[also:POSSESSES]->(other:Intent)
 WHERE also.pruned_by IS NULL AND other.merged_into IS NULL AND other <> intent
 WITH size(holders) AS holders, other, count(DISTINCT user) AS shared
 WHERE shared >= $least
+WITH holders, other, shared ORDER BY shared DESC, other.id LIMIT 100
 WITH holders, other, shared, COUNT {
   MATCH (other)<-[edge:POSSESSES]-(user:User) WHERE edge.pruned_by IS NULL RETURN DISTINCT user
 } AS other_holders
@@ -306,8 +308,9 @@ ORDER BY holders DESC, item
 
 // name: overlaps_of_interest(dataset, interest, least, limit) -> many
 // Which interests overlap with one: by the Jaccard index of their holders, which is the number of users who have both
-// over the number who have either. Pairs with fewer than `least` common holders are left out.
-// Cost: local, two steps; one look-up by key, then the holders' interests and the holders of those.
+// over the number who have either. Pairs with fewer than `least` common holders are left out. The 100 with the most
+// common holders are compared: those bound the index, which is at most their share of the interest's holders.
+// Cost: local, two steps; one look-up by key, then the holders' interests and the holders of 100 of those.
 MATCH (interest:Interest {uid: $dataset + ':' + $interest})<-[has:HAS_INTEREST]-(user:User)
 WHERE has.pruned_by IS NULL
 WITH interest, collect(DISTINCT user) AS holders
@@ -316,6 +319,7 @@ MATCH (user)-[also:HAS_INTEREST]->(other:Interest)
 WHERE also.pruned_by IS NULL AND other <> interest
 WITH size(holders) AS holders, other, count(DISTINCT user) AS shared
 WHERE shared >= $least
+WITH holders, other, shared ORDER BY shared DESC, other.id LIMIT 100
 WITH holders, other, shared, COUNT { (other)<-[edge:HAS_INTEREST]-() WHERE edge.pruned_by IS NULL } AS other_holders
 RETURN other.id AS interest, other.name AS name, shared, other_holders AS holders,
        toFloat(shared) / (holders + other_holders - shared) AS jaccard

@@ -55,7 +55,15 @@ ORDER BY at, item
 MATCH (run:Run {uid: $dataset + ':' + $run})
 CALL (run) {
   MATCH (subject:Subject {run: run.uid})
-  MATCH (node:User|Item|Intent|Interest {uid: $dataset + ':' + subject.id})
+  CALL (subject) {
+    MATCH (node:User {uid: $dataset + ':' + subject.id}) RETURN node
+    UNION ALL
+    MATCH (node:Item {uid: $dataset + ':' + subject.id}) RETURN node
+    UNION ALL
+    MATCH (node:Intent {uid: $dataset + ':' + subject.id}) RETURN node
+    UNION ALL
+    MATCH (node:Interest {uid: $dataset + ':' + subject.id}) RETURN node
+  }
   MATCH (node)-[edge:POSSESSES|SATISFIES|HAS_INTEREST|DESCRIBES]-() WHERE edge.run = run.uid
   RETURN edge
   UNION
@@ -75,7 +83,15 @@ ORDER BY kind
 MATCH (run:Run {uid: $dataset + ':' + $run})
 CALL (run) {
   MATCH (subject:Subject {run: run.uid})
-  MATCH (node:User|Item|Intent|Interest {uid: $dataset + ':' + subject.id})
+  CALL (subject) {
+    MATCH (node:User {uid: $dataset + ':' + subject.id}) RETURN node
+    UNION ALL
+    MATCH (node:Item {uid: $dataset + ':' + subject.id}) RETURN node
+    UNION ALL
+    MATCH (node:Intent {uid: $dataset + ':' + subject.id}) RETURN node
+    UNION ALL
+    MATCH (node:Interest {uid: $dataset + ':' + subject.id}) RETURN node
+  }
   MATCH (node)-[edge:POSSESSES|SATISFIES|HAS_INTEREST|DESCRIBES]-() WHERE edge.run = run.uid AND type(edge) = $kind
   RETURN edge
   UNION

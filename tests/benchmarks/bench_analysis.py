@@ -138,8 +138,11 @@ def line(graph: Graph, statement: Statement, datasets: tuple[str, str]) -> str:
         milliseconds(graph, statement, each)
     spent = [[milliseconds(graph, statement, each) for each in given] for _ in range(REPEATS)]
     before, after = (min(times) for times in zip(*spent, strict=True))
-    reads = [sum(step.hits or 0 for step in graph.plan(statement.text, each, profile=True)) for each in given]
+    plans = [graph.plan(statement.text, each, profile=True) for each in given]
+    reads = [sum(step.hits or 0 for step in plan) for plan in plans]
     cost = statement.cost.partition(";")[0]
+    if any("Scan" in step.name for plan in plans for step in plan):
+        cost += ", **scans**"
     over = " **over**" if after / before > BAR and cost != "global" else ""
     return (
         f"| `{statement.name}` | {cost} | {before:.1f} | {after:.1f} | {after / before:.2f}{over} "

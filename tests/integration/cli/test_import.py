@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cikg.graph import Graph
+from cikg.settings import Settings
 from tests.unit.datasets.folders import write
 
 Cikg = Callable[..., subprocess.CompletedProcess[str]]
@@ -26,6 +28,11 @@ def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
 
 def nodes(graph: Graph, dataset: str) -> int:
     found: int = graph.execute("MATCH (n {dataset: $dataset}) RETURN count(n) AS n", dataset=dataset)[0]["n"]
+    return found
+
+
+def properties(graph: Graph, dataset: str) -> dict[str, object]:
+    found: dict[str, object] = graph.one("find_dataset", dataset=dataset)["dataset"]
     return found
 
 
@@ -62,6 +69,7 @@ def test_a_wrong_folder_leaves_the_old_data(graph: Graph, cikg: Cikg, dataset: s
         (["import", "nothing", "."], "no dataset format 'nothing'. Use one of: "),
         (["import", "cikgrec"], "the format 'cikgrec' needs a path"),
         (["import", "cikgrec", "/nowhere"], "/nowhere is not a folder"),
+        (["import", "cikgrec", ".", "--split", "leave-one-out", "--test-share", "0.1"], "has no test share"),
         (["import", "cikgrec", ".", "--dataset", "A B"], "'A B' cannot name a dataset"),
         (["snapshot", "--dataset", "test-nothing"], "no dataset 'test-nothing'"),
     ],
@@ -70,17 +78,107 @@ def test_wrong_arguments(cikg: Cikg, arguments: list[str], said: str) -> None:
     assert said in one_sentence(cikg(*arguments))
 
 
+def with_bad_rows(folder: Path, users: int = 200) -> Path:
+    """Three of 402 rows cannot be used, and one of those looks like a formula."""
+    train = [f"{user} {user % 7} {user % 5 + 7}" for user in range(users)]
+    train[3], train[9] = "3 x", "=1+1"
+    test = [f"{user} 12" for user in range(users)] + ["0 12", "0 7"]
+    return write(folder, train="\n".join(train), test="\n".join(test), **dict.fromkeys(OPTIONAL))
+
+
+OPTIONAL = ("user_list", "item_list", "entity_list", "relation_list", "kg_final", "user_interest_clustered")
+
+
+def test_few_bad_rows_are_left_out_told_and_listed(
+    graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path, settings: Settings
+) -> None:
+    folder = with_bad_rows(tmp_path)
+    command = ("import", "cikgrec", folder, "--dataset", dataset)
+    done = cikg(*command, "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["rows"], report["accepted"], report["rejected"]) == (0, 402, 399, 3)
+    assert [(reason["rows"], Path(reason["file"]).name, reason["line"]) for reason in report["reasons"]] == [
+        (2, "train.txt", 4),
+        (1, "test.txt", 202),
+    ]
+    listed = Path(report["rejected_file"])
+    assert listed.parent == settings.home / "imports" / dataset
+    content = listed.read_bytes()
+    numbers = "expected a user's number and those of the items, found"
+    assert list(csv.reader(content.decode().splitlines())) == [
+        ["file", "line", "reason", "row"],
+        [f"{folder}/train.txt", "4", f"{numbers} 'x', which is no number from 0", "3 x"],
+        [f"{folder}/train.txt", "10", f"{numbers} '=1+1', which is no number from 0", "'=1+1"],
+        [f"{folder}/test.txt", "202", "item 7 of user 0 is also in train.txt", "0 7"],
+    ]
+    stored = graph.execute("MATCH (run:Run {uid: $run}) RETURN run.report AS report", run=report["run"])
+    assert json.loads(stored[0]["report"]).items() <= report.items()
+
+    before, nodes_before = properties(graph, dataset), nodes(graph, dataset)
+    again = cikg(*command)
+    assert (again.returncode, f"{dataset}: unchanged" in again.stdout) == (0, True), again.stderr
+    for shown in ("rows rejected", "train.txt:4", str(listed)):
+        assert shown in again.stdout.replace("\n", "")
+    assert (properties(graph, dataset), nodes(graph, dataset)) == (before, nodes_before)
+    assert listed.read_bytes() == content
+
+
+def test_too_many_bad_rows_stop_the_import(
+    graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path, settings: Settings
+) -> None:
+    command = ("import", "cikgrec", with_bad_rows(tmp_path), "--dataset", dataset, "--max-rejected", "0.007")
+    said = one_sentence(cikg(*command))
+    listed = settings.home / "imports" / dataset / "refused.csv"
+    assert f"{tmp_path}/train.txt:4: expected a user's number and those of the items, found 'x'" in said
+    assert "3 of 402 rows (0.746 %) cannot be used, and --max-rejected allows 0.7 %" in said
+    assert f"--max-rejected 0.01; {listed} lists them" in said
+    assert len(listed.read_text(encoding="utf-8").splitlines()) == 4
+    assert nodes(graph, dataset) == 0
+    assert cikg(*command[:-1], "0.01").returncode == 0
+
+
+def test_the_split_stands_on_the_edges_and_the_dataset(graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path) -> None:
+    ratings = "userId,movieId,rating,timestamp\n"
+    ratings += "".join(f"u{user},{movie},{movie % 5 + 1},{100 + movie}\n" for user in range(9) for movie in range(20))
+    (tmp_path / "ratings.csv").write_text(ratings, encoding="utf-8")
+    movies = "".join(f"{movie},Movie {movie} (1999),Drama\n" for movie in range(20))
+    (tmp_path / "movies.csv").write_text(f"movieId,title,genres\n{movies}", encoding="utf-8")
+    command = ("import", "movielens", tmp_path, "--dataset", dataset, "--min-rating", "2", "--core", "9", "--json")
+    report = json.loads(cikg(*command, "--split", "temporal", "--test-share", "0.25", "--valid-share", "0.25").stdout)
+    assert report["left_out"]["interactions_below_min_rating"] == 36
+    assert report["left_out"]["items_outside_core"] == 4
+    edges = graph.execute(
+        "MATCH (:User {dataset: $dataset})-[edge:INTERACTED]->() RETURN edge.split AS split, min(edge.at) AS first, "
+        "max(edge.at) AS last, count(*) AS n ORDER BY first",
+        dataset=dataset,
+    )
+    assert [tuple(edge.values()) for edge in edges] == [
+        ("train", 101, 111, 81), ("valid", 112, 114, 27), ("test", 116, 119, 36)
+    ]  # fmt: skip
+    wanted = {
+        "split": "temporal", "test_share": 0.25, "valid_share": 0.25, "valid_from": 112, "test_from": 116,
+        "min_rating": 2.0, "core": 9,
+    }  # fmt: skip
+    assert wanted.items() <= properties(graph, dataset).items()
+    assert report["split"].items() >= {"split": "temporal", "split_seed": None, "test_from": 116}.items()
+    said = one_sentence(cikg(*command[:-1], "--split", "ratio", "--split-seed", "3"))
+    assert "already holds something else" in said
+
+
+def test_formats_are_listed(cikg: Cikg) -> None:
+    done = cikg("import", "--list", "--json")
+    assert done.returncode == 0
+    assert "train.txt" in json.loads(done.stdout)["cikgrec"]
+
+
 def test_json_holds_what_scripts_need(cikg: Cikg, dataset: str, tmp_path: Path) -> None:
     done = cikg("import", "cikgrec", write(tmp_path), "--dataset", dataset, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
-    assert report["counts"]["users"] == 4 and report["duplicates"] == {
-        "nodes": 0,
-        "interactions": 1,
-        "facts": 1,
-        "interest_edges": 1,
-    }
-    assert report["rejected"] == 0 and not report["unchanged"] and report["peak_memory"] > 10**6
+    assert report["counts"]["users"] == 4
+    assert report["duplicates"] == {"nodes": 0, "interactions": 1, "facts": 1, "interest_edges": 1}
+    assert (report["rows"], report["rejected"], report["reasons"], report["rejected_file"]) == (32, 0, [], None)
+    assert not report["unchanged"] and report["peak_memory"] > 10**6
 
     first, second = (json.loads(cikg("snapshot", "--dataset", dataset, "--json").stdout) for _ in range(2))
     assert len(first["hash"]) == 64 and Path(first["path"]).is_dir()

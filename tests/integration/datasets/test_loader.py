@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,11 +24,12 @@ from tests.integration.graph.state import digest, state
 from tests.unit.datasets.folders import write
 
 
-def large(folder: Path, users: int = 3_000, items: int = 400, each: int = 20) -> Path:
-    """A folder whose import takes several batches."""
+def large(folder: Path, users: int = 3_000, items: int = 400, each: int = 20, wrong: int = 0) -> Path:
+    """A folder whose import takes several batches, and has some rows that cannot be used."""
     folder.mkdir()
     rows = [[user, *((user * 7 + step * 13) % items for step in range(each))] for user in range(users)]
-    (folder / "train.txt").write_text("\n".join(" ".join(map(str, row)) for row in rows), encoding="utf-8")
+    lines = [" ".join(map(str, row)) for row in rows] + ["no numbers"] * wrong
+    (folder / "train.txt").write_text("\n".join(lines), encoding="utf-8")
     (folder / "test.txt").write_text("0 1\n", encoding="utf-8")
     facts = [f"{item} {item % 3} {items + item % 50}" for item in range(items)]
     (folder / "kg_final.txt").write_text("\n".join(facts), encoding="utf-8")
@@ -119,7 +122,7 @@ def test_a_wrong_source_leaves_nothing(graph: Graph, dataset: str, tmp_path: Pat
 def test_a_killed_import_is_completed_by_the_same_command(
     graph: Graph, dataset: str, tmp_path: Path, settings: Settings, environment: dict[str, str]
 ) -> None:
-    folder = large(tmp_path / "large")
+    folder = large(tmp_path / "large", wrong=5)
     total = 3_000 + 400 + 50 + 60_001 + 400
     command = [*CIKG, "import", "cikgrec", str(folder), "--dataset", dataset]
     killed_at = []
@@ -138,8 +141,13 @@ def test_a_killed_import_is_completed_by_the_same_command(
     with pytest.raises(ConflictError, match="is not complete"):
         take(graph, dataset, settings)
     report = load(graph, "cikgrec", folder, dataset)
-    load(graph, "cikgrec", folder, f"{dataset}-calm")
+    calm = load(graph, "cikgrec", folder, f"{dataset}-calm")
     assert not report.unchanged
+    assert report.rejected == 5 and report.reasons == calm.reasons
+    (stored,) = graph.execute("MATCH (run:Run {uid: $run}) RETURN run.report AS report", run=report.run)
+    told = json.loads(stored["report"])
+    assert told["reasons"] == [asdict(reason) for reason in calm.reasons]
+    assert len(Path(told["rejected_file"]).read_text(encoding="utf-8").splitlines()) == 6
     assert digest(graph, dataset) == digest(graph, f"{dataset}-calm")
 
 

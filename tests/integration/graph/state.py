@@ -9,7 +9,7 @@ from typing import Any
 from cikg.graph import Graph
 
 _LABELS = ("Dataset", "User", "Item", "Entity", "Intent", "Interest", "Run")
-_CHANGING = {"version", "created_at", "started_at", "finished_at", "source", "parameters"}
+_CHANGING = {"version", "created_at", "started_at", "finished_at", "source", "parameters", "report"}
 
 
 def state(graph: Graph, dataset: str) -> list[Any]:

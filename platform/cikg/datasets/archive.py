@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -31,7 +31,7 @@ from cikg.files import new_folder
 from cikg.graph import Graph
 from cikg.graph.database import Row
 
-LAYOUT = 1
+LAYOUT: Literal[1] = 1
 """Number of the layout above; an archive of another layout is refused."""
 
 MANIFEST = "manifest.json"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
 
 from cikg.datasets.archive import DATA, LAYOUT, MANIFEST, table_frame
 from cikg.datasets.overview import SPLIT_KEYS
@@ -25,12 +26,12 @@ def read(source: Source) -> Iterator[Record]:
     """
     folder = source.path
     manifest = _manifest(folder)
-    dataset = manifest["dataset"]
-    source.field = dataset["field"]
-    source.split = {key: dataset.get(key) for key in SPLIT_KEYS}
-    frames = {table.name: table_frame(folder, manifest["tables"][table.name], table.schema) for table in DATA}
+    source.field = manifest.dataset.get("field")
+    source.split = {key: manifest.dataset.get(key) for key in SPLIT_KEYS}
+    described = {name: table.model_dump() for name, table in manifest.tables.items()}
+    frames = {table.name: table_frame(folder, described[table.name], table.schema) for table in DATA}
     for name, make in _RECORDS.items():
-        file = folder / manifest["tables"][name]["file"]
+        file = folder / manifest.tables[name].file
         for number, row in enumerate(frames.pop(name).iter_rows(), start=1):
             source.row(file, number, ", ".join(map(str, row)))
             yield make(*row)
@@ -56,16 +57,37 @@ _RECORDS: dict[str, Callable[..., Record]] = {
 """What the rows of each table are, nodes before edges."""
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+class _Table(BaseModel):
+    """A table in the manifest."""
+
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class _Manifest(BaseModel):
+    """What of a manifest an import needs."""
+
+    layout: Literal[1] = LAYOUT
+    dataset: dict[str, Any]
+    tables: dict[str, _Table]
+
+
+def _manifest(folder: Path) -> _Manifest:
+    path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        layout = manifest["layout"]
+        manifest = _Manifest.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{folder} has no {MANIFEST}", cure=EXPECTED) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"it is damaged: {error}", folder / MANIFEST, cure=EXPECTED) from None
-    if layout != LAYOUT:
-        raise InputError(f"it has layout {layout}, where this version of cikg reads {LAYOUT}", folder / MANIFEST)
+    except OSError as error:
+        raise InputError(f"it cannot be read: {error.strerror}", path, cure=EXPECTED) from None
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "JSON"
+        raise InputError(f"it is damaged, or of another version of cikg: its {where} is wrong", path) from None
+    missing = [table.name for table in DATA if table.name not in manifest.tables]
+    if missing:
+        raise InputError(f"it is damaged: it lacks {', '.join(missing)}", path)
     return manifest
 
 

@@ -1,5 +1,6 @@
 // What the dashboard's pages read. Keys in, names and counts out; nothing here writes.
-// Lists come whole with their total, cut to one page; counts of neighbours are degree look-ups, not traversals.
+// Lists come whole with their total, cut to one page. Pruned edges and intents that were merged into another are left out;
+// other counts of neighbours are degree look-ups, not traversals.
 
 // name: list_datasets() -> many
 // All datasets, with what the overview says about each. Scan: Dataset, which has one node a dataset.
@@ -9,7 +10,7 @@ RETURN dataset.id AS id, dataset.field AS field, dataset.source AS source, datas
        COUNT { MATCH (:User {dataset: dataset.id}) } AS users,
        COUNT { MATCH (:Item {dataset: dataset.id}) } AS items,
        COUNT { MATCH (:Entity {dataset: dataset.id}) } AS entities,
-       COUNT { MATCH (:Intent {dataset: dataset.id}) } AS intents,
+       COUNT { MATCH (intent:Intent {dataset: dataset.id}) WHERE intent.merged_into IS NULL } AS intents,
        COUNT { MATCH (:Interest {dataset: dataset.id}) } AS interest_count
 ORDER BY id
 
@@ -17,7 +18,8 @@ ORDER BY id
 // Interactions, facts and held interests of a dataset. Cost: its nodes, by their degrees.
 CALL () {
   MATCH (user:User {dataset: $dataset})
-  RETURN sum(COUNT { (user)-[:INTERACTED]->() }) AS interactions, sum(COUNT { (user)-[:HAS_INTEREST]->() }) AS held
+  RETURN sum(COUNT { (user)-[:INTERACTED]->() }) AS interactions,
+         sum(COUNT { (user)-[has:HAS_INTEREST]->() WHERE has.pruned_by IS NULL }) AS held
 }
 CALL () {
   MATCH (item:Item {dataset: $dataset}) RETURN sum(COUNT { (item)-->() }) AS item_facts
@@ -31,7 +33,7 @@ RETURN interactions, held, item_facts + entity_facts AS facts
 // The interests with the most holders.
 MATCH (interest:Interest {dataset: $dataset})
 RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name,
-       COUNT { (interest)<-[:HAS_INTEREST]-() } AS holders
+       COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders
 ORDER BY holders DESC, id LIMIT $limit
 
 // name: browse_users(dataset, text, skip, limit) -> one
@@ -43,7 +45,7 @@ WITH collect(user) AS found
 RETURN size(found) AS total, COLLECT {
   UNWIND found[$skip..$skip + $limit] AS user
   RETURN {id: user.id, name: user.name, interactions: COUNT { (user)-[:INTERACTED]->() },
-          interests: COUNT { (user)-[:HAS_INTEREST]->() }}
+          interests: COUNT { (user)-[has:HAS_INTEREST]->() WHERE has.pruned_by IS NULL }}
 } AS rows
 
 // name: browse_items(dataset, text, skip, limit) -> one
@@ -71,9 +73,10 @@ RETURN size(found) AS total, found[$skip..$skip + $limit] AS rows
 // One page of interests whose name or id contains a text, most held first. Cost: the dataset's interests.
 MATCH (interest:Interest {dataset: $dataset})
 WHERE $text = '' OR toLower(interest.id) CONTAINS $text OR toLower(interest.name) CONTAINS $text
-WITH interest, COUNT { (interest)<-[:HAS_INTEREST]-() } AS holders ORDER BY holders DESC, interest.id
+WITH interest, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders ORDER BY holders DESC, interest.id
 WITH collect({id: interest.id, name: coalesce(interest.name, interest.id), holders: holders,
-              source: interest.source, intents: COUNT { (interest)<-[:MEMBER_OF]-() }}) AS found
+              source: interest.source,
+              intents: COUNT { (interest)<-[:MEMBER_OF]-(intent:Intent) WHERE intent.merged_into IS NULL }}) AS found
 RETURN size(found) AS total, found[$skip..$skip + $limit] AS rows
 
 // name: user_history(user, limit) -> one
@@ -88,10 +91,13 @@ RETURN COUNT { (user)-[:INTERACTED]->() } AS total, COLLECT {
 // name: user_interests(user) -> many
 // A user's interests: phrases that led to each, the evidence, and how many others hold it.
 MATCH (user:User {uid: $user})-[edge:HAS_INTEREST]->(interest:Interest)
+WHERE edge.pruned_by IS NULL
 RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name, interest.source AS source,
-       COUNT { (interest)<-[:HAS_INTEREST]-() } AS holders,
+       COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders,
        COLLECT {
-         MATCH (user)-[:POSSESSES]->(intent:Intent)-[:MEMBER_OF]->(interest) RETURN intent.name ORDER BY intent.name
+         MATCH (user)-[has:POSSESSES]->(intent:Intent)-[:MEMBER_OF]->(interest)
+         WHERE has.pruned_by IS NULL AND intent.merged_into IS NULL
+         RETURN DISTINCT intent.name AS name ORDER BY name
        } AS phrases,
        COLLECT {
          UNWIND coalesce(edge.evidence, []) AS evidence
@@ -103,6 +109,7 @@ ORDER BY size(evidence) DESC, name
 // name: user_intents(user) -> many
 // The phrases that an LLM inferred for a user, each with its evidence and the answer it came from.
 MATCH (user:User {uid: $user})-[edge:POSSESSES]->(intent:Intent)
+WHERE edge.pruned_by IS NULL AND intent.merged_into IS NULL
 OPTIONAL MATCH (completion:Completion {uid: edge.completion})
 RETURN intent.id AS id, intent.name AS name, edge.round AS round, completion.id AS completion,
        COLLECT {
@@ -146,9 +153,9 @@ ORDER BY at IS NULL, at DESC, toIntegerOrNull(id), id LIMIT $limit
 MATCH (item:Item {uid: $item})
 WITH item, COUNT { MATCH (item)<-[edge:INTERACTED]-() WHERE edge.split <> 'test' } AS readers,
      COUNT { MATCH (:User {dataset: item.dataset}) } AS users
-MATCH (item)<-[edge:INTERACTED]-(user:User)-[:HAS_INTEREST]->(interest:Interest)
-WHERE edge.split <> 'test'
-WITH readers, users, interest, count(DISTINCT user) AS support, COUNT { (interest)<-[:HAS_INTEREST]-() } AS cohort
+MATCH (item)<-[edge:INTERACTED]-(user:User)-[has:HAS_INTEREST]->(interest:Interest)
+WHERE edge.split <> 'test' AND has.pruned_by IS NULL
+WITH readers, users, interest, count(DISTINCT user) AS support, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS cohort
 WITH interest, support, cohort, toFloat(readers) / users AS share
 WITH interest, support, cohort, share, toFloat(support) / cohort / share AS lift
 WHERE support >= 2 AND lift > 1
@@ -159,28 +166,32 @@ ORDER BY support * log(lift) DESC, id LIMIT $limit
 // One interest with its counts, or no row.
 MATCH (interest:Interest {uid: $interest})
 RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name, interest.source AS source, interest.run AS run,
-       COUNT { (interest)<-[:HAS_INTEREST]-() } AS holders
+       COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders
 
 // name: interest_holders(interest, limit) -> many
 // Some of an interest's holders, those with the most evidence first.
 MATCH (:Interest {uid: $interest})<-[edge:HAS_INTEREST]-(user:User)
+WHERE edge.pruned_by IS NULL
 RETURN user.id AS id, user.name AS name, size(coalesce(edge.evidence, [])) AS evidence
 ORDER BY evidence DESC, toIntegerOrNull(id), id LIMIT $limit
 
 // name: interest_intents(interest, limit) -> many
 // The phrases that make up an interest, most used first.
 MATCH (:Interest {uid: $interest})<-[:MEMBER_OF]-(intent:Intent)
-RETURN intent.id AS id, intent.name AS name, COUNT { (intent)<-[:POSSESSES]-() } AS users
+WHERE intent.merged_into IS NULL
+WITH DISTINCT intent
+RETURN intent.id AS id, intent.name AS name,
+       COUNT { MATCH (intent)<-[has:POSSESSES]-(user:User) WHERE has.pruned_by IS NULL RETURN DISTINCT user } AS users
 ORDER BY users DESC, name LIMIT $limit
 
 // name: interest_items(interest, limit) -> many
 // What an interest's holders chose more often than everyone, in the order of `item_interests`. Cost: holders × their
 // histories.
 MATCH (interest:Interest {uid: $interest})
-WITH interest, COUNT { (interest)<-[:HAS_INTEREST]-() } AS cohort,
+WITH interest, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS cohort,
      COUNT { MATCH (:User {dataset: interest.dataset}) } AS users
-MATCH (interest)<-[:HAS_INTEREST]-(user:User)-[edge:INTERACTED]->(item:Item)
-WHERE edge.split <> 'test'
+MATCH (interest)<-[has:HAS_INTEREST]-(user:User)-[edge:INTERACTED]->(item:Item)
+WHERE edge.split <> 'test' AND has.pruned_by IS NULL
 WITH cohort, users, item, count(DISTINCT user) AS support
 WHERE support >= 2
 WITH cohort, item, support,
@@ -253,10 +264,19 @@ RETURN run {.*, created_at: toString(run.created_at), started_at: toString(run.s
 // name: search_names(dataset, query, limit) -> many
 // Users, items, entities, interests and intents of a dataset by full text over their names. `query` is Lucene syntax.
 CALL db.index.fulltext.queryNodes('names', $query) YIELD node, score
-WHERE node.dataset = $dataset
+WHERE node.dataset = $dataset AND node.merged_into IS NULL
 RETURN head(labels(node)) AS label, node.id AS id, coalesce(node.name, node.id) AS name, COUNT { (node)--() } AS degree,
        score
 ORDER BY score DESC, degree DESC, id LIMIT $limit
+
+// name: search_texts(dataset, query, limit) -> many
+// Items, entities, intents, interests and profiles of a dataset by full text over their names and texts. `query` is
+// Lucene syntax. Cost: what matches in all datasets.
+CALL db.index.fulltext.queryNodes('texts', $query) YIELD node, score
+WHERE node.dataset = $dataset AND node.merged_into IS NULL
+RETURN head(labels(node)) AS label, node.id AS id, coalesce(node.name, node.id) AS name, left(node.text, 200) AS text,
+       score
+ORDER BY score DESC, label, id LIMIT $limit
 
 // name: search_id(uid) -> many
 // What carries exactly this key.
@@ -272,7 +292,8 @@ MATCH (centre:User|Item|Entity|Interest|Intent {uid: $uid})
 WHERE $label IN labels(centre)
 OPTIONAL MATCH (served:Dataset {uid: centre.dataset})
 MATCH (centre)-[edge]-(other:User|Item|Entity|Interest|Intent)
-WHERE type(edge) <> 'RECOMMENDED' OR edge.model = served.published
+WHERE (type(edge) <> 'RECOMMENDED' OR edge.model = served.published)
+  AND edge.pruned_by IS NULL AND other.merged_into IS NULL
 WITH type(edge) AS type, elementId(centre) AS centre, other, edge.rank AS rank, edge.relation AS relation,
      COUNT { (other)--() } AS degree
 ORDER BY coalesce(rank, 0), degree < 2, CASE WHEN relation IS NULL THEN -degree ELSE degree END, other.uid
@@ -287,7 +308,8 @@ ORDER BY type
 MATCH (source) WHERE elementId(source) IN $keys
 MATCH (source)-[edge]->(target) WHERE elementId(target) IN $keys
 OPTIONAL MATCH (served:Dataset {uid: source.dataset})
-WITH source, edge, target, served WHERE type(edge) <> 'RECOMMENDED' OR edge.model = served.published
+WITH source, edge, target, served
+WHERE (type(edge) <> 'RECOMMENDED' OR edge.model = served.published) AND edge.pruned_by IS NULL
 RETURN DISTINCT elementId(source) AS source, elementId(target) AS target, type(edge) AS type
 
 // name: dataset_names() -> many

@@ -10,7 +10,7 @@ RETURN properties(dataset) AS dataset
 // key.
 MATCH (dataset:Dataset {uid: $dataset})
 SET dataset.state = 'dropping', dataset.version = coalesce(dataset.version, 0) + 1
-REMOVE dataset.fingerprint
+REMOVE dataset.fingerprint, dataset.embeddings
 
 // name: count_nodes(dataset) -> one
 // How many nodes `drop_nodes` would delete in all. Counts index ranges.

@@ -133,3 +133,9 @@ SET dataset.version = coalesce(dataset.version, 0) + 1,
       WITH DISTINCT embedding WHERE NOT embedding IN $removed
       RETURN embedding ORDER BY embedding
     }
+
+// name: count_texts(dataset) -> one
+// How many nodes of one label there are, to show progress. Key: the dataset.
+MATCH (node:Intent {dataset: $dataset})
+WHERE node.merged_into IS NULL
+RETURN count(node) AS nodes, count(node.embedded_lexical_64) AS embedded

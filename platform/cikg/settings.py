@@ -85,6 +85,13 @@ class Settings(BaseSettings):
     openai_model: str | None = Field(
         None, validation_alias=AliasChoices("OPENAI_MODEL", "openai_model"), description="The model to ask"
     )
+    embedder: str = Field(
+        "lexical",
+        description="What makes vectors of texts: `lexical`, `sentence-transformers:NAME` or `openai:MODEL`",
+    )
+    embedding_base_url: str | None = Field(
+        None, description="Address of the server for `openai:MODEL`, where it is not that of OPENAI_BASE_URL"
+    )
     llm_timeout: float = Field(60.0, gt=0, description="Seconds to wait for one answer of the LLM")
     llm_concurrency: int = Field(16, ge=1, le=1024, description="Requests under way at once in one worker")
     llm_retries: int = Field(2, ge=0, le=10, description="How often a request that failed on its way is repeated")

@@ -60,17 +60,25 @@ def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[History]
         NotFoundError: there is no such dataset.
     """
     relations = dataset_row(graph, dataset)["relations"]
-    cards: dict[str, Card] = {}
+    known: dict[str, Card] = {}
     for start in range(0, len(chosen), _BATCH):
         uids = [uid(dataset, user) for user in chosen[start : start + _BATCH]]
         rows = graph.many("user_histories", users=uids, limit=LONGEST_HISTORY)
-        unknown = sorted({item for row in rows for item in row["items"]} - set(cards))
-        cards.update(_cards(graph, dataset, unknown, relations))
+        unknown = sorted({item for row in rows for item in row["items"]} - set(known))
+        known.update(cards(graph, dataset, unknown, relations))
         for row in rows:
-            yield History(row["user"], tuple(cards[item] for item in row["items"]))
+            yield History(row["user"], tuple(known[item] for item in row["items"]))
 
 
-def _cards(graph: Graph, dataset: str, items: list[str], relations: list[str]) -> Iterator[tuple[str, Card]]:
+def cards(graph: Graph, dataset: str, items: Sequence[str], relations: Sequence[str]) -> Iterator[tuple[str, Card]]:
+    """Yield the ids of items with what is known about them.
+
+    Args:
+        graph: the graph.
+        dataset: the dataset's name.
+        items: their ids, few enough for one statement.
+        relations: the types of the dataset's facts.
+    """
     uids = [uid(dataset, item) for item in items]
     for row in graph.many("item_cards", items=uids, relations=relations, limit=MOST_NAMES):
         facts: dict[str, list[str]] = {}

@@ -21,6 +21,8 @@ from cikg.schema import Label
 
 EMBEDDED = (Label.ITEM, Label.ENTITY, Label.INTENT, Label.INTEREST, Label.PROFILE)
 """Labels whose nodes have texts."""
+LONGEST = 4_096
+"""Numbers a vector that the server's indexes take at most."""
 INDEX_SECONDS = 600
 """How long to wait for new indexes to be filled."""
 _SLUG = re.compile(r"[a-z0-9_]+_(?P<dimension>[1-9][0-9]{0,3})")
@@ -62,7 +64,13 @@ class NearPair:
 
 
 def slug(model: str, dimension: int) -> str:
-    """The name of an embedding: `lexical_64` of the model `lexical` with 64 dimensions."""
+    """The name of an embedding: `lexical_64` of the model `lexical` with 64 dimensions.
+
+    Raises:
+        InputError: no index takes vectors that long.
+    """
+    if not 0 < dimension <= LONGEST:
+        raise InputError(f"{model} makes vectors of {dimension} numbers; indexes take at most {LONGEST}")
     words = re.sub(r"[^a-z0-9]+", "_", model.casefold()).strip("_") or "model"
     return f"{words}_{dimension}"
 

@@ -154,7 +154,7 @@ class Client:
             except (openai.OpenAIError, TimeoutError, ValueError) as error:
                 failures += 1
                 if failures > self._retries or not _passing(error):
-                    raise self._translated(error) from None
+                    raise named_error(error, f"the LLM at {self._address}", self.model) from None
             finally:
                 usage.latency += time.monotonic() - began
             await asyncio.sleep(min(_LONGEST_PAUSE, 0.5 * 2 ** (failures - 1)) * random.uniform(0.75, 1.0))  # noqa: S311
@@ -171,23 +171,37 @@ class Client:
         self._refused_parameters |= unknown
         return bool(unknown)
 
-    def _translated(self, error: Exception) -> ServiceError | NotFoundError:
-        where, named = f"the LLM at {self._address}", ServiceError(f"the LLM at {self._address} failed: {_said(error)}")
-        match error:
-            case openai.APITimeoutError() | TimeoutError():
-                cure = "Raise CIKG_LLM_TIMEOUT if it is merely slow"
-                named = ServiceError(f"{where} did not answer in time", cure=cure)
-            case openai.APIConnectionError():
-                named = UnreachableError(f"{where} does not answer", cure="Start it, or correct OPENAI_BASE_URL")
-            case openai.AuthenticationError() | openai.PermissionDeniedError():
-                named = AuthenticationError(f"{where} refuses the key", cure="Set OPENAI_API_KEY")
-            case openai.NotFoundError():
-                cure = "Set OPENAI_MODEL to one that it serves"
-                return NotFoundError(f"{where} knows no model {self.model!r}", cure=cure)
-            case openai.RateLimitError() if error.code != "insufficient_quota":
-                cure = "Set CIKG_LLM_REQUESTS_PER_MINUTE and CIKG_LLM_TOKENS_PER_MINUTE to what the provider allows"
-                named = BusyError(f"{where} is asked too often", _seconds_to_wait(error), cure)
-        return named
+
+def named_error(
+    error: Exception,
+    where: str,
+    model: str,
+    model_setting: str = "OPENAI_MODEL",
+    address_setting: str = "OPENAI_BASE_URL",
+) -> ServiceError | NotFoundError:
+    """An error of OpenAI's client as one of ours.
+
+    Args:
+        error: what the client raised.
+        where: the server in words, such as `the LLM at http://…`.
+        model: the model that was asked.
+        model_setting: the setting that names it.
+        address_setting: the setting that names the server.
+    """
+    match error:
+        case openai.APITimeoutError() | TimeoutError():
+            return ServiceError(f"{where} did not answer in time", cure="Raise CIKG_LLM_TIMEOUT if it is merely slow")
+        case openai.APIConnectionError():
+            return UnreachableError(f"{where} does not answer", cure=f"Start it, or correct {address_setting}")
+        case openai.AuthenticationError() | openai.PermissionDeniedError():
+            return AuthenticationError(f"{where} refuses the key", cure="Set OPENAI_API_KEY")
+        case openai.NotFoundError():
+            cure = f"Set {model_setting} to one that it serves"
+            return NotFoundError(f"{where} knows no model {model!r}", cure=cure)
+        case openai.RateLimitError() if error.code != "insufficient_quota":
+            cure = "Set CIKG_LLM_REQUESTS_PER_MINUTE and CIKG_LLM_TOKENS_PER_MINUTE to what the provider allows"
+            return BusyError(f"{where} is asked too often", _seconds_to_wait(error), cure)
+    return ServiceError(f"{where} failed: {_said(error)}")
 
 
 def _passing(error: Exception) -> bool:

@@ -59,7 +59,7 @@ def create_app(key: str | None = None, latency_ms: float = 0, fault: str = "") -
         key: bearer key that requests have to carry; None asks for none.
         latency_ms: milliseconds to wait before each answer. A request's header `x-standin-latency-ms` or query
             parameter `latency_ms` overrides it.
-        fault: faults for every chat request, as `faults` spells them. The header `x-standin-fault` goes first.
+        fault: faults for every request, as `faults` spells them. The header `x-standin-fault` goes first.
 
     Raises:
         ValueError: `fault` is misspelt.
@@ -116,7 +116,9 @@ class _Server:
     async def embeddings(self, request: Request) -> Response:
         self._check_key(request)
         body = await _read_body(request)
+        fault = self._fault(request, body, _digest(body))
         await self._wait(request)
+        await _meet_before_answer(fault)
         _check_model(body)
         texts = _read_texts(body)
         tokens = sum(count_tokens(text) for text in texts)

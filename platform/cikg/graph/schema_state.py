@@ -268,7 +268,7 @@ def _drift_of_objects(known: dict[str, Definition], due: dict[str, Definition], 
     return found + [
         Drift(
             f"the constraint {name} on {one.definition} is made by no file of cypher/schema",
-            f"Drop it with DROP CONSTRAINT {_quoted(name)}",
+            f"Drop it with DROP {one.definition.what.upper()} {_quoted(name)}",
         )
         for name, one in shown.items()
         if one.definition.constraint and one.origin == "other" and _OURS & {*one.definition.on}

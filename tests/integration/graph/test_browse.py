@@ -1,0 +1,87 @@
+"""What the pages read leaves out pruned edges and merged intents; the planted answers are those of the questions."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cikg.graph import Graph
+from tests import planted_intents
+
+PAGE = {"text": "", "skip": 0, "limit": 10}
+
+
+@pytest.fixture(scope="module")
+def planted(graph: Graph) -> Iterator[str]:
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    planted_intents.write(graph, name)
+    yield name
+    graph.execute("MATCH (n {dataset: $name}) DETACH DELETE n", name=name)
+
+
+def columns(rows: list[dict[str, Any]], *names: str) -> list[list[Any]]:
+    return [[row[name] for name in names] for row in rows]
+
+
+def test_lists(graph: Graph, planted: str) -> None:
+    (listed,) = [row for row in graph.many("list_datasets") if row["id"] == planted]
+    assert listed["intents"] == 5
+    assert graph.one("edge_counts", dataset=planted)["held"] == 6
+    held = [["green", 3], ["salt", 3], ["idle", 0]]
+    assert columns(graph.many("top_interests", dataset=planted, limit=9), "id", "holders") == held
+    users = graph.one("browse_users", dataset=planted, **PAGE)["rows"]
+    assert {row["id"]: row["interests"] for row in users} == {
+        "ann": 2,
+        "ben": 2,
+        "cat": 1,
+        "dan": 1,
+        "eve": 0,
+        "fay": 0,
+    }
+    interests = graph.one("browse_interests", dataset=planted, **PAGE)["rows"]
+    assert columns(interests, "id", "holders", "intents") == [["green", 3, 2], ["salt", 3, 2], ["idle", 0, 0]]
+
+
+def test_a_user(graph: Graph, planted: str) -> None:
+    def interests(user: str) -> list[list[Any]]:
+        return columns(graph.many("user_interests", user=f"{planted}:{user}"), "id", "holders", "phrases")
+
+    assert interests("ann") == [["green", 3, ["Gardens"]], ["salt", 3, ["Sea"]]]
+    assert interests("cat") == [["salt", 3, ["Maps", "Sea"]]]
+    assert columns(graph.many("user_intents", user=f"{planted}:ben"), "id") == [["sea"], ["gardens"]]
+    assert graph.many("user_intents", user=f"{planted}:fay") == []
+
+
+def test_an_interest(graph: Graph, planted: str) -> None:
+    green = {"interest": f"{planted}:green"}
+    assert graph.one("interest_detail", **green)["holders"] == 3
+    assert columns(graph.many("interest_holders", limit=9, **green), "id") == [["ann"], ["ben"], ["dan"]]
+    phrases = graph.many("interest_intents", limit=9, **green)
+    assert columns(phrases, "id", "users") == [["gardens", 2], ["walks", 1]]
+    # Of 6 users 5 read Emma before test; all 3 holders did.
+    (emma,) = graph.many("interest_items", limit=9, **green)
+    assert (emma["id"], emma["support"], emma["cohort"]) == ("emma", 3, 3)
+
+
+def test_an_item_and_what_stands_around(graph: Graph, planted: str) -> None:
+    found = graph.many("item_interests", item=f"{planted}:emma", limit=9)
+    assert columns(found, "id", "support", "cohort") == [["green", 3, 3], ["salt", 3, 3]]
+    around = {
+        (row["type"], each["id"])
+        for row in graph.many("neighbours", label="Item", uid=f"{planted}:dune", cap=9)
+        for each in row["shown"]
+    }
+    assert around == {("INTERACTED", "ann"), ("GENRE", "desert")}
+    keys = [row["key"] for row in graph.execute(
+        "MATCH (n) WHERE n.uid IN [$d + ':dan', $d + ':gardens', $d + ':walks'] RETURN elementId(n) AS key", d=planted
+    )]  # fmt: skip
+    assert sorted(row["type"] for row in graph.many("edges_between", keys=keys)) == ["POSSESSES", "SAME_AS"]
+
+
+def test_search_leaves_out_what_was_merged(graph: Graph, planted: str) -> None:
+    graph.execute("CALL db.index.fulltext.awaitEventuallyConsistentIndexRefresh()")
+    assert graph.many("search_names", dataset=planted, query="blooms", limit=9) == []
+    assert columns(graph.many("search_names", dataset=planted, query="gardens", limit=9), "id") == [["gardens"]]

@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from cikg.cli import _main
 from cikg.datasets.registry import formats
+from cikg.graph.questions import readable, signature
 from cikg.settings import Settings, environment_name
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,12 @@ def test_commands_and_settings_in_the_text_exist(page: Path) -> None:
     assert set(re.findall(r"\b(?:CIKG|OPENAI)_[A-Z0-9_]*[A-Z0-9]\b", text)) <= known
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)) <= targets
+
+
+def test_every_question_is_shown_with_its_parameters() -> None:
+    text = (ROOT / "docs" / "queries.md").read_text(encoding="utf-8")
+    shown = {re.sub("[`◇]", "", heading).strip() for heading in re.findall(r"^### (.*)$", text, re.MULTILINE)}
+    assert shown == {signature(statement) for statement in readable() if statement.section}
 
 
 def test_the_picture_is_well_formed_and_described() -> None:

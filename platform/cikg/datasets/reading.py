@@ -134,7 +134,7 @@ def unfamiliar(path: Path, expected: str) -> InputError:
         )
     if path.suffix in (".zip", ".tar", ".tgz") or path.name.endswith(".tar.gz"):
         return InputError(f"{path} is an archive", cure=f"Unpack it; expected {expected}")
-    what = "is not a file of this format" if path.exists() else "does not exist"
+    what = "does not fit this format" if path.exists() else "does not exist"
     return InputError(f"{path} {what}", cure=f"Expected {expected}")
 
 

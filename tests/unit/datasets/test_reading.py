@@ -36,7 +36,7 @@ def test_what_python_printed_is_read(value: object) -> None:
 def test_what_python_2_printed_is_read() -> None:
     printed = r"""{u'asin': '0001', u'title': u"Bob's \u2122 \"menu\"", 'new': None, u'u': [True, 'u', u'True, u']}"""
     expected = {"asin": "0001", "title": 'Bob\'s ™ "menu"', "new": None, "u": [True, "u", "True, u"]}
-    assert loose.parse(printed) == expected
+    assert loose.parse(printed) == expected == json.loads(loose._as_json(printed))
     assert loose.parse("{1: ('a', 'b' 'c')}") == {1: ("a", "bc")}, "left to Python's literals"
 
 

@@ -92,3 +92,10 @@ MATCH (user)-[has:HAS_INTEREST]->(interest)
 WHERE has.pruned_by IS NULL
 RETURN collect(number) AS sources, collect(id(interest)) AS targets,
        collect(has.evidence IS NOT NULL) AS from_evidence
+
+// name: used_snapshots(dataset) -> many
+// Which snapshots trainings and published models were made from; of a model its manifest says so. One index range each.
+MATCH (run:Run {dataset: $dataset, kind: 'train'})
+RETURN run.id AS run, run.snapshot AS snapshot, null AS manifest
+UNION ALL MATCH (model:Model {dataset: $dataset})
+RETURN model.id AS run, null AS snapshot, model.manifest AS manifest

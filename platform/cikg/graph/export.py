@@ -190,7 +190,7 @@ class _Reader:
 
     def __init__(self, graph: Graph, dataset: str, advance: Callable[[int], None]) -> None:
         self._graph, self._advance = graph, advance
-        self._numbers: dict[str, list[int]] = dict.fromkeys((*KINDS, "profiles"), [])
+        self._numbers: dict[str, list[int]] = {kind: [] for kind in (*KINDS, "profiles")}
         self._numbers |= {row["kind"]: row["nodes"] for row in graph.many("export_nodes", dataset=dataset)}
         self._places: dict[str, _Places] = {}
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="export")

@@ -349,7 +349,8 @@ def _unchanged(folder: Path, version: int) -> Snapshot | None:
     if _seal(found.path) != pointer.get("seal"):
         if _whole(found.path) is None:
             return None
-        _point(folder, found, version)
+        with alone(folder):
+            _point(folder, found, version)
     return replace(found, reused=True)
 
 

@@ -184,7 +184,8 @@ def _build(values: dict[str, Any]) -> Settings:
             return (*above, _Lowest(settings_cls, given))
 
     try:
-        return Layered()
+        # As a plain `Settings` they can be sent to another process; a class of this function's own could not.
+        return Settings.model_construct(**dict(Layered()))
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).lower()

@@ -168,17 +168,30 @@ def export_dataset(graph: Graph, dataset: str, folder: Path, format: str, progre
     with progress("reading", None) as advance:
         described, frames = _read(graph, dataset, advance)
     rows = {name: frame.height for name, frame in frames.items()}
-    with progress("writing", sum(rows.values())) as advance, new_folder(folder) as made:
-        (made / KNOWLEDGE).mkdir()
-        tables = {}
-        for name, frame in frames.items():
-            file = made / f"{name}.{format}"
-            _write(frame, file)
-            tables[name] = {"file": f"{name}.{format}", "rows": frame.height, **fingerprint(file)}
-            advance(frame.height)
-        manifest = _manifest(described, tables)
-        (made / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    try:
+        with progress("writing", sum(rows.values())) as advance, new_folder(folder) as made:
+            _write_all(made, described, frames, format, advance)
+    except OSError as error:
+        raise InputError(f"it cannot be written: {error.strerror}", folder) from None
     return Archived(dataset, str(folder), format, rows)
+
+
+def _write_all(
+    folder: Path,
+    described: Row,
+    frames: dict[str, pl.DataFrame],
+    format: str,  # noqa: A002
+    advance: Callable[[int], None],
+) -> None:
+    (folder / KNOWLEDGE).mkdir()
+    tables = {}
+    for name, frame in frames.items():
+        file = folder / f"{name}.{format}"
+        _write(frame, file)
+        tables[name] = {"file": f"{name}.{format}", "rows": frame.height, **fingerprint(file)}
+        advance(frame.height)
+    text = json.dumps(_manifest(described, tables), indent=2, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def _read(graph: Graph, dataset: str, advance: Callable[[int], None]) -> tuple[Row, dict[str, pl.DataFrame]]:

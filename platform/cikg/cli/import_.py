@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
+from typing_extensions import override
 
 from cikg.cli._output import dataset_option, json_option, print_facts, print_json, print_table, progress_bar
+from cikg.cli._wizard import wizard
 from cikg.datasets.filters import Filters
 from cikg.datasets.loader import Rules, load
 from cikg.datasets.registry import format_named, formats
@@ -20,7 +23,19 @@ from cikg.settings import load_settings
 _SHARE = click.FloatRange(0, 1, max_open=True)
 
 
-@click.command("import", short_help="Load a dataset into the graph.")
+class _Import(click.Command):
+    """Imports; but `wizard`, where a format would stand, is a command of its own."""
+
+    @override
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if args[:1] == ["wizard"]:
+            return wizard.make_context(f"{info_name} wizard", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command("import", cls=_Import, short_help="Load a dataset into the graph.")
 @click.argument("format_name", metavar="FORMAT", required=False)
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @dataset_option
@@ -70,6 +85,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Import a dataset in FORMAT from PATH; `--list` shows the formats.
+
+    For plain tables, `cikg import wizard FILE` proposes what their columns mean.
 
     Everything is read and checked before anything is written. Rows that cannot be used are left out, told and listed in
     a file; too many of them stop the import. Repeating a finished import changes nothing; repeating an interrupted one

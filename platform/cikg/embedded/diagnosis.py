@@ -125,16 +125,18 @@ def _jars(settings: Settings) -> str:
 
 def _neo4j(settings: Settings) -> str:
     from cikg.graph import connect
-    from cikg.graph.migrations import available
+    from cikg.graph.migrations import available, refuse
+    from cikg.graph.schema_state import inspect
 
     with connect(settings) as graph:
         server = graph.one("server")
-        applied = {row["version"] for row in graph.many("migrations")}
-    pending = [migration.version for migration in available() if migration.version not in applied]
+        state = inspect(graph, available())
+    refuse(state)
     shown = f"{server['version']} {server['edition']} at {settings.neo4j_uri}"
+    pending = [file["version"] for file in state.files if file["state"] == "pending"]
     if pending:
-        raise _DoubtError(f"{shown} lacks schema version {pending[-1]}", cure="`cikg up` and `cikg import` apply it")
-    return f"{shown}, schema {max(applied)}"
+        raise _DoubtError(f"{shown} lacks schema version {pending[-1]}", cure="`cikg schema migrate` applies it")
+    return f"{shown}, schema {state.files[-1]['version']}"
 
 
 def _redis(settings: Settings) -> str:

@@ -21,6 +21,9 @@ from cikg.graph.statements import cypher_directory
 from cikg.graph.vectors import INDEX_SECONDS, ensure_index
 from cikg.schema import Label
 
+OLDEST_SERVER = (2026, 1)
+"""Year and month of the first Neo4j that has what the schema needs."""
+
 _FILE = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.cypher")
 _PIECE = re.compile(
     r"""(?P<comment>//[^\n]*|/\*.*?\*/)
@@ -119,7 +122,7 @@ def migrate(graph: Graph, migrations: Sequence[Migration] | None = None, *, repa
     Raises:
         DriftError: the database's schema is not what these files make: they are newer or changed since, or something
             was dropped, has failed or stands in the way.
-        ServiceError: something cannot be made, because of what the database holds.
+        ServiceError: something cannot be made, because of what the database holds, or because the server is too old.
     """
     wanted = available() if migrations is None else migrations
     state = inspect(graph, wanted)
@@ -129,12 +132,27 @@ def migrate(graph: Graph, migrations: Sequence[Migration] | None = None, *, repa
     refuse(state)
     pending = {file["version"] for file in state.files if file["state"] == "pending"}
     missing = [migration for migration in wanted if migration.version in pending]
+    if missing:
+        refuse_old(graph.one("server")["version"])
     for migration in missing:
         for statement in migration.statements:
             graph.define(f"CYPHER 25\n{statement}")
         graph.write("await_indexes", seconds=INDEX_SECONDS)
         graph.write("record_migration", version=migration.version, name=migration.name, checksum=migration.checksum)
     return Changes([migration.version for migration in missing], mended)
+
+
+def refuse_old(version: str) -> None:
+    """Go on only with a server that filters a vector search by a property.
+
+    Raises:
+        ServiceError: it is older.
+    """
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST_SERVER:
+        raise ServiceError(
+            f"Neo4j {version} is too old", cure=f"Use {'.'.join(f'{number:02d}' for number in OLDEST_SERVER)} or newer"
+        )
 
 
 def refuse(state: SchemaState) -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cikg.errors import StatementError
-from cikg.graph.migrations import available, split
+from cikg.errors import ServiceError, StatementError
+from cikg.graph.migrations import Migration, available, refuse_old, split
+from cikg.graph.schema_state import definitions
 from cikg.schema import Label
 
 PIECES = st.sampled_from(["CREATE x", "'a;b'", '"c;\\"d"', "`e;``f`", "// g;\n", "/* h; */", "1/2", "'it\\'s;'", "\n"])
@@ -68,3 +69,39 @@ def test_the_checksum_follows_the_bytes(tmp_path: Path) -> None:
     (after,) = available(tmp_path)
     assert before.statements == after.statements
     assert before.checksum != after.checksum
+
+
+@pytest.mark.parametrize("version", ["5.26.1", "2025.12.1", "4.4.0-aura"])
+def test_a_server_too_old_is_refused(version: str) -> None:
+    with pytest.raises(ServiceError, match=r"is too old\. Use 2026\.01 or newer"):
+        refuse_old(version)
+
+
+@pytest.mark.parametrize("version", ["2026.01.0", "2026.08.1", "2027.01-SNAPSHOT"])
+def test_newer_servers_are_taken(version: str) -> None:
+    refuse_old(version)
+
+
+def test_definitions_follow_the_statements_of_all_files() -> None:
+    """What a later file drops is not expected any more."""
+    files = [
+        Migration("0001", "a", "", ("CREATE INDEX a IF NOT EXISTS FOR (n:User) ON (n.a, n.b)", "RETURN 1")),
+        Migration(
+            "0002",
+            "b",
+            "",
+            (
+                "CREATE RANGE INDEX b IF NOT EXISTS FOR ()-[r:POSSESSES|SATISFIES]-() ON (r.run)",
+                "CREATE CONSTRAINT c IF NOT EXISTS FOR (n:Item) REQUIRE (n.x, n.y) IS NODE UNIQUE",
+                "DROP INDEX a IF EXISTS",
+            ),
+        ),
+    ]
+    assert {name: (one.what, str(one)) for name, one in definitions(files[:1]).items()} == {
+        "a": ("index", "User(a, b)")
+    }
+    found = {name: (one.kind, one.what, str(one)) for name, one in definitions(files).items()}
+    assert found == {
+        "b": ("range", "index", "POSSESSES|SATISFIES(run)"),
+        "c": ("unique", "constraint", "Item(x, y)"),
+    }

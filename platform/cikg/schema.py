@@ -50,6 +50,10 @@ class Split(StrEnum):
     TEST = "test"
 
 
+SPLIT_KEYS = ("split", "test_share", "valid_share", "split_seed", "valid_from", "test_from")
+"""Properties of a dataset that say how it was split; those that had no part in it are absent."""
+
+
 class State(StrEnum):
     """The state of a run or of one of its subjects."""
 

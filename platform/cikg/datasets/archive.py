@@ -25,11 +25,12 @@ from typing import Any, Literal
 import polars as pl
 
 from cikg import __version__
-from cikg.datasets.overview import SPLIT_KEYS, properties
+from cikg.datasets.overview import properties
 from cikg.errors import ConflictError, InputError
 from cikg.files import new_folder
 from cikg.graph import Graph
 from cikg.graph.database import Row
+from cikg.schema import SPLIT_KEYS
 
 LAYOUT: Literal[1] = 1
 """Number of the layout above; an archive of another layout is refused."""

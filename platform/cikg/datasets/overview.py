@@ -10,10 +10,8 @@ from typing import Any
 from cikg.errors import NotFoundError, SnapshotError
 from cikg.graph import Graph
 from cikg.graph.snapshot import latest
+from cikg.schema import SPLIT_KEYS
 from cikg.settings import Settings
-
-SPLIT_KEYS = ("split", "test_share", "valid_share", "split_seed", "valid_from", "test_from")
-"""What a dataset's node remembers of how it was split."""
 
 
 @dataclass(frozen=True)

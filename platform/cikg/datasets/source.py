@@ -21,7 +21,7 @@ PACKED = (".gz", ".zst")
 """Endings of files that are unpacked as they are read."""
 
 SHOWN = 300
-"""Characters of a rejected row that are kept."""
+"""Characters of a rejected row, and of the reason, that are kept."""
 
 KEPT = 1_000
 """Rejected rows that a source keeps itself; it counts all, and hands each on."""
@@ -248,7 +248,7 @@ class Source:
         if self._is_rejected:
             return
         self._is_rejected = self._line > 0
-        rejected = Rejected(self._file, self._line, reason, self._text.rstrip("\r\n")[:SHOWN])
+        rejected = Rejected(self._file, self._line, reason[:SHOWN], self._text.rstrip("\r\n")[:SHOWN])
         self.rejections += 1
         if len(self.rejected) < KEPT:
             self.rejected.append(rejected)

@@ -33,6 +33,7 @@ from cikg.graph.columns import Facts, HasInterest, Interactions, MemberOf, Nodes
 from cikg.graph.database import Graph
 from cikg.graph.export import KINDS, NEVER, Export, dataset_properties, export
 from cikg.graph.texts import Texts
+from cikg.schema import SPLIT_KEYS
 from cikg.settings import Settings
 
 if TYPE_CHECKING:
@@ -399,6 +400,7 @@ def _manifest(exported: Export, files: dict[str, Any]) -> dict[str, Any]:
         "dataset": exported.properties["uid"],
         "field": exported.properties["field"],
         "interests": exported.properties["interests"],
+        "split": {key: exported.properties[key] for key in SPLIT_KEYS if key in exported.properties},
         "relations": exported.relations,
         "embeddings": embeddings,
         "counts": counts,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cikg.graph import Graph
+from cikg.graph.snapshot import take
 from cikg.settings import Settings
 from tests.unit.datasets.folders import write
 
@@ -137,7 +138,9 @@ def test_too_many_bad_rows_stop_the_import(
     assert cikg(*command[:-1], "0.01").returncode == 0
 
 
-def test_the_split_stands_on_the_edges_and_the_dataset(graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path) -> None:
+def test_the_split_stands_on_the_edges_the_dataset_and_its_snapshots(
+    graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path, settings: Settings
+) -> None:
     ratings = "userId,movieId,rating,timestamp\n"
     ratings += "".join(f"u{user},{movie},{movie % 5 + 1},{100 + movie}\n" for user in range(9) for movie in range(20))
     (tmp_path / "ratings.csv").write_text(ratings, encoding="utf-8")
@@ -161,6 +164,7 @@ def test_the_split_stands_on_the_edges_and_the_dataset(graph: Graph, cikg: Cikg,
     }  # fmt: skip
     assert wanted.items() <= properties(graph, dataset).items()
     assert report["split"].items() >= {"split": "temporal", "split_seed": None, "test_from": 116}.items()
+    assert take(graph, dataset, settings).manifest["split"] | {"min_rating": 2.0, "core": 9} == wanted
     said = one_sentence(cikg(*command[:-1], "--split", "ratio", "--split-seed", "3"))
     assert "already holds something else" in said
 

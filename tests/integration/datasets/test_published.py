@@ -25,10 +25,11 @@ def test_dbbook2014(graph: Graph, dataset: str, settings: Settings) -> None:
     assert expected.items() <= report.counts.items()
     assert report.counts["valid"] == pytest.approx(50_745 / 8, rel=0.02)
     snapshot = take(graph, dataset, settings)
-    assert snapshot.counts == {
+    exported = {
         "users": 5_576, "items": 2_680, "entities": 6_228, "interests": 381, "interactions": 65_961, "facts": 134_223,
-        "has_interest": 6_961,
+        "has_interest": 6_961, "intents": 0,
     }  # fmt: skip
+    assert exported.items() <= snapshot.counts.items()
     assert snapshot.items.names[snapshot.items.index["1"]] == "Dragonfly in Amber"
     assert "LITERARY_GENRE" in snapshot.relations
     split = np.bincount(snapshot.interactions.split, minlength=3)

@@ -9,11 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from cikg.datasets.archive import DATA, LAYOUT, MANIFEST, table_frame
-from cikg.datasets.overview import SPLIT_KEYS
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
 from cikg.datasets.source import Source
 from cikg.errors import InputError
-from cikg.schema import Split
+from cikg.schema import SPLIT_KEYS, Split
 
 EXPECTED = "Name a folder that `cikg dataset export` made"
 

@@ -171,7 +171,8 @@ class _Side:
         key = np.ravel_multi_index(list(numbers.values()), sizes)
 
         def words(row: int) -> str:
-            return " ".join(self._name(kind, int(columns[name][row])) for name, kind in kinds.items())
+            names = [self._name(kind, int(columns[name][row])) for name, kind in kinds.items()]
+            return " ".join(names) if table == "facts" else " → ".join(names)
 
         return _Rows(key, said, words, numbers.get("relation_index"))
 

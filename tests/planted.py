@@ -45,7 +45,7 @@ def write(graph: Graph, dataset: str) -> None:
         """
         MERGE (d:Dataset {uid: $dataset}) SET d += {id: $dataset, dataset: $dataset, field: 'books', state: 'ready',
           source: 'planted', interests: 'extracted', version: 1, relations: ['AUTHOR'], relation_names: ['author'],
-          format: 'planted', fingerprint: 'planted', valid_share: 0.125, valid_seed: 0}
+          format: 'planted', fingerprint: 'planted', split: 'given', valid_share: 0.125, split_seed: 0}
         WITH 1 AS done UNWIND $users AS row
         MERGE (u:User {uid: $dataset + ':' + row.id}) SET u += row, u.dataset = $dataset
         """,

@@ -173,7 +173,12 @@ class Rejections:
             self._refuse(f"{rows:,}", rows, f"Mend the source, or leave them out with --max-rejected {share:g}")
 
     def keep(self, name: str) -> Path | None:
-        """Put the file of rejected rows in its place; None where there are none, or no folder for it."""
+        """Put the file of rejected rows in its place; None where there are none, or no folder for it.
+
+        It replaces the one of an import that was refused before.
+        """
+        if self._folder is not None:
+            (self._folder / REFUSED).unlink(missing_ok=True)
         if self._file is None or self._folder is None:
             return None
         self._file.close()

@@ -89,6 +89,9 @@ def test_a_share_is_allowed_and_not_a_row_more(tmp_path: Path) -> None:
         f"Mend the source, or leave them out with --max-rejected 0.02; {tmp_path / 'refused.csv'} lists them"
     )
     assert (tmp_path / "refused.csv").read_text(encoding="utf-8").count("\n") == 3
+    with Rejections(tmp_path, 0.02) as rejections:
+        rejections.keep("kept.csv")
+    assert list(tmp_path.iterdir()) == [], "it is about an import that was refused, and now one was not"
     with Rejections(None, 0.0) as rejections:
         rejections.check(0)
     with pytest.raises(InputError, match="share of rejected rows is 2"):

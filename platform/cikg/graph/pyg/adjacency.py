@@ -17,7 +17,9 @@ from __future__ import annotations
 import json
 import mmap
 import shutil
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +28,7 @@ import numpy as np
 
 from cikg.files import new_folder
 from cikg.graph.database import Graph, Row
-from cikg.graph.export import NEVER, by_id, read_one_state
+from cikg.graph.export import NEVER, READERS, by_id, read_one_state
 from cikg.graph.export import _Places as Places
 from cikg.graph.pyg.neighbourhood import Array, Edges
 from cikg.graph.texts import Texts
@@ -163,21 +165,36 @@ def read_adjacency(graph: Graph, dataset: str, settings: Settings, advance: Adva
     return found
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Some nodes of a kind whose edges one statement reads.
+
+    Attributes:
+        kind: theirs.
+        first: index of the first of them.
+        nodes: their internal numbers, in the order of their indices.
+        statement: its name.
+        prefix: of the relations that it reads.
+    """
+
+    kind: str
+    first: int
+    nodes: Array
+    statement: str
+    prefix: str
+
+
 def _write(graph: Graph, dataset: str, folder: Path, advance: Advance) -> Adjacency:
     nodes = _read_nodes(graph, dataset, folder)
     written: dict[EdgeType, _Column] = {}
-    for kind, places in nodes.items():
-        for first in range(0, len(places), NODES):
-            part = places.nodes[first : first + NODES]
-            for name, prefix in (("sources_of", ""), ("targets_of", "rev_")):
-                for row in graph.many(name, nodes=part.tolist(), never=NEVER):
-                    edge_type = (row["label"].lower(), prefix + row["type"].lower(), kind)
-                    if edge_type not in written:
-                        written[edge_type] = _Column(folder, len(written), timed=edge_type[1] in TIMED)
-                    columns = (np.array(row[key], dtype=np.int64) for key in ("targets", "sources", "times"))
-                    targets, sources, times = columns
-                    target, source = places.find(targets) - first, nodes[edge_type[0]].find(sources)
-                    advance(written[edge_type].add(first, len(part), target, source, times))
+    for part, rows in _answers(graph, nodes):
+        for row in rows:
+            edge_type = (row["label"].lower(), part.prefix + row["type"].lower(), part.kind)
+            if edge_type not in written:
+                written[edge_type] = _Column(folder, len(written), timed=edge_type[1] in TIMED)
+            targets, sources, times = (np.array(row[key], dtype=np.int64) for key in ("targets", "sources", "times"))
+            target, source = nodes[part.kind].find(targets) - part.first, nodes[edge_type[0]].find(sources)
+            advance(written[edge_type].add(part.first, len(part.nodes), target, source, times))
     for (_, _, kind), column in written.items():
         column.fill(len(nodes[kind]))
     found = Adjacency(
@@ -188,6 +205,22 @@ def _write(graph: Graph, dataset: str, folder: Path, advance: Advance) -> Adjace
     )
     found.seal()
     return found
+
+
+def _answers(graph: Graph, nodes: dict[str, Places]) -> Iterator[tuple[_Part, list[Row]]]:
+    """The edges of all nodes, a few statements ahead of whoever takes them: more might not fit in memory."""
+    waiting: deque[tuple[_Part, Future[list[Row]]]] = deque()
+    with ThreadPoolExecutor(READERS) as pool:
+        for kind, places in nodes.items():
+            for first in range(0, len(places), NODES):
+                for statement, prefix in (("sources_of", ""), ("targets_of", "rev_")):
+                    part = _Part(kind, first, places.nodes[first : first + NODES], statement, prefix)
+                    waiting.append((part, pool.submit(graph.many, statement, nodes=part.nodes.tolist(), never=NEVER)))
+                    if len(waiting) > READERS:
+                        part, answer = waiting.popleft()
+                        yield part, answer.result()
+        for part, answer in waiting:
+            yield part, answer.result()
 
 
 def _read_nodes(graph: Graph, dataset: str, folder: Path) -> dict[str, Places]:

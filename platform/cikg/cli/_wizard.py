@@ -30,6 +30,8 @@ def wizard(*, files: tuple[Path, ...], yes: bool, output: Path | None, force: bo
     proposed.
     """
     path = output or mapping_path(files[0])
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}", cure="Name a place with --output")
     if path.exists() and not (force or as_json):
         raise ConflictError(f"{path} is already there", cure="Correct it by hand, or give --force to replace it")
     talk = converse(files, path.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -14,7 +15,7 @@ import pytest
 import zstandard
 
 from cikg.datasets.formats.table import read
-from cikg.datasets.mapping import Mapping, load_mapping, render
+from cikg.datasets.mapping import SECTIONS, Mapping, load_mapping, render
 from cikg.datasets.records import Entity, Fact, HasInterest, Interaction, Interest, Item, Record, User
 from cikg.datasets.source import Source
 from cikg.datasets.tables import collect
@@ -353,6 +354,22 @@ def test_the_data_itself_is_no_mapping(tmp_path: Path) -> None:
         records(tmp_path / "ratings.csv")
     with pytest.raises(InputError, match="it cannot be read: No such file"):
         records(tmp_path / "none.toml")
+
+
+TABLES = Path(__file__).parents[3] / "docs" / "tables.md"
+
+
+@pytest.mark.parametrize("example", re.findall(r"```toml\n(.*?)```", TABLES.read_text(encoding="utf-8"), re.DOTALL))
+def test_the_documented_mappings_are_mappings(tmp_path: Path, example: str) -> None:
+    (tmp_path / "m.toml").write_text(example, encoding="utf-8")
+    assert load_mapping(tmp_path / "m.toml").interactions
+
+
+def test_every_key_is_documented() -> None:
+    text = TABLES.read_text(encoding="utf-8")
+    for section, part in SECTIONS.items():
+        assert f"`[{section}]`" in text
+        assert all(f"`{key}`" in text for key in part.model_fields), section
 
 
 def test_a_mapping_is_written_as_it_is_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from cikg.errors import ConflictError, NotFoundError
 from cikg.graph import Graph
+from cikg.graph import export as exporting
+from cikg.graph.database import Row
 from cikg.graph.snapshot import NEVER, Snapshot, take
 from cikg.settings import Settings
 
@@ -18,8 +21,7 @@ def planted(graph: Graph, dataset: str) -> None:
     graph.execute(
         """
         CREATE (d:Dataset {uid: $d, id: $d, dataset: $d, field: 'books', state: 'ready', interests: 'extracted',
-                           version: 1, relations: ['AUTHOR'], embeddings: ['Intent/lexical_2', 'Item/lexical_2',
-                           'Profile/lexical_3', 'Entity/none_2']})
+                           version: 1, relations: ['AUTHOR']})
         CREATE (ann:User {uid: $d + ':1', id: '1', name: 'Ann', dataset: $d}),
                (ben:User {uid: $d + ':2', id: '2', dataset: $d}),
                (emma:Item {uid: $d + ':e', id: 'e', name: 'Emma', dataset: $d, embedding_lexical_2: [1.0, 0.5]}),
@@ -60,6 +62,19 @@ def planted(graph: Graph, dataset: str) -> None:
 @pytest.fixture
 def home(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(update={"home": tmp_path})
+
+
+@pytest.fixture(autouse=True)
+def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Says of the planted dataset which embeddings it has; if the graph said so, it would have to have their indexes."""
+    listed = ["Entity/none_2", "Intent/lexical_2", "Item/lexical_2", "Profile/lexical_3"]
+    ready = exporting._ready
+
+    def told(rows: Iterable[Row], name: str) -> Row:
+        properties = ready(rows, name)
+        return properties | {"embeddings": listed} if "AUTHOR" in properties["relations"] else properties
+
+    monkeypatch.setattr(exporting, "_ready", told)
 
 
 @pytest.fixture

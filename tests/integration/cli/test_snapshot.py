@@ -73,14 +73,21 @@ def test_the_life_of_snapshots(run: Run, graph: Graph, dataset: str, settings: S
 
 
 def test_it_is_shown_to_people(
-    cikg: Callable[..., subprocess.CompletedProcess[str]], run: Run, graph: Graph, dataset: str, settings: Settings
+    *,
+    cikg: Callable[..., subprocess.CompletedProcess[str]],
+    environment: dict[str, str],
+    run: Run,
+    graph: Graph,
+    dataset: str,
+    settings: Settings,
 ) -> None:
     before = run()["hash"]
     change(graph, dataset)
     taken = cikg("snapshot", "--dataset", dataset)
     assert taken.returncode == 0, taken.stderr
     assert "has interest" in taken.stdout
-    shown = CliRunner().invoke(command, ["diff", before[:16], "--dataset", dataset], catch_exceptions=False)
+    given = ["diff", before[:16], "--dataset", dataset]
+    shown = CliRunner().invoke(command, given, env=environment, catch_exceptions=False)
     assert "Reader 0 (0) → gardens (garden)" in shown.stdout
     file = settings.snapshots / dataset / run()["hash"][:16] / "users.name.utf8.npy"
     file.write_bytes(file.read_bytes().replace(b"Reader", b"Writer"))

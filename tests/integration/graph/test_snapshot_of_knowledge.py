@@ -66,7 +66,7 @@ def home(settings: Settings, tmp_path: Path) -> Settings:
 
 @pytest.fixture(autouse=True)
 def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Says of the planted dataset which embeddings it has; if the graph said so, it would have to have their indexes."""
+    """Says of the planted dataset which embeddings it has: if the graph said so, it would need an index for each."""
     listed = ["Entity/none_2", "Intent/lexical_2", "Item/lexical_2", "Profile/lexical_3"]
     ready = exporting._ready
 

@@ -71,16 +71,17 @@ def test_from_files_to_a_dataset(graph: Graph, cikg: Cikg, dataset: str, files: 
 def test_a_mapping_is_not_overwritten(cikg: Cikg, files: tuple[Path, Path]) -> None:
     mapping = files[0].with_suffix(".toml")
     mapping.write_text("# mine\n")
-    assert "is already there. Correct it by hand, or give --force" in one_sentence(
-        cikg("import", "wizard", *files, "--yes")
-    )
+    refused = one_sentence(cikg("import", "wizard", *files, "--yes"))
+    assert "is already there. Correct it by hand, or give --force" in refused
     assert mapping.read_text() == "# mine\n"
     other = files[0].parent / "other.toml"
     assert cikg("import", "wizard", *files, "--yes", "--output", other).returncode == 0
     assert cikg("import", "wizard", *files, "--yes", "--force").returncode == 0
     assert load_mapping(mapping) == load_mapping(other)
     nowhere = cikg("import", "wizard", *files, "--yes", "--output", files[0].parent / "none" / "m.toml")
-    assert "it cannot be written: No such file or directory. Name a place with --output" in one_sentence(nowhere)
+    assert "there is no folder" in one_sentence(nowhere)
+    folder = cikg("import", "wizard", *files, "--yes", "--force", "--output", files[0].parent)
+    assert "it cannot be written: Is a directory. Name a place with --output" in one_sentence(folder)
 
 
 def test_json_writes_nothing(cikg: Cikg, files: tuple[Path, Path]) -> None:

@@ -154,3 +154,84 @@ SET completion += row.properties
 // first.
 OPTIONAL MATCH (completion:Completion {dataset: $dataset, prompt: $prompt, status: 'valid'})
 RETURN avg(completion.completion_tokens) AS tokens, avg(completion.latency) AS seconds
+
+// name: extraction_runs(dataset, limit) -> many
+// The runs of LLM jobs, those of one dataset or ('') of all, the newest first. Scan: Run, unless a dataset is given.
+CALL () {
+  WITH $dataset AS dataset WHERE dataset <> ''
+  MATCH (run:Run {dataset: dataset, kind: 'extract'}) RETURN run
+  UNION
+  WITH $dataset AS dataset WHERE dataset = ''
+  MATCH (run:Run) WHERE run.kind = 'extract' RETURN run
+}
+WITH run ORDER BY run.created_at DESC, run.uid LIMIT $limit
+CALL (run) {
+  MATCH (subject:Subject {run: run.uid})
+  RETURN count(subject) AS total, count(CASE WHEN subject.state = 'done' THEN 1 END) AS done,
+         count(CASE WHEN subject.state = 'failed' THEN 1 END) AS failed,
+         count(CASE WHEN subject.state = 'quarantined' THEN 1 END) AS quarantined,
+         sum(subject.calls) AS calls, sum(subject.prompt_tokens + subject.completion_tokens) AS tokens,
+         sum(subject.cost) AS cost
+}
+RETURN run.id AS run, run.dataset AS dataset, run.name AS job, run.state AS state, run.error AS error, total, done, failed,
+       quarantined, calls, tokens, cost, toString(run.created_at) AS created_at
+ORDER BY created_at DESC, run
+
+// name: running_extractions() -> many
+// The runs of LLM jobs that are under way and may be worked on now, for the sweeper. Scan: Run.
+MATCH (run:Run)
+WHERE run.kind = 'extract' AND run.state = 'running' AND coalesce(run.resume_at, 0) <= timestamp()
+RETURN run.uid AS run ORDER BY run
+
+// name: resume_run(run, budget) -> many
+// Let a run that was paused, cancelled or stopped go on with what is planned; returns its state before, or no row. Key:
+// the run's uid.
+MATCH (run:Run {uid: $run})
+WITH run, run.state AS before
+SET run.state = 'running', run.error = null, run.finished_at = null, run.resume_at = null, run.budget = $budget
+RETURN before AS state
+
+// name: replan_subjects(run, states, ids) -> one
+// Put subjects in some states back to planned, all of them or those with these ids; returns how many.
+MATCH (subject:Subject {run: $run})
+WHERE subject.state IN $states AND (size($ids) = 0 OR subject.id IN $ids)
+SET subject.state = 'planned', subject.attempts = 0, subject.error = null, subject.updated_at = datetime()
+RETURN count(*) AS subjects
+
+// name: quarantined_subjects(run, limit) -> many
+// Subjects whose answers could not be used, with the cause and the answer as it came.
+MATCH (subject:Subject {run: $run, state: 'quarantined'})
+WITH subject ORDER BY subject.id LIMIT $limit
+OPTIONAL MATCH (completion:Completion {uid: subject.completion})
+RETURN subject.id AS subject, subject.error AS error, completion.asked AS asked, completion.text AS answer
+ORDER BY subject
+
+// name: subject_trail(dataset, id) -> many
+// Everything that LLM jobs did about one user or item: every run that had it as a subject, oldest first, with the answer
+// that ended it. Keys: the subjects' uids, one look-up a run of the dataset.
+MATCH (run:Run {dataset: $dataset, kind: 'extract'})
+MATCH (subject:Subject {uid: run.uid + '/' + $id})
+OPTIONAL MATCH (completion:Completion {uid: subject.completion})
+RETURN run.id AS run, run.name AS job, subject.kind AS about, subject.state AS state, subject.error AS error,
+       subject.attempts AS attempts, subject.calls AS calls,
+       subject.prompt_tokens + subject.completion_tokens AS tokens, subject.cost AS cost,
+       toString(subject.updated_at) AS updated_at, completion.prompt AS prompt,
+       completion.prompt_version AS prompt_version, completion.model AS model, completion.asked AS asked,
+       completion.text AS answer
+ORDER BY updated_at, run
+
+// name: purge_completions(dataset, prompt, model, run, size) -> one
+// Forget some answers: of a prompt, a model and a run, each '' for any; returns how many. What was made of them stays.
+MATCH (completion:Completion {dataset: $dataset})
+WHERE ($prompt = '' OR completion.prompt = $prompt) AND ($model = '' OR completion.model = $model)
+  AND ($run = '' OR completion.run = $dataset + ':' + $run)
+WITH completion LIMIT $size
+DETACH DELETE completion
+RETURN count(*) AS purged
+
+// name: count_completions(dataset, prompt, model, run) -> one
+// How many answers `purge_completions` would forget.
+MATCH (completion:Completion {dataset: $dataset})
+WHERE ($prompt = '' OR completion.prompt = $prompt) AND ($model = '' OR completion.model = $model)
+  AND ($run = '' OR completion.run = $dataset + ':' + $run)
+RETURN count(*) AS completions

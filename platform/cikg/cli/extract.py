@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 import click
-from celery import Celery
 
-from cikg.cli._output import Advance, dataset_option, json_option, messages, print_facts, print_json, progress_bar
-from cikg.errors import JobError, UnreachableError
+from cikg.cli._follow import follow, no_worker
+from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json
+from cikg.errors import JobError
 from cikg.extraction import ledger, queue
 from cikg.extraction.budget import Budget
 from cikg.extraction.budget import parse as parse_budget
@@ -21,10 +20,6 @@ from cikg.graph import Graph, connect
 from cikg.llm.answers import address_and_model
 from cikg.schema import State
 from cikg.settings import Settings, load_settings
-
-_POLL_SECONDS = 0.25
-_RESTART_SECONDS = 30.0
-"""How long a worker that was there may be away before we say so: a supervisor restarts it in less."""
 
 
 @click.command("extract", short_help="Let the LLM find what users like.")
@@ -127,19 +122,11 @@ def _run(
     if plan.pending:
         app = queue.create_app(settings)
         if wait and not queue.workers(app):
-            raise _no_worker()
+            raise no_worker()
         try:
             queue.enqueue(app, run, ledger.start(graph, plan, budget))
             if wait:
-                with progress_bar(plan.run.job.name, len(plan.pending), quiet=quiet) as advance:
-                    _follow(
-                        graph,
-                        app,
-                        run,
-                        pending=len(plan.pending),
-                        quiet_seconds=settings.lease_seconds,
-                        advance=advance,
-                    )
+                follow(graph, app, run, settings, quiet=quiet)
         except KeyboardInterrupt:
             ledger.stop(graph, run, State.CANCELLED, "interrupted")
             raise
@@ -148,54 +135,9 @@ def _run(
     return _progress_or_none(graph, plan) or {}
 
 
-def _follow(graph: Graph, app: Celery, run: str, *, pending: int, quiet_seconds: float, advance: Advance) -> None:
-    """Show progress until the run ends.
-
-    When nothing ended for as long as a lease lasts, see whether a worker is there at all, and queue again what a lost
-    message or a dead worker left behind.
-    """
-    shown, heard, patience, resting = 0, time.monotonic(), quiet_seconds, False
-    while True:
-        now = ledger.progress(graph, run)
-        ended = pending - now["planned"] - now["running"]
-        if ended > shown:
-            advance(ended - shown)
-            shown, heard, patience = ended, time.monotonic(), quiet_seconds
-        if now["state"] != State.RUNNING:
-            return
-        if now["resume_at"] and now["resume_at"] / 1000 > time.time():
-            if not resting:
-                resting = True
-                again = datetime.fromtimestamp(now["resume_at"] / 1000).astimezone()
-                messages.print(f"{now['error']}: going on at {again:%H:%M:%S}", soft_wrap=True)
-            heard, patience = now["resume_at"] / 1000 - time.time() + time.monotonic(), 0.0
-        else:
-            resting = False
-        if time.monotonic() - heard > patience:
-            _wake(graph, app, run)
-            heard, patience = time.monotonic(), min(2 * patience, 60.0)
-        time.sleep(_POLL_SECONDS)
-
-
-def _wake(graph: Graph, app: Celery, run: str) -> None:
-    """See that a worker is there, waiting for one that is being restarted, and queue what nobody holds."""
-    deadline = time.monotonic() + _RESTART_SECONDS
-    while not queue.workers(app):
-        if time.monotonic() > deadline:
-            raise _no_worker()
-    queue.enqueue(app, run, ledger.open_shards(graph, run))
-
-
 def _progress_or_none(graph: Graph, plan: ledger.Plan) -> dict[str, Any] | None:
     """Where the run stands; None before it was ever started."""
     return ledger.progress(graph, plan.run.uid) if graph.many("run_exists", run=plan.run.uid) else None
-
-
-def _no_worker() -> UnreachableError:
-    return UnreachableError(
-        "no worker answers at the queue",
-        cure="Start one with `cikg up`, or with `celery --app workers.app worker --queues llm`; what is queued is kept",
-    )
 
 
 def _show(result: dict[str, Any], as_json: bool, title: str) -> None:

@@ -165,6 +165,11 @@ def start(graph: Graph, plan: Plan, budget: Budget | None = None) -> list[int]:
     return open_shards(graph, run.uid)
 
 
+def reopen(graph: Graph, run: str, budget: Budget | None) -> None:
+    """Let a run that was stopped go on. The budget counts from now."""
+    graph.write("resume_run", run=run, budget=_allow(graph, run, budget))
+
+
 def _allow(graph: Graph, run: str, budget: Budget | None) -> str | None:
     """A budget as the run's node keeps it, with what was spent before it."""
     if budget is None:

@@ -1,0 +1,215 @@
+"""`cikg jobs`: the runs of LLM jobs, and what a person can do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cikg.cli._follow import follow
+from cikg.cli._output import console, dataset_option, json_option, messages, print_facts, print_json, print_table
+from cikg.errors import InputError
+from cikg.extraction import control, ledger, queue
+from cikg.extraction.budget import parse
+from cikg.graph import Graph, connect
+from cikg.schema import State
+from cikg.settings import Settings, load_settings
+
+MOST_SHOWN = 20
+
+
+def _wait_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--wait/--no-wait", default=False, help="Follow the workers until the run ends.")(function)
+
+
+@click.group("jobs")
+def command() -> None:
+    """Look at the runs of LLM jobs; pause, resume, cancel and retry them.
+
+    RUN is a run's id, the beginning of one, or the name of a job, whose newest run is meant.
+    """
+
+
+@command.command("list")
+@click.option("--all", "everywhere", is_flag=True, help="Those of all datasets.")
+@dataset_option
+@json_option
+def list_runs(*, everywhere: bool, dataset: str, as_json: bool) -> None:
+    """Show the runs, the newest first."""
+    with connect(load_settings()) as graph:
+        rows = control.runs(graph, None if everywhere else dataset)
+    if as_json:
+        print_json({"runs": rows})
+        return
+    columns = [
+        "run",
+        *(["dataset"] if everywhere else []),
+        "state",
+        "done",
+        "total",
+        "failed",
+        "quarantined",
+        "calls",
+        "tokens",
+    ]
+    print_table("Runs of LLM jobs", columns, [[row[column] for column in columns] for row in rows])
+
+
+@command.command()
+@click.argument("run")
+@dataset_option
+@json_option
+def show(*, run: str, dataset: str, as_json: bool) -> None:
+    """Show where RUN stands, what it cost, and why subjects failed."""
+    with connect(load_settings()) as graph:
+        found = control.find(graph, dataset, run)
+        stands, causes = ledger.progress(graph, found), ledger.errors(graph, found)
+        allowance = ledger.open_run(graph, found).allowance
+    facts = {"run": found.partition(":")[2], **stands, "budget": str(allowance.budget) if allowance else None}
+    if as_json:
+        print_json(facts | {"errors": causes})
+        return
+    print_facts(found, {name: value for name, value in facts.items() if value is not None})
+    if causes:
+        rows = [[row["subjects"], row["state"], row["error"], row["example"]] for row in causes]
+        print_table("What went wrong", ["subjects", "state", "cause", "for example"], rows)
+
+
+@command.command()
+@click.argument("run")
+@dataset_option
+@json_option
+def pause(*, run: str, dataset: str, as_json: bool) -> None:
+    """Let RUN rest: nothing new is asked, what is under way is given back, `resume` goes on."""
+    _stop(run, dataset, State.PAUSED, as_json)
+
+
+@command.command()
+@click.argument("run")
+@dataset_option
+@json_option
+def cancel(*, run: str, dataset: str, as_json: bool) -> None:
+    """End RUN before its time. What is committed stays; `cikg extract` or `resume` would go on."""
+    _stop(run, dataset, State.CANCELLED, as_json)
+
+
+def _stop(run: str, dataset: str, state: State, as_json: bool) -> None:
+    with connect(load_settings()) as graph:
+        found = control.find(graph, dataset, run)
+        stands = control.stop(graph, found, state)
+    if as_json:
+        print_json({"run": found, **stands})
+        return
+    messages.print(f"{found} is {stands['state']}: {stands['done']:,} of {stands['total']:,} done.")
+
+
+@command.command()
+@click.argument("run")
+@click.option("--budget", "budget_text", metavar="LIMIT", help="What it may spend from now on, as for `cikg extract`.")
+@click.option("--no-budget", "unlimited", is_flag=True, help="Lift the budget that it has.")
+@_wait_option
+@dataset_option
+@json_option
+def resume(*, run: str, budget_text: str | None, unlimited: bool, wait: bool, dataset: str, as_json: bool) -> None:
+    """Let RUN go on with what is left of it."""
+    settings = load_settings()
+    with connect(settings) as graph:
+        found = control.find(graph, dataset, run)
+        model = ledger.open_run(graph, found).model
+        budget = parse(budget_text, settings, model) if budget_text else None
+        shards = control.resume(graph, found, budget, unlimited=unlimited)
+        _queue(graph, settings, found, shards, wait=wait, as_json=as_json)
+
+
+@command.command()
+@click.argument("run")
+@click.argument("subjects", nargs=-1, metavar="[SUBJECT]...")
+@click.option("--quarantined", is_flag=True, help="Also those whose answers could not be used.")
+@_wait_option
+@dataset_option
+@json_option
+def retry(*, run: str, subjects: tuple[str, ...], quarantined: bool, wait: bool, dataset: str, as_json: bool) -> None:
+    """Try again what failed of RUN, or just these SUBJECTs."""
+    settings = load_settings()
+    states = [State.FAILED, State.CANCELLED, *([State.QUARANTINED] if quarantined or subjects else [])]
+    with connect(settings) as graph:
+        found = control.find(graph, dataset, run)
+        count, shards = control.retry(graph, found, states, subjects)
+        if not count:
+            raise InputError("nothing of the run failed", cure="--quarantined also tries again what was quarantined")
+        _queue(graph, settings, found, shards, wait=wait, as_json=as_json)
+
+
+def _queue(graph: Graph, settings: Settings, run: str, shards: list[int], *, wait: bool, as_json: bool) -> None:
+    """Put shards into the queue, follow the run if wanted, and say where it stands."""
+    app = queue.create_app(settings)
+    queue.enqueue(app, run, shards)
+    if wait:
+        follow(graph, app, run, settings, quiet=as_json)
+    stands = ledger.progress(graph, run)
+    if as_json:
+        print_json({"run": run, **stands})
+        return
+    left = stands["planned"] + stands["running"]
+    messages.print(f"{run} is {stands['state']}: {stands['done']:,} of {stands['total']:,} done, {left:,} to go.")
+
+
+@command.command()
+@click.argument("run")
+@click.option("--limit", type=click.IntRange(1), default=MOST_SHOWN, show_default=True, help="The most to show.")
+@dataset_option
+@json_option
+def quarantine(*, run: str, limit: int, dataset: str, as_json: bool) -> None:
+    """Show the subjects of RUN whose answers could not be used, and the answers as they came."""
+    with connect(load_settings()) as graph:
+        rows = graph.many("quarantined_subjects", run=control.find(graph, dataset, run), limit=limit)
+    if as_json:
+        print_json({"quarantined": rows})
+        return
+    for row in rows:
+        console.rule(row["subject"], align="left")
+        console.print(row["error"], style="red", markup=False)
+        console.print(row["answer"] or "", markup=False)
+    if not rows:
+        messages.print("Every answer could be used.")
+
+
+@command.command()
+@click.argument("subject")
+@dataset_option
+@json_option
+def trace(*, subject: str, dataset: str, as_json: bool) -> None:
+    """Show what every job asked about SUBJECT, a user or an item, and what it was answered."""
+    with connect(load_settings()) as graph:
+        rows = control.trail(graph, dataset, subject)
+    if as_json:
+        print_json({"subject": subject, "trail": rows})
+        return
+    for row in rows:
+        console.rule(f"{row['job']} · {row['state']} · {row['updated_at']}", align="left")
+        console.print(
+            f"{row['model']}, {row['prompt']} version {row['prompt_version']}, {row['tokens']} tokens", style="dim"
+        )
+        for text in (row["asked"], row["answer"], row["error"]):
+            if text:
+                console.print(text, markup=False)
+
+
+@command.command()
+@click.option("--prompt", default="", metavar="NAME", help="Only answers to this prompt.")
+@click.option("--model", default="", metavar="NAME", help="Only answers of this model.")
+@click.option("--run", default="", metavar="RUN", help="Only answers that this run asked for.")
+@click.option("--dry-run", is_flag=True, help="Only count them.")
+@dataset_option
+@json_option
+def purge(*, prompt: str, model: str, run: str, dry_run: bool, dataset: str, as_json: bool) -> None:
+    """Forget kept answers, so that they are asked for again. What the graph made of them stays."""
+    if not (prompt or model or run):
+        raise InputError("expected --prompt, --model or --run", cure="Say whose answers to forget")
+    with connect(load_settings()) as graph:
+        count = control.purge(graph, dataset, prompt=prompt, model=model, run=run, dry_run=dry_run)
+    if as_json:
+        print_json({"dataset": dataset, "completions": count, "purged": not dry_run})
+        return
+    messages.print(f"{count:,} answers {'would be' if dry_run else 'are'} forgotten.")

@@ -1,0 +1,135 @@
+"""What a person can do with a run: `cikg jobs`, against real workers' work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cikg.errors import ConflictError, InputError, NotFoundError
+from cikg.extraction import control, ledger
+from cikg.extraction.budget import Budget, Unit
+from cikg.extraction.job import job
+from cikg.extraction.runner import Runner
+from cikg.schema import State
+from tests.integration.extraction.conftest import Workplace
+
+JOB = job("user_interests")
+
+
+def start(place: Workplace, budget: Budget | None = None, **told: Any) -> tuple[str, Any]:
+    """Do a run in this process; its uid and settings."""
+    settings = place.settings(place.standin(**told), llm_retries=0)
+    plan = ledger.plan(place.graph, JOB, place.dataset, "stand-in")
+    shards = ledger.start(place.graph, plan, budget)
+    with Runner(place.graph, settings) as runner:
+        runner.work_all(plan.run.uid, shards)
+    return plan.run.uid, settings
+
+
+def test_a_run_is_found_by_id_beginning_or_job(place: Workplace) -> None:
+    place.planted(2)
+    run, _ = start(place)
+    identifier = run.partition(":")[2]
+    for name in (identifier, "user_interests", identifier[:20]):
+        assert control.find(place.graph, place.dataset, name) == run
+    with pytest.raises(NotFoundError, match=f"Its runs: {identifier}"):
+        control.find(place.graph, place.dataset, "unknown")
+    (row,) = control.runs(place.graph, place.dataset)
+    assert (row["run"], row["done"], row["total"], row["calls"]) == (identifier, 2, 2, 2)
+    assert row in control.runs(place.graph)
+
+
+def test_paused_runs_ask_nothing_until_resumed_and_a_budget_has_to_be_renewed(place: Workplace) -> None:
+    place.planted(40)
+    run, settings = start(place, Budget(10, Unit.CALLS))
+    assert control.stop(place.graph, run, State.PAUSED)["state"] == State.PAUSED, "pausing twice changes nothing"
+    with Runner(place.graph, settings) as runner:
+        runner.work_all(run, [0, 1])
+    assert ledger.progress(place.graph, run)["calls"] == 10
+    with pytest.raises(ConflictError, match="Give a new one with --budget"):
+        control.resume(place.graph, run)
+    shards = control.resume(place.graph, run, unlimited=True)
+    assert shards == [0, 1]
+    assert control.stop(place.graph, run, State.CANCELLED, "ann")["error"] == "cancelled by ann"
+    with pytest.raises(ConflictError, match="cancelled already"):
+        control.stop(place.graph, run, State.PAUSED)
+    with Runner(place.graph, settings) as runner:
+        runner.work_all(run, control.resume(place.graph, run))
+    assert ledger.progress(place.graph, run)["done"] == 40
+    with pytest.raises(ConflictError, match="nothing of the run is left"):
+        control.resume(place.graph, run)
+
+
+def test_what_went_wrong_is_tried_again_one_by_one_or_all(place: Workplace) -> None:
+    place.planted(9)
+    run, settings = start(place, fault="refusal")
+    assert ledger.progress(place.graph, run)["quarantined"] == 9
+    (first, *_) = place.graph.many("quarantined_subjects", run=run, limit=3)
+    assert first["subject"] == "r0"
+    assert "refused" in first["error"]
+    place.standin()
+    assert control.retry(place.graph, run, [State.FAILED]) == (0, [])
+    with pytest.raises(NotFoundError, match="'r99'"):
+        control.retry(place.graph, run, [State.QUARANTINED], ["r99"])
+    for ids, done in ((["r3"], 1), ([], 9)):
+        count, shards = control.retry(place.graph, run, [State.QUARANTINED], ids)
+        assert count == (1 if ids else 8)
+        with Runner(place.graph, settings) as runner:
+            runner.work_all(run, shards)
+        assert ledger.progress(place.graph, run)["done"] == done
+
+
+def test_the_trail_of_a_subject_and_forgetting_answers(place: Workplace) -> None:
+    place.planted(3)
+    run, _ = start(place)
+    (step,) = control.trail(place.graph, place.dataset, "r1")
+    assert (step["job"], step["state"], step["prompt"], step["calls"]) == (
+        "user_interests",
+        "done",
+        "user_interests",
+        1,
+    )
+    assert "<history>" in step["asked"]
+    assert "phrase" in step["answer"]
+    with pytest.raises(NotFoundError, match="'nobody'"):
+        control.trail(place.graph, place.dataset, "nobody")
+    assert control.purge(place.graph, place.dataset, prompt="other", dry_run=False) == 0
+    assert control.purge(place.graph, place.dataset, run=run.partition(":")[2], dry_run=True) == 3
+    assert control.purge(place.graph, place.dataset, model="stand-in", dry_run=False) == 3
+    assert control.purge(place.graph, place.dataset, model="stand-in", dry_run=True) == 0
+    assert control.trail(place.graph, place.dataset, "r1")[0]["answer"] is None
+
+
+def test_the_commands(place: Workplace) -> None:
+    place.planted(6)
+    _, settings = start(place, Budget(2, Unit.CALLS))
+
+    def cikg(*arguments: str) -> Any:
+        return place.cikg(settings, "jobs", *arguments, "--dataset", place.dataset).result()
+
+    assert [row["state"] for row in cikg("list").data["runs"]] == ["paused"]
+    shown = cikg("show", "user_interests").data
+    assert (shown["budget"], shown["planned"], shown["done"]) == ("2 calls", 4, 2)
+    refused = cikg("resume", "user_interests")
+    assert (refused.code, refused.data["error"]) == (2, "ConflictError")
+    place.worker(settings)
+    assert cikg("resume", "user_interests", "--budget", "1 call", "--wait").data["done"] == 3
+    assert cikg("resume", "user_interests", "--no-budget", "--wait").data["state"] == "done"
+    assert cikg("retry", "user_interests").code == 2
+    assert cikg("trace", "r0").data["trail"][0]["state"] == "done"
+    assert cikg("quarantine", "user_interests").data == {"quarantined": []}
+    assert cikg("purge").code == 2
+    assert cikg("purge", "--prompt", "user_interests", "--dry-run").data["completions"] == 6
+    assert cikg("cancel", "user_interests").code == 2
+
+
+def test_an_ambiguous_beginning_is_refused(place: Workplace) -> None:
+    place.planted(1)
+    run, _ = start(place)
+    place.graph.execute(
+        "MATCH (r:Run {uid: $run}) CREATE (:Run {uid: r.uid + 'x', id: r.id + 'x', dataset: r.dataset, kind: r.kind})",
+        run=run,
+    )
+    with pytest.raises(InputError, match="Give more of it"):
+        control.find(place.graph, place.dataset, "user_interests-")

@@ -27,7 +27,7 @@ from cikg.schema import Split
 ATTEMPTS = 2
 """How often a dataset that changes while it is read is read anew, before writers have to wait."""
 
-NODES = 2_000
+NODES = 1_000
 """Nodes a statement: enough to make its row worth its way, few enough for the server's memory."""
 
 VECTORS = 250
@@ -300,20 +300,21 @@ class _Reader:
 
     def _edges(self, read: Callable[[list[int]], Columns], source: str, target: str) -> tuple[Array, Array, Columns]:
         """Read edges, `NODES` sources at a time, and leave out those with an end that is not exported."""
-        nodes = self._places[source].nodes.tolist()
+        places = self._places[source], self._places[target]
+
+        def part(nodes: list[int]) -> Columns:
+            columns = read(nodes)
+            columns |= {key: at.find(columns[key]) for key, at in zip(("sources", "targets"), places, strict=True)}
+            known = (columns["sources"] >= 0) & (columns["targets"] >= 0)
+            return columns if known.all() else {key: column[known] for key, column in columns.items()}
+
         parts = []
-        for part in self._pool.map(read, _cut(nodes, NODES)):
-            self._advance(len(part["sources"]))
-            parts.append(part)
-        if not parts:
-            parts = [read([])]
-        columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        parts.clear()
-        ends = (self._places[source].find(columns.pop("sources")), self._places[target].find(columns.pop("targets")))
-        known = (ends[0] >= 0) & (ends[1] >= 0)
-        if known.all():
-            return *ends, columns
-        return ends[0][known], ends[1][known], {key: column[known] for key, column in columns.items()}
+        for columns in self._pool.map(part, _cut(places[0].nodes.tolist(), NODES)):
+            self._advance(len(columns["sources"]))
+            parts.append(columns)
+        parts = parts or [part([])]
+        whole = {key: np.concatenate([columns[key] for columns in parts]) for key in parts[0]}
+        return whole.pop("sources"), whole.pop("targets"), whole
 
     def _rows(self, name: str, nodes: list[int], size: int = NODES, **parameters: Any) -> Iterator[Row]:
         """Run a statement over nodes, `size` of them at a time."""

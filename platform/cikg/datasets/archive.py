@@ -26,10 +26,11 @@ import polars as pl
 
 from cikg import __version__
 from cikg.datasets.overview import properties
-from cikg.errors import ConflictError, InputError
+from cikg.errors import InputError
 from cikg.files import new_folder
 from cikg.graph import Graph
 from cikg.graph.database import Row
+from cikg.graph.export import read_one_state
 from cikg.schema import SPLIT_KEYS
 
 LAYOUT: Literal[1] = 1
@@ -37,9 +38,6 @@ LAYOUT: Literal[1] = 1
 
 MANIFEST = "manifest.json"
 FORMATS = ("parquet", "csv")
-
-ATTEMPTS = 3
-"""How often a dataset that changes while it is read is read anew."""
 
 _UNRATED = float("nan")
 _NEVER = -(2**63)
@@ -162,10 +160,11 @@ def export_dataset(graph: Graph, dataset: str, folder: Path, format: str, progre
     Raises:
         InputError: there is something at the path.
         NotFoundError: there is no such dataset.
-        ConflictError: it is not complete, or changes all the time.
+        ConflictError: it is not complete.
     """
     if folder.exists() or folder.is_symlink():
         raise InputError(f"{folder} is already there", cure="Name a folder that is not")
+    properties(graph, dataset)  # where there is none, this names the nearest
     with progress("reading", None) as advance:
         described, frames = _read(graph, dataset, advance)
     rows = {name: frame.height for name, frame in frames.items()}
@@ -197,22 +196,12 @@ def _write_all(
 
 def _read(graph: Graph, dataset: str, advance: Callable[[int], None]) -> tuple[Row, dict[str, pl.DataFrame]]:
     """The properties of a dataset and its tables, all of one state of the graph: no writer changed it in between."""
-    for _ in range(ATTEMPTS):
-        before = _ready(graph, dataset)
+
+    def read_all(described: Row) -> tuple[Row, dict[str, pl.DataFrame]]:
         with graph.reading() as read:
-            frames = {table.name: _frame(read, dataset, table, advance) for table in TABLES}
-        if _ready(graph, dataset)["version"] == before["version"]:
-            return before, frames
-    raise ConflictError(
-        f"the dataset {dataset!r} changes while it is read", cure="Wait until its jobs are done, then repeat"
-    )
+            return described, {table.name: _frame(read, dataset, table, advance) for table in TABLES}
 
-
-def _ready(graph: Graph, dataset: str) -> Row:
-    found = properties(graph, dataset)
-    if found["state"] != "ready":
-        raise ConflictError(f"the dataset {dataset!r} is not complete", cure="Repeat its `cikg import`")
-    return found
+    return read_one_state(graph, dataset, read_all)
 
 
 def _frame(read: Read, dataset: str, table: ArchiveTable, advance: Callable[[int], None]) -> pl.DataFrame:

@@ -162,7 +162,7 @@ def _read(graph: Graph, dataset: str, properties: Row, advance: Callable[[int], 
     return Export(properties, texts, columns, relations)
 
 
-class _Places:
+class Places:
     """Finds the index of a node by its internal number.
 
     Args:
@@ -192,7 +192,7 @@ class _Reader:
         self._graph, self._advance = graph, advance
         self._numbers: dict[str, list[int]] = {kind: [] for kind in (*KINDS, "profiles")}
         self._numbers |= {row["kind"]: row["nodes"] for row in graph.many("export_nodes", dataset=dataset)}
-        self._places: dict[str, _Places] = {}
+        self._places: dict[str, Places] = {}
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="export")
 
     def close(self) -> None:
@@ -206,12 +206,12 @@ class _Reader:
             rows = list(self._rows("export_texts", self._numbers[kind]))
             number, identifier, name, text = (_flat(rows, key) for key in ("nodes", "ids", "names", "texts"))
             order = sorted(range(len(identifier)), key=lambda at: _order(identifier[at]))
-            self._places[kind] = _Places(np.array(number, dtype=np.int64)[order])
+            self._places[kind] = Places(np.array(number, dtype=np.int64)[order])
             found[f"{kind}.id"] = [identifier[at] for at in order]
             found[f"{kind}.name"] = [name[at] for at in order]
             if kind == "items" and any(text):
                 found["items.text"] = [text[at] for at in order]
-        self._places["things"] = _Places(np.concatenate([self._places[kind].nodes for kind in ("items", "entities")]))
+        self._places["things"] = Places(np.concatenate([self._places[kind].nodes for kind in ("items", "entities")]))
         return found
 
     def profiles(self) -> dict[str, list[str]]:
@@ -227,7 +227,7 @@ class _Reader:
             chosen = {int(place): at for place, at in zip(places, order, strict=True) if place >= 0}
             nodes = np.full(len(self._places[kind]), -1, dtype=np.int64)
             nodes[list(chosen)] = [number[at] for at in chosen.values()]
-            self._places[f"{kind.removesuffix('s')}_profiles"] = _Places(nodes)
+            self._places[f"{kind.removesuffix('s')}_profiles"] = Places(nodes)
             if chosen:
                 found[f"{kind}.profile"] = [
                     text[chosen[place]] if place in chosen else "" for place in range(len(nodes))
@@ -284,7 +284,7 @@ class _Reader:
                     found[f"embeddings.{kind}.{slug}"] = vectors
         return found
 
-    def _vectors(self, places: _Places, key: str, dimension: int) -> Array:
+    def _vectors(self, places: Places, key: str, dimension: int) -> Array:
         vectors = np.full((len(places), dimension), np.nan, dtype=np.float32)
         nodes = places.nodes[places.nodes >= 0].tolist()
         for row in self._rows("export_vectors", nodes, VECTORS, property=key):

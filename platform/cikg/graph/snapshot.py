@@ -263,8 +263,8 @@ def open_snapshot(path: Path, *, verify: bool = False) -> Snapshot:
         raise SnapshotError(f"{path / MANIFEST} is damaged: it lacks {error}", cure=DAMAGED) from None
     if layout != LAYOUT:
         raise SnapshotError(f"{path} has layout {layout}, where this version of cikg reads {LAYOUT}", cure=DAMAGED)
-    if _content_hash(files) != snapshot.hash:
-        raise SnapshotError(f"{path / MANIFEST} is damaged: its hash is not that of its files", cure=DAMAGED)
+    if _content_hash(manifest) != snapshot.hash:
+        raise SnapshotError(f"{path / MANIFEST} is damaged: its hash is not that of its content", cure=DAMAGED)
     for name, expected in files.items():
         file = path / name
         if not file.is_file() or file.stat().st_size != expected["bytes"]:
@@ -394,9 +394,8 @@ def _manifest(exported: Export, files: dict[str, Any]) -> dict[str, Any]:
     embeddings: dict[str, list[str]] = {}
     for _, kind, embedding in (name.split(".") for name in sorted(exported.columns) if name.startswith("embeddings.")):
         embeddings.setdefault(kind, []).append(embedding)
-    return {
+    described = {
         "layout": LAYOUT,
-        "hash": _content_hash(files),
         "dataset": exported.properties["uid"],
         "field": exported.properties["field"],
         "interests": exported.properties["interests"],
@@ -406,6 +405,7 @@ def _manifest(exported: Export, files: dict[str, Any]) -> dict[str, Any]:
         "counts": counts,
         "files": files,
     }
+    return described | {"hash": _content_hash(described)}
 
 
 class _Sink:
@@ -432,9 +432,10 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _content_hash(files: dict[str, Any]) -> str:
-    listing = "".join(f"{files[name]['sha256']}  {name}\n" for name in sorted(files))
-    return hashlib.sha256(f"layout {LAYOUT}\n{listing}".encode()).hexdigest()
+def _content_hash(manifest: dict[str, Any]) -> str:
+    """SHA-256 over all that a snapshot says, files by their own hashes; not over the name of the dataset."""
+    content = {key: value for key, value in manifest.items() if key not in ("hash", "dataset")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _read_json(path: Path) -> dict[str, Any]:

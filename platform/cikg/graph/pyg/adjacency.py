@@ -28,8 +28,7 @@ import numpy as np
 
 from cikg.files import new_folder
 from cikg.graph.database import Graph, Row
-from cikg.graph.export import NEVER, READERS, by_id, read_one_state
-from cikg.graph.export import _Places as Places
+from cikg.graph.export import NEVER, READERS, Places, by_id, read_one_state
 from cikg.graph.pyg.neighbourhood import Array, Edges
 from cikg.graph.texts import Texts
 from cikg.schema import Relationship

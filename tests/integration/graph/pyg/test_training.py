@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -180,3 +181,16 @@ def test_what_is_sent_to_a_process_is_small(edges: Neo4jGraphStore, features: Ne
     sent, *rest = pickle.loads(content)
     with closing(sent):
         assert batches((sent, rest[0]), rest[1]) == expected
+
+
+def test_the_example_of_the_documentation_runs(
+    edges: Neo4jGraphStore, environment: dict[str, str], dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[4] / "docs" / "loaders.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    for name, value in (environment | {"CIKG_HOME": str(edges.settings.home)}).items():
+        monkeypatch.setenv(name, value)
+    shown: dict[str, Any] = {}
+    exec(example.replace('"demo"', repr(dataset)).replace("lexical_64", "tiny_4"), shown)
+    assert shown["vectors"].shape == (len(shown["batch"]["item"].n_id), 4)
+    assert shown["labels"].shape == (shown["pairs"].shape[1],)

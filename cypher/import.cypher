@@ -128,3 +128,17 @@ WITH dataset
 MATCH (run:Run {uid: $run})
 SET run.state = 'done', run.finished_at = datetime()
 RETURN dataset.version AS version
+
+// name: beside_import(dataset, run) -> one
+// The nodes of an import that has begun, and how many the database has besides them and its schema's. Two look-ups by
+// key and two counts that the database keeps.
+CALL () { MATCH (node) RETURN count(node) AS nodes }
+CALL () { MATCH (migration:Migration) RETURN count(migration) AS migrations }
+MATCH (dataset:Dataset {uid: $dataset})
+MATCH (run:Run {uid: $run})
+RETURN properties(dataset) AS dataset, properties(run) AS run, nodes - migrations - 2 AS others
+
+// name: hold_datasets() -> none
+// Keeps all others from writing to any dataset's node while this transaction is open; it is never committed. To make an
+// index is to lock the label.
+CREATE INDEX hold_datasets FOR (n:Dataset) ON (n.hold_datasets)

@@ -11,14 +11,17 @@ from typing_extensions import override
 
 from cikg.cli._output import dataset_option, json_option, print_facts, print_json, print_table, progress_bar
 from cikg.cli._wizard import wizard
+from cikg.datasets.bulk import PAYS, Bulk
 from cikg.datasets.filters import Filters
 from cikg.datasets.loader import Rules, load
 from cikg.datasets.registry import format_named, formats
 from cikg.datasets.report import MAX_REJECTED, ImportReport
 from cikg.datasets.splits import SplitKind, SplitRule
+from cikg.embedded.store import EmbeddedStore
+from cikg.errors import InputError
 from cikg.graph import connect
 from cikg.memory import peak_memory
-from cikg.settings import load_settings
+from cikg.settings import Settings, load_settings
 
 _SHARE = click.FloatRange(0, 1, max_open=True)
 
@@ -67,6 +70,12 @@ class _Import(click.Command):
 @click.option("--test-share", type=_SHARE, metavar="SHARE", help="Of all interactions, for test.  [default: 0.2]")
 @click.option("--valid-share", type=_SHARE, metavar="SHARE", help="Of the others, for valid.  [default: 0.125]")
 @click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of what a split draws.")
+@click.option(
+    "--bulk/--no-bulk",
+    default=None,
+    help="Make the whole database from files, which an embedded Neo4j allows while it is empty, or never do.  "
+    f"[default: from {PAYS:,} rows on]",
+)
 @json_option
 def command(
     *,
@@ -82,6 +91,7 @@ def command(
     test_share: float | None,
     valid_share: float | None,
     split_seed: int,
+    bulk: bool | None,
     as_json: bool,
 ) -> None:
     """Import a dataset in FORMAT from PATH; `--list` shows the formats.
@@ -113,12 +123,27 @@ def command(
             rules,
             home=settings.home,
             replace=replace,
+            bulk=_bulk(settings, bulk),
             progress=partial(progress_bar, quiet=as_json),
         )
     if as_json:
         print_json(report.as_dict() | {"peak_memory": peak_memory()})
     else:
         _show(report)
+
+
+def _bulk(settings: Settings, wanted: bool | None) -> Bulk | None:
+    """How the database can be made anew, if it is embedded and nobody forbids it.
+
+    Raises:
+        InputError: it is not embedded, and that was asked for.
+    """
+    embedded = "neo4j" in load_settings(with_embedded=False).embedded
+    if wanted and not embedded:
+        raise InputError(
+            "only an embedded Neo4j can be made anew", cure="Import without --bulk, or unset CIKG_NEO4J_URI"
+        )
+    return Bulk(EmbeddedStore(settings), required=bool(wanted)) if embedded and wanted is not False else None
 
 
 def _list(*, as_json: bool) -> None:

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cikg.datasets import bulk as bulk_import
 from cikg.datasets import registry
 from cikg.datasets.batches import Batch, batches, total_rows
+from cikg.datasets.bulk import Bulk
 from cikg.datasets.drop import clear, held
 from cikg.datasets.filters import Filters
 from cikg.datasets.records import Format, Record
@@ -62,6 +64,7 @@ def load(
     *,
     home: Path | None = None,
     replace: bool = False,
+    bulk: Bulk | None = None,
     progress: Progress = _silent,
 ) -> ImportReport:
     """Import a dataset.
@@ -74,12 +77,14 @@ def load(
         rules: what of it is imported, and how it is split.
         home: lists of rejected rows are written below it; None for none.
         replace: drop what the dataset holds now, if it is something else.
+        bulk: how the database can be made anew; None where all rows go over Bolt.
         progress: opens progress bars.
 
     Raises:
         InputError: the source is wrong in some way; nothing was written.
         NotFoundError: there is no such format.
-        ConflictError: the dataset holds something else, or another import is writing it.
+        ConflictError: the dataset holds something else, another import is writing it, or the database cannot be made
+            anew as required.
     """
     started = time.perf_counter()
     dataset_name(dataset)
@@ -109,7 +114,7 @@ def load(
         relations=read.tables.types,
     )
     migrate(graph)
-    written = job.run(replace, progress, report, rules)
+    written = job.run(report, rules, replace=replace, bulk=bulk, progress=progress)
     return dataclasses.replace(report, unchanged=not written, seconds=round(time.perf_counter() - started, 3))
 
 
@@ -163,7 +168,7 @@ class _Import:
         self.uid = uid(dataset, self.run_id)
         self.total = total_rows(self.tables)
 
-    def run(self, replace: bool, progress: Progress, report: ImportReport, rules: Rules) -> bool:
+    def run(self, report: ImportReport, rules: Rules, *, replace: bool, bulk: Bulk | None, progress: Progress) -> bool:
         """Write what is missing; returns False where nothing was."""
         found = next((row["dataset"] for row in self.graph.many("find_dataset", dataset=self.dataset)), None)
         done = 0
@@ -175,9 +180,26 @@ class _Import:
             if found is not None:
                 self._make_room(found, replace, progress)
             self._begin(report, rules)
+        if bulk is not None and bulk.pays(self.total) and done == 0:
+            done = self._make_database(bulk, progress)
         self._write_rows(done, progress)
         self._finish()
         return True
+
+    def _make_database(self, bulk: Bulk, progress: Progress) -> int:
+        """Make the database anew with all rows in it; returns how many these are.
+
+        Raises:
+            ConflictError: it holds something else, and it was required.
+        """
+        if bulk_import.load(self.graph, bulk.store, self.tables, self.dataset, run=self.uid, progress=progress):
+            return self.total
+        if bulk.required:
+            raise ConflictError(
+                "the database cannot be made anew, for it holds more than this import",
+                cure="Import without --bulk, or into an empty CIKG_HOME",
+            )
+        return 0
 
     def _write_rows(self, done: int, progress: Progress) -> None:
         """Write all rows but the first `done`."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from cikg.embedded import fetch
+from cikg.embedded import fetch, staging
 from cikg.embedded.home import Secrets
 from cikg.errors import CikgError, ServiceError
 from cikg.settings import Settings, load_settings
@@ -83,17 +84,27 @@ def configure(settings: Settings, port: int) -> Path:
     return path
 
 
-def _set_first_password(home: Path, password: str) -> None:
-    """Set the password before the first start, so that the well-known first one never works."""
+def start_java(settings: Settings) -> None:
+    """Start the Java virtual machine in this process, which it never leaves."""
+    import jpype  # noqa: PLC0415 — only processes that run Neo4j start Java
+
+    jpype.startJVM(str(jvm()), *_JAVA_OPTIONS, classpath=[f"{fetch.library(settings)}/*"])
+
+
+def administer(home: Path, arguments: Sequence[str]) -> int:
+    """Run `neo4j-admin` with arguments on a home whose server does not run; return its exit code."""
     from jpype import JClass, JString  # noqa: PLC0415 — importable before Java runs, usable after
 
+    path = JClass("java.nio.file.Path")
+    context = JClass("org.neo4j.cli.ExecutionContext")(path.of(str(home)), path.of(str(home / "conf")))
+    return int(JClass("org.neo4j.cli.AdminTool").execute(context, JString[:](list(arguments))))
+
+
+def _set_first_password(home: Path, password: str) -> None:
+    """Set the password before the first start, so that the well-known first one never works."""
     if (home / "data" / "databases" / "system").exists():
         return
-    context = JClass("org.neo4j.cli.ExecutionContext")
-    path = JClass("java.nio.file.Path")
-    here = context(path.of(str(home)), path.of(str(home / "conf")))
-    tool = JClass("org.neo4j.cli.AdminTool")
-    code = tool.execute(here, JString[:](["dbms", "set-initial-password", password]))
+    code = administer(home, ["dbms", "set-initial-password", password])
     if code != 0:
         raise ServiceError(
             f"Neo4j refuses its first password (exit code {code})", cure=f"Remove {home} and start again"
@@ -102,14 +113,15 @@ def _set_first_password(home: Path, password: str) -> None:
 
 def serve(settings: Settings, port: int) -> None:
     """Run Neo4j until a signal comes."""
-    import jpype  # noqa: PLC0415 — only this process starts Java
+    import jpype  # noqa: PLC0415
 
     stop = {signal.SIGTERM, signal.SIGINT}
     # Before Java makes its threads, so that they all inherit it and the signal waits for `sigwait` below.
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)
     home = directory(settings)
     configuration = configure(settings, port)
-    jpype.startJVM(str(jvm()), *_JAVA_OPTIONS, classpath=[f"{fetch.library(settings)}/*"])
+    staging.settle(home)
+    start_java(settings)
     _set_first_password(home, Secrets.of(settings).neo4j_password)
     path = jpype.JClass("java.nio.file.Path")
     builder = jpype.JClass("org.neo4j.dbms.api.DatabaseManagementServiceBuilder")(path.of(str(home)))

@@ -130,6 +130,26 @@ def down(settings: Settings) -> list[str]:
         return stopped
 
 
+def restart(settings: Settings, name: str) -> None:
+    """Kill a running service; the supervisor starts it again. Wait until it answers.
+
+    Raises:
+        ConflictError: an `up` or `down` is at work.
+        ServiceError: it does not come back.
+    """
+    with home.locked(settings), supervisord.remote(settings) as server:
+        killed = server.getProcessInfo(name)["pid"]
+        guard.starts_file(settings.home, name).unlink(missing_ok=True)  # this one is not counted by `status`
+        server.signalProcess(name, "KILL")
+        begun = time.monotonic()
+        while True:
+            info = server.getProcessInfo(name)
+            _check_alive(settings, info, begun)
+            if info["pid"] != killed and info["statename"] == "RUNNING" and _answers(name, settings):
+                return
+            time.sleep(_POLL_SECONDS)
+
+
 def status(settings: Settings) -> list[ServiceStatus]:
     """The services as they are now.
 

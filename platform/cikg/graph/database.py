@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -68,6 +68,9 @@ class Graph:
     def __init__(self, driver: neo4j.Driver, database: str) -> None:
         self._driver = driver
         self._database = database
+        # Servers of a cluster may lag behind each other; a single one need not be told what it has, and perhaps has no
+        # more, since its database was exchanged for another.
+        self._bookmarks = None if isinstance(driver, neo4j.BoltDriver) else driver.execute_query_bookmark_manager
 
     def __enter__(self) -> Self:
         return self
@@ -171,17 +174,21 @@ class Graph:
             yield stream
 
     @contextmanager
-    def holding(self, name: str, /, **parameters: Any) -> Iterator[list[Row]]:
-        """Run a statement that takes locks, and keep them until the block ends; nothing that it wrote is kept.
+    def holding(self, *names: str, **parameters: Any) -> Iterator[list[Row]]:
+        """Run statements that take locks, and keep them until the block ends; nothing that they wrote is kept.
 
-        Yields its rows.
+        Yields the rows of the last one.
         """
-        with (
-            _translated(),
-            self._driver.session(database=self._database) as session,
-            session.begin_transaction() as transaction,
-        ):
-            yield [dict(record) for record in transaction.run(named(name).text, parameters)]
+        with _translated(), self._driver.session(database=self._database) as session:
+            transaction = session.begin_transaction()
+            try:
+                rows: list[Row] = []
+                for name in names:
+                    rows = [dict(record) for record in transaction.run(named(name).text, parameters)]
+                yield rows
+            finally:
+                with suppress(driver_errors.DriverError, driver_errors.Neo4jError):  # a server that ended holds nothing
+                    transaction.close()
 
     def look(self, text: str, parameters: Mapping[str, Any], limit: int, *, seconds: float | None = None) -> Answer:
         """Run what a person asks, in a read transaction that is never repeated.
@@ -258,6 +265,7 @@ class Graph:
                 parameters_=dict(parameters),
                 routing_=routing,
                 database_=self._database,
+                bookmark_manager_=self._bookmarks,
             )
         return [dict(record) for record in result.records]
 

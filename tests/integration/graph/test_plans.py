@@ -34,7 +34,7 @@ def declared(statement: Statement) -> set[str]:
     return set(found[1].split(", ")) if found else set()
 
 
-OF_INDEXES = {"await_indexes", "create_vector_index", "drop_index"}
+OF_INDEXES = {"await_indexes", "create_vector_index", "drop_index", "hold_datasets"}
 """Statements that change or wait for indexes: neither reads nor writes of nodes, in the server's words."""
 FILLER = "test-plans"
 

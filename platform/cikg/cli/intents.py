@@ -63,9 +63,9 @@ def propose(
     if as_json:
         print_json({"dataset": dataset, "proposed": found, "waiting": waiting})
         return
-    messages.print(
-        f"{found:,} new pairs, {waiting:,} waiting. `cikg intents review --dataset {dataset}` asks about each."
-    )
+    messages.print(f"{found:,} new pairs, {waiting:,} waiting.")
+    if waiting:
+        messages.print(f"`cikg intents review --dataset {dataset}` asks about each.")
 
 
 @command.command("list")
@@ -85,8 +85,14 @@ def list_pairs(*, states: tuple[str, ...], dataset: str, as_json: bool) -> None:
     if as_json:
         print_json({"dataset": dataset, "pairs": [asdict(pair) for pair in found]})
         return
-    rows = [[pair.name, pair.into_name, pair.state, pair.method, pair.score, pair.history[-1]] for pair in found]
-    print_table(f"{dataset}: intents that may mean the same", ["this", "and", "state", "by", "score", "last"], rows)
+    rows = [[pair.name, pair.into_name, pair.score, pair.method, pair.state, _last(pair)] for pair in found]
+    print_table(f"{dataset}: intents that may mean the same", ["this", "and", "score", "method", "state", "last"], rows)
+
+
+def _last(pair: Pair) -> str:
+    """When something was last decided about a pair, and by whom."""
+    when, _, what = pair.history[-1].partition(" ")
+    return f"{when[:10]} {what.partition(' by ')[2].partition(' (')[0]}"
 
 
 @command.command()

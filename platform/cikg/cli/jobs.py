@@ -70,7 +70,7 @@ def show(*, run: str, dataset: str, as_json: bool) -> None:
     if as_json:
         print_json(facts | {"errors": causes})
         return
-    print_facts(found, {name: value for name, value in facts.items() if value is not None})
+    print_facts(found, {name: value for name, value in facts.items() if value or name in ("total", "done")})
     if causes:
         rows = [[row["subjects"], row["state"], row["error"], row["example"]] for row in causes]
         print_table("What went wrong", ["subjects", "state", "cause", "for example"], rows)

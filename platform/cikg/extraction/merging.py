@@ -21,6 +21,7 @@ from typing import Any
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.extraction.histories import dataset_row
 from cikg.graph import Graph
+from cikg.graph.vectors import near_duplicates
 from cikg.schema import uid
 
 BATCH = 1_000
@@ -143,8 +144,6 @@ def _near(
     graph: Graph, dataset: str, intents: list[dict[str, Any]], threshold: float, embedding: str | None
 ) -> list[dict[str, Any]]:
     """Pair intents whose vectors are near, the one that fewer have going."""
-    from cikg.graph.vectors import near_duplicates  # noqa: PLC0415
-
     standing = {intent["uid"]: intent for intent in intents}
     rows = []
     for pair in near_duplicates(graph, dataset, threshold=threshold, slug=embedding):
@@ -267,7 +266,7 @@ def _intents(graph: Graph, dataset: str, ids: Sequence[str]) -> dict[str, dict[s
         if identifier not in found:
             raise NotFoundError(
                 f"there is no intent {identifier!r} in the dataset {dataset!r}",
-                cure="An intent's id is its phrase in small letters, as `cikg query intents` shows it",
+                cure="An intent's id is its phrase in small letters, as `cikg query intents_by_holders` shows it",
             )
     return found
 

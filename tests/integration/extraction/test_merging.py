@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.extraction import merging
+from cikg.extraction.embedding import embed
 from cikg.extraction.merging import Moved, Verdict
 from cikg.graph import Graph
+from cikg.schema import Label
 from cikg.settings import Settings
+from cikg.text.embedders import Lexical
 from tests.integration.extraction.conftest import Command
 
 NAMES = {"sea": "Sea", "the-sea": "sea", "ocean": "Ocean", "war": "War", "war!": "war !"}
@@ -135,6 +138,17 @@ def test_equal_names_are_proposed_once_and_never_again_after_a_verdict(graph: Gr
     assert merging.propose(graph, planted) == 0
     states = {pair.intent: (pair.state, pair.method, pair.score) for pair in merging.pairs(graph, planted, *Verdict)}
     assert states == {"the-sea": (Verdict.MERGED, "exact", 1.0), "war!": (Verdict.REJECTED, "exact", 1.0)}
+
+
+def test_near_vectors_are_proposed_in_favour_of_what_more_have(graph: Graph, planted: str) -> None:
+    with pytest.raises(NotFoundError, match="cikg embed"):
+        merging.propose(graph, planted, merging.Method.VECTOR)
+    embed(graph, planted, Lexical(64), [Label.INTENT])
+    assert merging.propose(graph, planted, merging.Method.VECTOR, threshold=0.9) == 2
+    (sea, war) = sorted(merging.pairs(graph, planted, Verdict.PROPOSED), key=lambda pair: pair.intent)
+    assert (sea.intent, sea.into, sea.method) == ("the-sea", "sea", "vector")
+    assert {war.intent, war.into} == {"war", "war!"}
+    assert sea.score == pytest.approx(1)
 
 
 def test_what_is_extracted_later_goes_to_the_intent_that_stayed(graph: Graph, planted: str) -> None:

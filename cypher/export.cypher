@@ -44,15 +44,19 @@ MATCH (node) WHERE id(node) = number AND node[$property] IS NOT NULL
 RETURN collect(number) AS nodes, collect(node[$property]) AS vectors
 
 // name: export_interactions(nodes, unrated, never) -> many
-// What some users did. The last two parameters stand for a missing rating and a missing time; where they are null, so
-// that nothing stands for them, the two lists have only what there is. An edge's properties are looked up once for all
-// three, which takes a quarter of the time away.
+// What some users did, as a list a user: histories are long, so this spares a number an edge. The last two parameters
+// stand for a missing rating and a missing time; where they are null, so that nothing stands for them, those lists have
+// only what there is. An edge's properties are looked up once for all three, which takes a quarter of the time away.
 UNWIND $nodes AS number
 MATCH (user) WHERE id(user) = number
-MATCH (user)-[interacted:INTERACTED]->(item)
-WITH number, item, properties(interacted) AS said
-RETURN collect(number) AS sources, collect(id(item)) AS targets, collect(said.split) AS splits,
-       collect(coalesce(said.rating, $unrated)) AS ratings, collect(coalesce(said.at, $never)) AS times
+CALL (user) {
+  MATCH (user)-[interacted:INTERACTED]->(item)
+  WITH item, properties(interacted) AS said
+  RETURN collect(id(item)) AS targets, collect(said.split) AS splits,
+         collect(coalesce(said.rating, $unrated)) AS ratings, collect(coalesce(said.at, $never)) AS times
+}
+RETURN collect(number) AS sources, collect(targets) AS targets, collect(splits) AS splits,
+       collect(ratings) AS ratings, collect(times) AS times
 
 // name: export_facts(nodes, codes) -> many
 // Facts about some items or entities; `codes` numbers the relationship types.

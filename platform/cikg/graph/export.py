@@ -36,6 +36,9 @@ VECTORS = 250
 READERS = min(4, os.cpu_count() or 1)
 """Statements under way at once: while one answer is unpacked, the server works at the next."""
 
+DENSE = 16
+"""How far apart numbers may lie on average for a table with a place for each number between."""
+
 NEVER = int(np.iinfo(np.int64).min)
 """The time of an interaction whose time is unknown."""
 
@@ -166,13 +169,20 @@ class Places:
     """Finds the index of a node by its internal number.
 
     Args:
-        nodes: internal numbers in the order of the indices; int64, shape (n,).
+        nodes: internal numbers in the order of the indices, -1 where there is none; int64, shape (n,).
     """
 
     def __init__(self, nodes: Array) -> None:
         self.nodes = nodes
-        self._order = np.argsort(nodes)
-        self._sorted = nodes[self._order]
+        self._first = int(nodes.min()) if len(nodes) else 0
+        span = int(nodes.max()) - self._first + 1 if len(nodes) else 0
+        self._order = self._sorted = self._table = np.empty(0, dtype=np.int64)
+        if span <= DENSE * len(nodes):  # as where all were imported together
+            self._table = np.full(span, -1, dtype=np.int32)
+            self._table[nodes - self._first] = np.arange(len(nodes))
+        else:
+            self._order = np.argsort(nodes)
+            self._sorted = nodes[self._order]
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -181,6 +191,10 @@ class Places:
         """Indices, and -1 for what is not there; int32, shape of `nodes`."""
         if not len(self.nodes):
             return np.full(len(nodes), -1, dtype=np.int32)
+        if len(self._table):
+            place = nodes - self._first
+            inside = (place >= 0) & (place < len(self._table))
+            return np.where(inside, self._table[np.where(inside, place, 0)], np.int32(-1))
         place = np.searchsorted(self._sorted, nodes).clip(max=len(self.nodes) - 1)
         return np.where(self._sorted[place] == nodes, self._order[place], -1).astype(np.int32)
 
@@ -343,26 +357,36 @@ _SPLITS = {str(split): code for code, split in enumerate(Split)}
 def _histories(graph: Graph, nodes: list[int]) -> Columns:
     """What some users did. Nothing stands for missing ratings and times at first: most datasets have all or none."""
     (row,) = graph.many("export_interactions", nodes=nodes, unrated=None, never=None)
-    count = len(row["splits"])
-    if any(0 < len(row[key]) < count for key in ("ratings", "times")):
+    lengths = [len(targets) for targets in row["targets"]]
+    count = sum(lengths)
+    known = {key: sum(map(len, row[key])) for key in ("ratings", "times")}
+    if any(0 < some < count for some in known.values()):
         (row,) = graph.many("export_interactions", nodes=nodes, unrated=float("nan"), never=NEVER)
-        count = len(row["splits"])
+        lengths = [len(targets) for targets in row["targets"]]
+        count = sum(lengths)
+        known = dict.fromkeys(known, count)
+
+    def flat(key: str, kind: type[np.generic]) -> Array:
+        return np.fromiter(chain.from_iterable(row[key]), dtype=kind, count=count)
+
+    splits = map(_SPLITS.__getitem__, chain.from_iterable(row["splits"]))
     return {
-        "sources": np.array(row["sources"], dtype=np.int64),
-        "targets": np.array(row["targets"], dtype=np.int64),
-        "split": np.fromiter(map(_SPLITS.__getitem__, row["splits"]), dtype=np.int8, count=count),
-        "rating": np.array(row["ratings"] or np.full(count, np.nan), dtype=np.float32),
-        "at": np.array(row["times"] or np.full(count, NEVER), dtype=np.int64),
+        "sources": np.repeat(np.array(row["sources"], dtype=np.int64), lengths),
+        "targets": flat("targets", np.int64),
+        "split": np.fromiter(splits, dtype=np.int8, count=count),
+        "rating": flat("ratings", np.float32) if known["ratings"] else np.full(count, np.nan, dtype=np.float32),
+        "at": flat("times", np.int64) if known["times"] else np.full(count, NEVER),
     }
 
 
 def _once(columns: Columns, keys: tuple[str, ...], sizes: tuple[int, ...], worse: Array | None = None) -> Columns:
     """Rows in the order of their keys, and of several with the same keys the one that is the least `worse`."""
     number = np.ravel_multi_index([columns[key] for key in keys], [max(size, 1) for size in sizes])
-    order = np.argsort(number, kind="stable") if worse is None else np.lexsort([worse, number])
-    number = number[order]
-    if len(number):
-        order = order[np.append(True, number[1:] != number[:-1])]
+    order = np.argsort(number, kind="stable")
+    repeated = np.diff(number[order], prepend=-1) == 0
+    if repeated.any():
+        order = order if worse is None else np.lexsort([worse, number])
+        order = order[~repeated]
     return {name: np.ascontiguousarray(column[order]) for name, column in columns.items()}
 
 

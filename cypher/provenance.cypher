@@ -51,7 +51,8 @@ ORDER BY at, item
 // name: written_by_run(dataset, run) -> many
 // Everything a run wrote, by kind of edge: how many edges stand, how many were pruned since, from how many nodes to how
 // many, and three samples. `edges_of_run` shows them all. Pruned edges are counted.
-// Cost: local; the run's subjects by index, then their edges; for a clustering the dataset's interests and their edges.
+// Cost: local; the run's subjects by index, then their edges; for a clustering the dataset's interests and their edges, for
+// imported answers its profiles.
 MATCH (run:Run {uid: $dataset + ':' + $run})
 CALL (run) {
   MATCH (subject:Subject {run: run.uid})
@@ -69,6 +70,10 @@ CALL (run) {
   UNION
   MATCH (interest:Interest {dataset: $dataset})<-[edge:MEMBER_OF|HAS_INTEREST]-()
   WHERE interest.run = run.uid AND edge.run = run.uid
+  RETURN edge
+  UNION
+  MATCH (profile:Profile {dataset: $dataset})-[edge:DESCRIBES]->()
+  WHERE profile.run = run.uid AND edge.run = run.uid
   RETURN edge
 }
 WITH edge, startNode(edge) AS source, endNode(edge) AS target ORDER BY source.id, target.id
@@ -97,6 +102,10 @@ CALL (run) {
   UNION
   MATCH (interest:Interest {dataset: $dataset})<-[edge:MEMBER_OF|HAS_INTEREST]-()
   WHERE interest.run = run.uid AND edge.run = run.uid AND type(edge) = $kind
+  RETURN edge
+  UNION
+  MATCH (profile:Profile {dataset: $dataset})-[edge:DESCRIBES]->()
+  WHERE profile.run = run.uid AND edge.run = run.uid AND type(edge) = $kind
   RETURN edge
 }
 WITH edge, startNode(edge) AS source, endNode(edge) AS target
@@ -154,7 +163,8 @@ CALL () {
   WHERE NOT (made:HAS_INTEREST AND target.source = 'imported')
   RETURN user, made
   UNION ALL
-  MATCH (:Profile {dataset: $dataset})-[made:DESCRIBES]->(user:User)
+  MATCH (profile:Profile {dataset: $dataset})-[made:DESCRIBES]->(user:User)
+  WHERE coalesce(profile.source, '') <> 'imported'
   RETURN user, made
 }
 WITH user, collect(coalesce(made.evidence, [])) AS edges,

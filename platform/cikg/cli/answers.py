@@ -1,0 +1,91 @@
+"""`cikg answers`: what a language model said elsewhere."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from cikg.cli._output import dataset_option, json_option, print_facts, print_json, print_table, progress_bar
+from cikg.datasets import answers
+from cikg.datasets.answers import AnswersReport
+from cikg.datasets.report import MAX_REJECTED
+from cikg.graph import connect
+from cikg.settings import load_settings
+
+
+@click.group("answers", short_help="Import what a language model said elsewhere.")
+def command() -> None:
+    """Import what a language model said elsewhere about users or items."""
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--about", type=click.Choice(list(answers.ABOUT)), required=True, help="What each answer is about.")
+@dataset_option
+@click.option("--model", default="unknown", show_default=True, metavar="NAME", help="Which model answered.")
+@click.option(
+    "--numbers",
+    type=click.Path(path_type=Path),
+    metavar="LIST",
+    help="A list of `org_id remap_id`, where FILE names users or items by number.  [default: FILE has the dataset's "
+    "own ids; for llm_response_user.json and llm_response_item.json of a colakg dataset, the map beside them]",
+)
+@click.option(
+    "--max-rejected",
+    type=click.FloatRange(0, 1),
+    default=MAX_REJECTED,
+    show_default=True,
+    metavar="SHARE",
+    help="Largest share of answers that may be left out because they cannot be used; above it nothing is written.",
+)
+@json_option
+def import_(
+    *, file: Path, about: str, dataset: str, model: str, numbers: Path | None, max_rejected: float, as_json: bool
+) -> None:
+    """Import the answers in FILE, each as the profile of a user or an item.
+
+    FILE is JSON (an object of texts by id), JSON Lines (objects with `id` and `text`), CSV or Parquet (columns `id` and
+    `text`). A profile that was imported before is replaced where its answer is another; the others stay as they are, so
+    that a repeated import changes nothing.
+    """
+    settings = load_settings()
+    with connect(settings) as graph:
+        report = answers.load(
+            graph,
+            file,
+            dataset,
+            about,
+            model=model,
+            numbers=numbers,
+            max_rejected=max_rejected,
+            home=settings.home,
+            progress=partial(progress_bar, quiet=as_json),
+        )
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        _show(report)
+
+
+def _show(report: AnswersReport) -> None:
+    """The report as a person reads it."""
+    facts = {
+        "answers read": report.rows,
+        "answers rejected": report.rejected,
+        "ids": f"the numbers in {report.numbers}" if report.numbers else "the dataset's own",
+        "profiles written": report.written,
+        "profiles that stood already": report.standing,
+        "run": report.run,
+        "seconds": report.seconds,
+    }
+    print_facts(f"{report.dataset}: {'imported' if report.written else 'unchanged'}", facts)
+    if report.reasons:
+        reasons = [
+            [found.reason if found.rows > 1 else found.example, found.rows, f"{Path(found.file).name}:{found.line}"]
+            for found in report.reasons
+        ]
+        print_table("Rejected answers", ["reason", "answers", "first in"], reasons)
+        click.echo(f"All of them are in {report.rejected_file}")
+    click.echo(report.remark)

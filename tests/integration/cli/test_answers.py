@@ -1,0 +1,51 @@
+"""`cikg answers import` as a person types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cikg.cli import main
+from cikg.datasets.loader import load
+from cikg.graph import Graph
+from tests.unit.datasets import test_colakg
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' servers, for the command in this process."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_reports_and_refuses(graph: Graph, dataset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def cikg(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments)])
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), " ".join(said.out.split()), " ".join(said.err.split())
+
+    load(graph, "colakg", test_colakg.write(tmp_path), dataset)
+    file = tmp_path / "users.csv"
+    file.write_text("id,text\n20,likes jazz\n3,likes rock\n9,likes nothing\n")
+    command = ("answers", "import", file, "--about", "user", "--dataset", dataset, "--model", "elsewhere-7b")
+    code, _, said = cikg(*command)
+    assert code == 2
+    assert "users.csv:4: the dataset has no user '9'" in said
+    code, printed, said = cikg(*command, "--max-rejected", "0.5", "--json")
+    report = json.loads(printed)
+    assert (code, said) == (0, "")
+    assert (report["written"], report["rejected"], report["unchanged"], report["model"]) == (
+        2,
+        1,
+        False,
+        "elsewhere-7b",
+    )
+    assert "no evidence" in report["remark"]
+    code, printed, _ = cikg(*command, "--max-rejected", "0.5")
+    assert code == 0
+    for words in (f"{dataset}: unchanged", "profiles that stood already 2", "has no user '9'", "may be too good"):
+        assert words in printed

@@ -32,7 +32,7 @@ from tests.integration.datasets.arbitrary import datasets
 from tests.integration.graph.state import state
 
 RECORDS: list[Record] = [
-    User("007", "=cmd|' /C calc'!A0"), User("8"),
+    User("007", "=cmd|' /C calc'!A0"), User("8"), User("9", ""),
     Item("1", "Emma", "A text"), Item("2", "-1"), Entity("e", "'quoted'"),
     Interest("n", "Night"), Interest("m"),
     Interaction("007", "1", Split.TRAIN, rating=0.1, at=-3), Interaction("007", "2", Split.TRAIN),
@@ -103,7 +103,7 @@ def test_an_archive_of_an_archive_is_equal_to_the_byte(
 ) -> None:
     load(graph, "arbitrary", None, dataset, rules=Rules(split=SplitRule(SplitKind.RATIO, 0.3, 0.3, seed=5)))
     exported = export(graph, dataset, tmp_path / "one", kind)
-    assert exported.rows["users"] == 2 and exported.rows["interactions"] == 3 and exported.rows["facts"] == 2
+    assert exported.rows["users"] == 3 and exported.rows["interactions"] == 3 and exported.rows["facts"] == 2
     again = f"{dataset}-again"
     report = load(graph, "archive", tmp_path / "one", again)
     assert report.rows == sum(exported.rows.values()) and report.split["split_seed"] == 5
@@ -131,7 +131,7 @@ def test_no_cell_of_a_csv_begins_a_formula(graph: Graph, dataset: str, tmp_path:
     load(graph, "arbitrary", None, dataset)
     export(graph, dataset, tmp_path / "out", "csv")
     with (tmp_path / "out" / "users.csv").open(newline="", encoding="utf-8") as file:
-        assert list(csv.reader(file)) == [["id", "name"], ["007", "'=cmd|' /C calc'!A0"], ["8", ""]]
+        assert list(csv.reader(file)) == [["id", "name"], ["007", "'=cmd|' /C calc'!A0"], ["8", ""], ["9", "'"]]
     with (tmp_path / "out" / "items.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file))[1:] == [["1", "Emma", "A text"], ["2", "'-1", ""]]
     with (tmp_path / "out" / "entities.csv").open(newline="", encoding="utf-8") as file:
@@ -149,19 +149,28 @@ def test_what_a_model_wrote_is_exported_with_its_evidence(graph: Graph, dataset:
         "MATCH (:User {dataset: $d})-[p:POSSESSES]->() WITH p LIMIT 1 SET p.pruned_by = 'judge'",
         d=dataset,
     )
+    graph.execute(
+        "MERGE (i:Interest {uid: $d + ':given'}) "
+        "SET i += {id: 'given', dataset: $d, name: 'Given', source: 'imported'} "
+        "WITH i MATCH (a:User {uid: $d + ':0'}), (b:User {uid: $d + ':1'}) "
+        "MERGE (a)-[:HAS_INTEREST {run: 'import'}]->(i) "
+        "MERGE (b)-[:HAS_INTEREST {run: 'r', evidence: ['almanac']}]->(i)",
+        d=dataset,
+    )
     export(graph, dataset, tmp_path / "out")
     held = pl.read_parquet(tmp_path / "out" / "knowledge" / "user_intents.parquet")
     assert held.height == len(library.readers())
     assert set(held["completion"]) == {f"{dataset}:answer"} and held["evidence"].list.len().to_list() == [1] * 41
     assert held.filter(pl.col("pruned_by") == "judge").height == 1
     interests = pl.read_parquet(tmp_path / "out" / "knowledge" / "user_interests.parquet")
-    assert set(interests["interest"]) == set(library.KINDS) and interests["evidence"].null_count() == 0
-    assert pl.read_parquet(tmp_path / "out" / "interests.parquet").height == 0, "what was extracted was not imported"
+    assert set(interests["interest"]) == {*library.KINDS, "given"} and interests["evidence"].null_count() == 0
+    assert pl.read_parquet(tmp_path / "out" / "interests.parquet").rows() == [("given", "Given")]
+    imported = pl.read_parquet(tmp_path / "out" / "user_interests.parquet").rows()
+    assert imported == [("0", "given")], "an edge with evidence is a model's, whatever it leads to"
     again = f"{dataset}-again"
     load(graph, "archive", tmp_path / "out", again)
     counts = graph.one("dataset_counts", dataset=again)
-    assert (counts["users"], counts["intents"], counts["interests"], counts["has_interest"]) == (41, 0, 0, 0)
-    assert graph.one("find_dataset", dataset=again)["dataset"]["interests"] == "none"
+    assert (counts["users"], counts["intents"], counts["interests"], counts["has_interest"]) == (41, 0, 1, 1)
     drop(graph, dataset)
     drop(graph, again)
 

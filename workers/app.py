@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 
-from celery.signals import worker_process_init, worker_shutdown
+from celery.signals import worker_process_init, worker_ready, worker_shutdown
 
-from cikg.extraction.queue import create_app
+from cikg.errors import CikgError
+from cikg.extraction.queue import create_app, sweep
 from cikg.extraction.runner import Runner
 from cikg.graph import connect
 from cikg.settings import load_settings
@@ -18,6 +19,8 @@ settings = load_settings()
 app = create_app(settings)
 app.conf.imports = ("workers.tasks",)
 
+_log = logging.getLogger(__name__)
+_ended = threading.Event()
 _lock = threading.Lock()
 _runners: list[Runner] = []
 
@@ -36,9 +39,24 @@ def _forget(**_signal: object) -> None:
     _runners.clear()
 
 
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def _sweep_from_now_on(**_signal: object) -> None:
+    """Every worker looks for lost work: a clock in a process of its own would outlive a killed worker, and sweep on."""
+    threading.Thread(target=_sweep, name="sweeper", daemon=True).start()
+
+
+def _sweep() -> None:
+    while not _ended.wait(settings.sweep_seconds):
+        try:
+            sweep(runner().graph, app)
+        except CikgError as error:  # Neo4j or Redis is away; the next look finds it, or says so again
+            _log.warning("cannot look for lost work: %s", error)
+
+
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
 def _close(**_signal: object) -> None:
     """Give leased subjects back before the process ends."""
+    _ended.set()
     with _lock:
         while _runners:
             _runners.pop().close()

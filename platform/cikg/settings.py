@@ -103,6 +103,7 @@ class Settings(BaseSettings):
     llm_currency: str = Field("USD", description="What the prices are in")
     task_time_limit: float = Field(1800.0, gt=0, description="Seconds that one task of a worker may take")
     lease_seconds: float = Field(15.0, gt=0, description="Seconds after which a silent worker's subjects are free")
+    sweep_seconds: float = Field(30.0, gt=0, description="Seconds between two looks for work that no message announces")
     queue_visibility_timeout: int = Field(
         3600, gt=0, description="Seconds after which Redis hands an unfinished task to another worker"
     )
@@ -137,6 +138,11 @@ class Settings(BaseSettings):
     def snapshots(self) -> Path:
         """Directory of exported snapshots."""
         return self.home / "snapshots"
+
+    @property
+    def adjacency(self) -> Path:
+        """Directory of edges that PyG's loaders read from disk."""
+        return self.home / "adjacency"
 
     @property
     def runs(self) -> Path:

@@ -13,6 +13,8 @@ from celery import Celery
 from kombu import exceptions as queue_errors
 
 from cikg.errors import SettingsError, UnreachableError
+from cikg.extraction import ledger
+from cikg.graph import Graph
 from cikg.settings import Settings
 
 LLM_QUEUE = "llm"
@@ -108,6 +110,41 @@ def workers(app: Celery, timeout: float = 3.0) -> int:
     with _translated(), app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=5)
         return len(app.control.ping(timeout=timeout, limit=1, connection=connection) or [])
+
+
+def waiting(app: Celery) -> int:
+    """How many messages wait in the queue.
+
+    Raises:
+        UnreachableError: Redis does not answer.
+    """
+    with _translated(), app.connection_for_read() as connection:
+        connection.ensure_connection(max_retries=1, timeout=5)
+        return int(connection.default_channel.client.llen(LLM_QUEUE))  # Redis keeps a queue as a list of its name
+
+
+def sweep(graph: Graph, app: Celery) -> int:
+    """Queue again what the ledger wants done and no message announces: lost ones, and runs that have rested.
+
+    While messages wait, nothing is queued: what seems lost may be among them.
+
+    Returns:
+        How many shards were queued.
+
+    Raises:
+        UnreachableError: Redis does not answer.
+    """
+    runs = [row["run"] for row in graph.many("running_extractions")]
+    if not runs or waiting(app):
+        return 0
+    queued = 0
+    for run in runs:
+        shards = ledger.open_shards(graph, run)
+        enqueue(app, run, shards)
+        queued += len(shards)
+        if not shards:
+            ledger.finish(graph, run)  # its last worker died between its last commit and this
+    return queued
 
 
 @contextmanager

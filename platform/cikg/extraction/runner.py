@@ -96,7 +96,7 @@ class Runner:
     """
 
     def __init__(self, graph: Graph, settings: Settings) -> None:
-        self._graph = graph
+        self.graph = graph
         self._settings = settings
         self._traffic = Traffic(settings)
         self._askers: dict[str, Asker] = {}
@@ -162,7 +162,7 @@ class Runner:
         await self._traffic.close()
 
     async def _work_shard(self, run_uid: str, shard: int) -> None:
-        graph, token = self._graph, uuid.uuid4().hex
+        graph, token = self.graph, uuid.uuid4().hex
         seconds = self._settings.lease_seconds
         leased = await asyncio.to_thread(ledger.lease, graph, run_uid, shard, token, seconds)
         if leased:
@@ -193,14 +193,14 @@ class Runner:
             run=f"{run.uid}/{run.allowance.id}" if run.allowance else run.uid,
             budget=run.allowance.budget if run.allowance else None,
             price=self._settings.llm_prices.get(run.model),
-            spent=partial(asyncio.to_thread, ledger.spent, self._graph, run),
+            spent=partial(asyncio.to_thread, ledger.spent, self.graph, run),
         )
         work.terms = Terms(run.job.parameters, work.wanted, meter)
         return work
 
     async def _stop(self, work: _Shard) -> None:
         """Tell the ledger why a shard was left half done: the LLM is down, the budget is spent, or it has to wait."""
-        graph, run = self._graph, work.run.uid
+        graph, run = self.graph, work.run.uid
         if work.breaker.cause is not None:
             self._breakers.pop(run, None)
             await asyncio.to_thread(ledger.stop, graph, run, State.FAILED, str(work.breaker.cause))
@@ -214,7 +214,7 @@ class Runner:
             keeper = group.create_task(self._keep(work))
             group.create_task(self._write(work))
             try:
-                subjects = await asyncio.to_thread(ledger.subjects, self._graph, work.run, leased)
+                subjects = await asyncio.to_thread(ledger.subjects, self.graph, work.run, leased)
                 for lost in sorted(set(leased) - {subject.id for subject in subjects}):
                     work.outcomes.put_nowait(
                         _Outcome(_row(work.run, lost, State.CANCELLED, "it has no input any more"))
@@ -226,7 +226,7 @@ class Runner:
 
     async def _ask_all(self, work: _Shard, subjects: list[Subject]) -> None:
         keys = [_key(work, next(work.run.job.work(subject))) for subject in subjects]
-        work.texts = await asyncio.to_thread(completions.find, self._graph, work.run.dataset, keys)
+        work.texts = await asyncio.to_thread(completions.find, self.graph, work.run.dataset, keys)
         async with asyncio.TaskGroup() as group:
             for subject in subjects:
                 group.create_task(self._carry(work, subject))
@@ -311,15 +311,15 @@ class Runner:
 
     def _commit(self, work: _Shard, outcomes: list[_Outcome]) -> None:
         answers = [answer for outcome in outcomes for answer in outcome.answers]
-        completions.store(self._graph, work.run.dataset, answers)
-        ledger.commit(self._graph, work.run, work.token, [outcome.row for outcome in outcomes])
+        completions.store(self.graph, work.run.dataset, answers)
+        ledger.commit(self.graph, work.run, work.token, [outcome.row for outcome in outcomes])
 
     async def _keep(self, work: _Shard) -> None:
         """Renew the leases, and notice when the run is stopped from outside."""
         seconds = self._settings.lease_seconds
         while not work.stopped:
             await asyncio.sleep(seconds / 5)
-            wanted = await asyncio.to_thread(ledger.renew, self._graph, work.run.uid, work.number, work.token, seconds)
+            wanted = await asyncio.to_thread(ledger.renew, self.graph, work.run.uid, work.number, work.token, seconds)
             work.stopped = not wanted
 
 

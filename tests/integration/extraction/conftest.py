@@ -193,6 +193,7 @@ def job_settings(settings: Settings) -> Callable[..., Settings]:
             "redis_url": SecretStr(f"{redis}/9"),  # its own messages: the person's workers read database 0
             "llm_timeout": 5.0,
             "llm_retries": 1,
+            "sweep_seconds": 3600.0,  # a test's worker does its own runs alone
         }
         return settings.model_copy(update={**values, **changes})
 
@@ -213,6 +214,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "CIKG_LLM_RETRIES": settings.llm_retries,
         "CIKG_LLM_CONCURRENCY": settings.llm_concurrency,
         "CIKG_LEASE_SECONDS": settings.lease_seconds,
+        "CIKG_SWEEP_SECONDS": settings.sweep_seconds,
     }
     shown = {
         name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)

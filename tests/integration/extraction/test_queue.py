@@ -5,13 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from cikg.extraction import ledger
+from cikg.extraction import ledger, queue
 from cikg.extraction.job import job
+from cikg.schema import State
 
 from .conftest import Workplace, environment, everything, found, free_port, wait_for
 
@@ -90,6 +92,42 @@ def test_a_killed_worker_costs_no_result_and_only_the_calls_under_way(place: Wor
     other = place.cikg(settings, "extract", "--dataset", undisturbed).result()
     assert other.code == 0
     assert found(graph, dataset) == found(graph, undisturbed)
+
+
+def test_work_that_no_message_announces_is_found(place: Workplace) -> None:
+    """What an emptied Redis or a lost message leaves in the ledger is done all the same, once it has rested."""
+    place.planted(40)
+    settings = place.settings(place.standin(), sweep_seconds=0.5)
+    plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "stand-in")
+    assert ledger.start(place.graph, plan) == [0, 1]
+    ledger.postpone(place.graph, plan.run.uid, 600, "the provider wants a rest")
+    place.worker(settings)
+    time.sleep(1.5)
+    assert ledger.progress(place.graph, plan.run.uid)["planned"] == 40
+    place.graph.execute("MATCH (r:Run {uid: $run}) SET r.resume_at = timestamp()", run=plan.run.uid)
+    wait_for(lambda: ledger.progress(place.graph, plan.run.uid)["state"] == "done", "the end of the run")
+    assert ledger.progress(place.graph, plan.run.uid)["done"] == 40
+
+
+def test_nothing_is_queued_while_messages_wait(place: Workplace) -> None:
+    place.planted(3)
+    app = queue.create_app(place.settings(place.standin(), redis_url=unused_database(place)))
+    plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "stand-in")
+    ledger.start(place.graph, plan)
+    try:
+        assert queue.sweep(place.graph, app) >= 1
+        assert queue.waiting(app) >= 1
+        assert queue.sweep(place.graph, app) == 0
+    finally:
+        app.control.purge()
+        ledger.stop(place.graph, plan.run.uid, State.CANCELLED, None)
+
+
+def unused_database(place: Workplace) -> SecretStr:
+    """A database of Redis that no worker reads."""
+    address = place.settings("none").redis_url
+    assert address is not None
+    return SecretStr(address.get_secret_value().rpartition("/")[0] + "/8")
 
 
 def test_an_interrupted_command_stops_the_run_and_the_next_one_finishes_it(place: Workplace) -> None:

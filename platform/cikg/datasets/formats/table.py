@@ -57,7 +57,7 @@ def _text(value: Any) -> str | None:
 
 
 def _id(value: Any, what: str) -> str:
-    text = (_text(value) or "").strip()
+    text = value.strip() if isinstance(value, str) else _text(value)
     if not text:
         raise _UnusableError(f"the {what} is missing")
     return text
@@ -282,13 +282,15 @@ class _Reading:
     def _interactions(self, opened: _Opened[Interactions]) -> Iterator[Record]:
         part = opened.part
         clock, whole = _clock(part.time_format), SPLIT_NAMES[part.split_is or "train"]
+        makes_items = not self.mapping.items
 
         def read(row: dict[str, Any]) -> Iterator[Record]:
             user, item = _id(row["user"], "user"), _id(row["item"], "item")
             split = _split(row["split"]) if part.split is not None else whole
             rating, at = _rating(row.get("rating")), clock(row.get("time"))
-            yield from self._user(user)
-            if not self.mapping.items and item not in self.items:
+            if user not in self.users:
+                yield from self._user(user)
+            if makes_items and item not in self.items:
                 self.items.add(item)
                 yield Item(item, item)
             yield Interaction(user, item, split, rating, at)

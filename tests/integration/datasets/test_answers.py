@@ -113,6 +113,11 @@ def test_what_an_interruption_left_out_is_added(
     assert {row["edge"]["run"] for row in profiles(graph, shop).values()} == {report.run}
 
 
+def test_answers_in_the_same_words_are_two_answers(graph: Graph, shop: str, tmp_path: Path) -> None:
+    bring(graph, shop, tmp_path / "a.json", {"51": "a band", "1": "a band"})
+    assert len({row["edge"]["completion"] for row in profiles(graph, shop).values()}) == 2
+
+
 def test_purged_answers_are_kept_again(graph: Graph, shop: str, tmp_path: Path) -> None:
     bring(graph, shop, tmp_path / "a.json", {"51": "a band", "1": "a singer"})
     graph.write("purge_completions", dataset=shop, prompt="imported", model="", run="", size=1)
@@ -145,6 +150,23 @@ def test_numbers_that_no_list_has_and_numbers_given_twice(graph: Graph, shop: st
     ]
     with pytest.raises(InputError, match="does not exist"):
         bring(graph, shop, tmp_path / "items.json", texts, numbers=tmp_path / "other.txt")
+
+
+def test_nothing_is_written_while_an_import_replaces_the_dataset(
+    graph: Graph, shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = graph.write
+
+    def late(name: str, /, **parameters: Any) -> Any:
+        if name == "write_answers":
+            graph.execute("MATCH (d:Dataset {uid: $d}) SET d.state = 'importing'", d=shop)
+        return written(name, **parameters)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(graph, "write", late)
+        with pytest.raises(ConflictError, match="is not whole"):
+            bring(graph, shop, tmp_path / "a.json", {"51": "a band"})
+    assert profiles(graph, shop) == {}
 
 
 def test_what_is_refused(graph: Graph, shop: str, tmp_path: Path) -> None:

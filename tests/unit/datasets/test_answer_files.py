@@ -61,6 +61,11 @@ def test_every_kind_of_file_says_the_same(tmp_path: Path, name: str, lines: tupl
     assert (source.rows, source.rejections) == (2, 0)
 
 
+def test_members_of_an_object_have_the_lines_where_they_begin(tmp_path: Path) -> None:
+    source = Source(write(tmp_path / "a.json", '{"a": "x", "b":\n\n"y"\n,\n\n  "a": "z"}\n'))
+    assert list(read(source)) == [Answer(1, "a", "x"), Answer(1, "b", "y"), Answer(6, "a", "z")]
+
+
 @given(
     texts=st.dictionaries(st.text(), st.text(alphabet=st.characters(exclude_categories=("Cs",)))),
     indent=st.sampled_from((None, 0, 3)),

@@ -30,6 +30,11 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "docs" / "notebooks").glob("*.ip
 def opened(graph: Graph, settings: Settings, dataset: str) -> Iterator[Notebook]:
     planted_intents.write(graph, dataset)
     planted_intents.write(graph, f"{dataset}-decoy")
+    graph.execute(  # what merging may leave: two edges to one intent, each with evidence of its own
+        "MATCH (ben:User {uid: $d + ':ben'}), (gardens:Intent {uid: $d + ':gardens'}) "
+        "CREATE (ben)-[:POSSESSES {run: $d + ':extraction', round: 2, evidence: ['moby', 'emma']}]->(gardens)",
+        d=dataset,
+    )
     with notebook.connect(dataset, settings) as connected:
         yield connected
 
@@ -150,6 +155,7 @@ def test_nothing_can_be_written(opened: Notebook, graph: Graph, dataset: str) ->
         lambda: opened.delete(user),
         lambda: opened.graph.create(py2neo.Node("User", uid=f"{dataset}:new")),
         lambda: opened.graph.run("CREATE (:User {uid: $uid})", uid=f"{dataset}:new"),
+        lambda: opened.graph.auto(readonly=False).run("CREATE (:User {uid: $uid})", uid=f"{dataset}:new"),
         lambda: opened.graph.begin(readonly=False).run("MATCH (u:User {dataset: $d}) DETACH DELETE u", d=dataset),
     ):
         with pytest.raises(ClientError, match="read access mode"):

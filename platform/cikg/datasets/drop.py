@@ -73,8 +73,8 @@ def _repeat(graph: Graph, statement: str, dataset: str, advance: Advance) -> Non
 
 
 def folders(settings: Settings, dataset: str) -> list[Path]:
-    """Where the files of a dataset lie: its snapshots, its lists of rejected rows, and the runs trained on it."""
-    own = (settings.snapshots / dataset, settings.home / "imports" / dataset)
+    """Where a dataset's files lie: snapshots, edges for loaders, lists of rejected rows, and the runs trained on it."""
+    own = (settings.snapshots / dataset, settings.adjacency / dataset, settings.home / "imports" / dataset)
     runs = sorted(settings.runs.iterdir()) if settings.runs.is_dir() else []
     return [path for path in own if path.is_dir()] + [path for path in runs if _trained_on(path, dataset)]
 

@@ -146,7 +146,7 @@ def read_adjacency(graph: Graph, dataset: str, settings: Settings, advance: Adva
         NotFoundError: there is no such dataset.
         ConflictError: its import is not complete.
     """
-    folder = settings.home / "adjacency" / dataset
+    folder = settings.adjacency / dataset
 
     def read(properties: Row) -> Adjacency:
         path = folder / str(properties["version"])

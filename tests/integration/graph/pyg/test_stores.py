@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch_geometric.data import TensorAttr
-from torch_geometric.sampler import NodeSamplerInput
+from torch_geometric.sampler import EdgeSamplerInput, NodeSamplerInput
 
 from cikg.errors import InputError, NotFoundError
 from cikg.graph import Graph
@@ -30,7 +30,7 @@ READ = ("user", "interacted", "item")
 @pytest.fixture
 def home(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings with an empty home; nodes are read so few at a time that small graphs need many statements."""
-    monkeypatch.setattr(adjacency, "NODES", 4)
+    monkeypatch.setattr(adjacency, "NODES", 2)
     return settings.model_copy(update={"home": tmp_path})
 
 
@@ -139,6 +139,39 @@ BOOKS = 13
 """Items of the planted graph."""
 
 
+def test_links_with_times_see_nothing_later(graph: Graph, home: Settings, dataset: str) -> None:
+    """Each seed's neighbourhood is of its time, and has all that there was by then."""
+    planted_intents.write(graph, dataset)
+    store = Neo4jGraphStore(home, dataset)
+    _, seeds = store.seeds(READ)
+    when = {(user, item): at for user, item, split, at, _ in planted_intents.READ if split == "train"}
+    users, items = store.adjacency.ids("user", seeds[0].numpy()), store.adjacency.ids("item", seeds[1].numpy())
+    times = [when[pair] - 1 for pair in zip(users, items, strict=True)]
+    index = EdgeSamplerInput(None, seeds[0], seeds[1], time=torch.tensor(times), input_type=READ)
+    timed = {key: [-1 if "interacted" in key[1] else 0] for key in store.adjacency.edge_types}
+    output = DiskNeighborSampler(store, timed).sample_from_edges(index)
+    seen = set()
+    for source, target in (("user", "item"), ("item", "user")):
+        edge_type = READ if source == "user" else ("item", "rev_interacted", "user")
+        column = output.col[edge_type]
+        seen |= {
+            (int(tree), *(pair if source == "user" else pair[::-1]))
+            for tree, *pair in zip(
+                output.batch[target][column].tolist(),
+                store.adjacency.ids(source, output.node[source][output.row[edge_type]].numpy()),
+                store.adjacency.ids(target, output.node[target][column].numpy()),
+                strict=True,
+            )
+        }
+    expected = {
+        (tree, *pair)
+        for tree, (user, item) in enumerate(zip(users, items, strict=True))
+        for pair, at in when.items()
+        if at <= times[tree] and (pair[0] == user or pair[1] == item)
+    }
+    assert seen == expected
+
+
 @pytest.fixture
 def vectors(graph: Graph, dataset: str) -> np.ndarray[Any, Any]:
     """The vector of each item of the planted graph, by index; item 0 has none, and zeros here."""
@@ -205,26 +238,28 @@ def test_what_was_read_last_is_kept_within_its_bound(
 def test_profiles_speak_for_users_without_vectors(graph: Graph, home: Settings, dataset: str) -> None:
     """By the profile of the latest round that was not pruned; of several, by the one whose id is the last."""
     planted_intents.write(graph, dataset)
-    of_cat = {"2": 1, "10": 1, "9": 1, "x": 0}  # by round
+    of_cat, of_dan = {"2": 1, "10": 1, "9": 1, "x": 0}, {"3": 1, "three": 1}  # by round
     graph.execute(
         """
         MATCH (d:Dataset {uid: $d}) SET d.relations = [], d.interests = 'extracted'
-        WITH d MATCH (cat:User {uid: $d + ':cat'})
-        UNWIND keys($of_cat) AS id
-        CREATE (:Profile {uid: $d + ':' + id, id: id, dataset: $d})-[:DESCRIBES {round: $of_cat[id]}]->(cat)
+        WITH d UNWIND [['cat', $of_cat], ['dan', $of_dan]] AS row
+        MATCH (user:User {uid: $d + ':' + row[0]})
+        UNWIND keys(row[1]) AS id
+        CREATE (:Profile {uid: $d + ':' + id, id: id, dataset: $d})-[:DESCRIBES {round: row[1][id]}]->(user)
         """,
         d=dataset,
         of_cat=of_cat,
+        of_dan=of_dan,
     )
-    profiles = ["about-ann", "about-ben", *of_cat]
+    profiles = ["about-ann", "about-ben", *of_cat, *of_dan]
     embed(graph, dataset, Label.PROFILE, {key: [float(place), 1, 0, 0] for place, key in enumerate(profiles)})
     embed(graph, dataset, Label.INTENT, {"maps": [1.0, 0, 0, 0]})
     data = take(graph, dataset, home).to_hetero("tiny_4")
     with closing(Neo4jFeatureStore(Neo4jGraphStore(home, dataset), "tiny_4")) as store:
         assert {attr.group_name for attr in store.get_all_tensor_attrs()} == {"user", "item", "intent"}
         users = store.get_tensor(TensorAttr("user", "x", None))
-        assert users[:, 0].tolist() == [0, 0, profiles.index("10"), 0, 0, 0]
-        assert users[:, 1].tolist() == [1, 0, 1, 0, 0, 0], "Ben's profile was pruned"
+        assert users[:, 0].tolist() == [0, 0, profiles.index("10"), profiles.index("three"), 0, 0]
+        assert users[:, 1].tolist() == [1, 0, 1, 1, 0, 0], "Ben's profile was pruned"
         for kind in ("user", "intent"):
             for name in ("x", "x_mask"):
                 assert torch.equal(store.get_tensor(TensorAttr(kind, name, None)), data[kind][name])

@@ -6,28 +6,20 @@ Departures: the answer cites its evidence, and item facts and texts stand beside
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.extraction import histories
-from cikg.extraction.histories import Card, History
+from cikg.extraction.histories import History
 from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work
+from cikg.extraction.phrases import Phrase, intent, line
 from cikg.llm.prompts import template
-from cikg.schema import Label, uid
+from cikg.schema import Label
 
 LONGEST_TEXT = 300
 """Characters of an item's text that the prompt shows."""
-LONGEST_PHRASE = 80
-
-
-def _phrase(value: str) -> str:
-    phrase = " ".join(value.split()).strip(" .\"'")
-    if not 2 <= len(phrase) <= LONGEST_PHRASE or not phrase.isprintable():
-        raise ValueError(f"a phrase has 2 to {LONGEST_PHRASE} printable characters")
-    return phrase
 
 
 class Interest(BaseModel):
@@ -35,7 +27,7 @@ class Interest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    phrase: Annotated[str, AfterValidator(_phrase)]
+    phrase: Phrase
     evidence: list[int] = Field(min_length=1)
 
 
@@ -50,18 +42,11 @@ class UserInterests(BaseModel):
 def plan(found: Iterable[History], field: str) -> Iterator[Subject]:
     """One subject a user. Its input is the text that the prompt will hold, and the item each line stands for."""
     for history in found:
-        lines = [_line(number, card) for number, card in enumerate(history.items, start=1)]
+        lines = [line(card, LONGEST_TEXT, number) for number, card in enumerate(history.items, start=1)]
         yield Subject(
             history.user,
             {"field": field, "history": "\n".join(lines), "items": [card.id for card in history.items]},
         )
-
-
-def _line(number: int, card: Card) -> str:
-    text = card.text if len(card.text) <= LONGEST_TEXT else card.text[:LONGEST_TEXT].rsplit(" ", 1)[0] + " …"
-    row = {"n": number, "title": card.name, "facts": card.facts, "text": text}
-    # An escaped `<` is the same character to a JSON reader, and cannot close the block that holds the history.
-    return json.dumps({name: value for name, value in row.items() if value}, ensure_ascii=False).replace("<", "\\u003c")
 
 
 def work(subject: Subject) -> Work:
@@ -83,9 +68,8 @@ def apply(subject: Subject, answer: UserInterests, dataset: str) -> dict[str, An
         evidence = {items[number - 1] for number in interest.evidence if 1 <= number <= len(items)}
         if not evidence:
             continue
-        identifier = interest.phrase.casefold()
-        intent = {"uid": uid(dataset, identifier), "id": identifier, "name": interest.phrase, "evidence": []}
-        kept = intents.setdefault(identifier, intent)
+        found = intent(interest.phrase, dataset, [])
+        kept = intents.setdefault(found["id"], found)
         kept["evidence"] = sorted(evidence.union(kept["evidence"]))
     if not intents:
         raise UnusableAnswerError("no interest cites a line of the history")

@@ -17,6 +17,7 @@ from typing import Any
 
 EMBEDDING_SIZE = 256
 MOST_INTERESTS = 5
+MOST_INTENTS = 10
 _TOPICAL = re.compile(r"genre|subject|categor|theme|topic|tag|style", re.IGNORECASE)
 _GENRE = re.compile(r"genre|style", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -142,14 +143,8 @@ def _word(topic: str, companion: str | None, is_genre: bool, seed: str) -> str:
 
 
 def _read_history(messages: Sequence[Mapping[str, str]]) -> list[_Line]:
-    blocks = [
-        message["content"].partition("<history>")[2].rpartition("</history>")[0]
-        for message in messages
-        if message["role"] == "user" and "<history>" in message["content"]
-    ]
-    rows = [row for row in (blocks[-1] if blocks else "").splitlines() if row.strip()]
     try:
-        lines = [_read_line(json.loads(row)) for row in rows]
+        lines = [_read_line(row) for row in _rows(messages, "history")]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableRequestError(f"a line of the history cannot be read: {error}") from None
     if not lines:
@@ -183,5 +178,33 @@ def _read_line(row: dict[str, Any]) -> _Line:
     return _Line(int(row["n"]), topics or {str(row["title"]): False})
 
 
-RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {"UserInterests": user_interests}
+def _rows(messages: Sequence[Mapping[str, str]], block: str) -> list[dict[str, Any]]:
+    """The lines of JSON in a block of the last user message that has it."""
+    opening, closing = f"<{block}>", f"</{block}>"
+    blocks = [
+        message["content"].partition(opening)[2].rpartition(closing)[0]
+        for message in messages
+        if message["role"] == "user" and opening in message["content"]
+    ]
+    return [json.loads(row) for row in (blocks[-1] if blocks else "").splitlines() if row.strip()]
+
+
+def item_intents(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Answer `ItemIntents`: the genres and subjects of an item as they stand there, or its words where it has none.
+
+    Raises:
+        UnreadableRequestError: no user message holds one line of JSON between `<item>` and `</item>`.
+    """
+    try:
+        (row,) = _rows(messages, "item")
+        topics = _read_line({**row, "n": 1}).topics
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UnreadableRequestError(f"no user message holds an item between <item> and </item>: {error}") from None
+    return {"intents": [{"phrase": topic, "words": topic} for topic in list(topics)[:MOST_INTENTS]]}
+
+
+RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {
+    "ItemIntents": item_intents,
+    "UserInterests": user_interests,
+}
 """The rule for each answer schema, by the schema's name."""

@@ -1,0 +1,51 @@
+// What jobs about items read and write.
+
+// name: dataset_items(dataset) -> many
+// The items of a dataset, in the order of their ids. Key: the dataset.
+MATCH (item:Item {dataset: $dataset})
+RETURN item.id AS item ORDER BY item
+
+// name: replace_item_intents(dataset, run, job, lease, rows) -> none
+// Replace the exact intents that a job found of items by what it finds now; other jobs' edges stay. Keys: the items' and
+// intents' uids, and for an edge its run. As in `replace_user_intents`, which explains them, the dataset is locked and
+// counted first, a merged intent gives its edges to the one it was merged into, and an intent that nobody has any more
+// is removed. A user's and an item's intent of one phrase are the same node: that is what connects them.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.version = coalesce(dataset.version, 0) + 1
+WITH dataset
+MATCH (earlier:Run {dataset: $dataset, kind: 'extract', name: $job})
+WITH collect(earlier.uid) AS runs
+CALL (runs) {
+  UNWIND $rows AS row
+  MATCH (:Subject {uid: row.subject, lease: $lease})
+  MATCH (item:Item {uid: row.target})
+  UNWIND runs AS other
+  OPTIONAL MATCH (replaced:Subject {uid: other + '/' + item.id})
+  WHERE other <> $run
+  SET replaced.state = 'cancelled', replaced.error = 'replaced by ' + $run
+  WITH DISTINCT item, runs
+  MATCH (item)-[old:SATISFIES]->(intent:Intent)
+  WHERE old.run IN runs
+  DELETE old
+  RETURN collect(DISTINCT intent) AS loose
+}
+CALL () {
+  UNWIND $rows AS row
+  MATCH (:Subject {uid: row.subject, lease: $lease})
+  MATCH (item:Item {uid: row.target})
+  UNWIND row.intents AS found
+  MERGE (intent:Intent {uid: found.uid})
+  ON CREATE SET intent.dataset = $dataset, intent.id = found.id, intent.name = found.name
+  SET intent.name = CASE WHEN found.name < intent.name THEN found.name ELSE intent.name END
+  WITH item, row, found, intent
+  MATCH merged = (intent) (()-[same:SAME_AS WHERE same.state = 'merged']->())* (standing:Intent)
+  WHERE standing.merged_into IS NULL
+  CREATE (item)-[edge:SATISFIES {run: $run}]->(standing)
+  SET edge.completion = row.completion, edge.round = 1, edge.evidence = found.evidence,
+      edge.merged_from = CASE WHEN intent.merged_into IS NOT NULL THEN [one IN nodes(merged)[..-1] | one.uid] END
+  RETURN count(*) AS written
+}
+UNWIND loose AS intent
+WITH DISTINCT intent
+WHERE NOT EXISTS { (intent)<-[:POSSESSES|SATISFIES]-() } AND NOT EXISTS { (intent)<-[:SAME_AS {state: 'merged'}]-() }
+DETACH DELETE intent

@@ -2,8 +2,8 @@
 
 python -m tests.benchmarks.bench_answers FOLDER
 
-FOLDER is one as CoLaKG's authors publish it (LastFM: 1,859 users and 2,813 items). The bar of 120 seconds is for importing
-the answers about all users and items and embedding them by words.
+FOLDER is one as CoLaKG's authors publish it (LastFM: 1,859 users and 2,813 items). The bar of 120 seconds is for
+importing the answers about all users and items and embedding them by words.
 """
 
 from __future__ import annotations

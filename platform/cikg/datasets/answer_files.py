@@ -54,14 +54,14 @@ def read(source: Source) -> Iterator[Answer]:
     """
     file = source.path
     ending = Path(bare_name(file)).suffix.lower()
+    if not file.is_file():
+        raise InputError(f"{file} {'is no file' if file.exists() else 'does not exist'}")
     if ending not in ENDINGS:
         raise InputError(
             "its ending does not say how to read it",
             file,
             cure=f"Name it *{', *'.join(ENDINGS)}; gz and zst are unpacked",
         )
-    if not file.is_file():
-        raise InputError(f"{file} {'is no file' if file.exists() else 'does not exist'}")
     found: Iterable[Sequence[Any]]
     if ending == ".json":
         found = _members(source, file)

@@ -227,11 +227,11 @@ class _Import:
 
     def read(self, numbers: _Map | None) -> None:
         """Read all answers, and find whom they are about and which of them stand already."""
-        found = sorted(self._own_ids(answer_files.read(self.source), numbers), key=lambda each: each.id)
+        found = list(self._own_ids(answer_files.read(self.source), numbers))
         for start in range(0, len(found), BATCH):
             part = [(answer, self._row(answer)) for answer in found[start : start + BATCH]]
-            rows = [{"id": answer.id, "profile": row["profile"]} for answer, row in part]
-            known = self.graph.many("answered_nodes", dataset=self.dataset, label=self.label, rows=rows)
+            asked = [{"id": answer.id, "profile": row["profile"]} for answer, row in part]
+            known = self.graph.many("answered_nodes", dataset=self.dataset, label=self.label, rows=asked)
             standing = {each["id"]: each["completion"] for each in known}
             for answer, row in part:
                 if answer.id not in standing:
@@ -241,6 +241,8 @@ class _Import:
                 self.answers.append(row)
                 if standing[answer.id] != row["completion"]:
                     self.missing.append(row)
+        for rows in (self.answers, self.missing):
+            rows.sort(key=lambda row: str(row["target"]))
 
     def write(self, report: AnswersReport, progress: Progress) -> None:
         """Write what is missing.

@@ -126,8 +126,8 @@ def test_purged_answers_are_kept_again(graph: Graph, shop: str, tmp_path: Path) 
 
 
 def test_answers_about_nobody_are_rejected_with_their_lines(graph: Graph, shop: str, tmp_path: Path) -> None:
-    texts = {"51": "a band", "20": "a user", "1": "a singer", "nobody": "?"}
-    with pytest.raises(InputError, match=r"items\.json:3: the dataset has no item '20'; 2 of 4 rows \(50 %\)"):
+    texts = {"51": "a band", "nobody": "?", "1": "a singer", "20": "a user"}
+    with pytest.raises(InputError, match=r"items\.json:3: the dataset has no item 'nobody'; 2 of 4 rows \(50 %\)"):
         bring(graph, shop, tmp_path / "items.json", texts, home=tmp_path)
     assert profiles(graph, shop) == {}
     report = bring(graph, shop, tmp_path / "items.json", texts, home=tmp_path, max_rejected=0.5)

@@ -40,17 +40,17 @@ WHERE node[$property] IS NOT NULL
 RETURN place, node[$property] AS vector
 
 // name: profile_vectors_of(uids, property) -> many
-// The same of the nodes' profiles: that of the latest round, and of several the one whose id is the last.
+// The same of the nodes' profiles: that of the latest round, and of several the one whose id is the last: texts, which are null as
+// numbers, come after all numbers.
 UNWIND range(0, size($uids) - 1) AS place
 MATCH (node:Item {uid: $uids[place]})
 CALL (node) {
   MATCH (node)<-[describes:DESCRIBES]-(profile:Profile)
   WHERE describes.pruned_by IS NULL
-  WITH profile, describes, profile.id =~ '[0-9]+' AS number
-  ORDER BY coalesce(describes.round, 0) DESC, number, CASE WHEN number THEN toInteger(profile.id) END DESC,
+  RETURN profile
+  ORDER BY coalesce(describes.round, 0) DESC, CASE WHEN profile.id =~ '[0-9]+' THEN toInteger(profile.id) END DESC,
     profile.id DESC
   LIMIT 1
-  RETURN profile
 }
 WITH place, profile WHERE profile[$property] IS NOT NULL
 RETURN place, profile[$property] AS vector

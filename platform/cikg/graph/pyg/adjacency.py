@@ -20,12 +20,14 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from cikg.errors import SnapshotError
 from cikg.files import new_folder
 from cikg.graph.database import Graph, Row
 from cikg.graph.export import NEVER, READERS, Places, by_id, read_one_state
@@ -75,18 +77,24 @@ class Adjacency:
         return {**self.__dict__, "_mapped": {}}
 
     @classmethod
-    def open(cls, path: Path) -> Self | None:
-        """Open a folder; None where there is none, or where it is not whole."""
+    def open(cls, path: Path) -> Self:
+        """Open a folder.
+
+        Raises:
+            SnapshotError: it is not there, of another layout, or not whole.
+        """
         try:
             manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             whole = manifest["layout"] == LAYOUT and all(
                 (path / name).stat().st_size == size for name, size in manifest["files"].items()
             )
             rows = [((source, relation, target), *rest) for source, relation, target, *rest in manifest["edges"]]
-            types, numbers = {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
-            return cls(path, manifest["counts"], types, numbers) if whole else None
+            counts = dict(manifest["counts"])
         except (OSError, ValueError, KeyError):
-            return None
+            whole = False
+        if not whole:
+            raise SnapshotError(f"{path} is no whole folder of edges", cure="Let `Neo4jGraphStore` make it anew")
+        return cls(path, counts, {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows})
 
     def seal(self) -> None:
         """Write the manifest, without which the folder cannot be opened."""
@@ -150,12 +158,11 @@ def read_adjacency(graph: Graph, dataset: str, settings: Settings, advance: Adva
 
     def read(properties: Row) -> Adjacency:
         path = folder / str(properties["version"])
-        found = Adjacency.open(path)
-        if found is None:
-            with new_folder(path) as new:
-                made = _write(graph, dataset, new, advance)
-            found = replace(made, path=path)
-        return found
+        with suppress(SnapshotError):
+            return Adjacency.open(path)
+        with new_folder(path) as new:
+            made = _write(graph, dataset, new, advance)
+        return replace(made, path=path)
 
     found = read_one_state(graph, dataset, read)
     versions = sorted((int(path.name), path) for path in folder.iterdir() if path.name.isdecimal())

@@ -13,10 +13,10 @@ import torch
 from torch_geometric.data import TensorAttr
 from torch_geometric.sampler import EdgeSamplerInput, NodeSamplerInput
 
-from cikg.errors import InputError, NotFoundError
+from cikg.errors import InputError, NotFoundError, SnapshotError
 from cikg.graph import Graph
 from cikg.graph.export import NEVER
-from cikg.graph.pyg import DiskNeighborSampler, Neo4jFeatureStore, Neo4jGraphStore, adjacency
+from cikg.graph.pyg import Adjacency, DiskNeighborSampler, Neo4jFeatureStore, Neo4jGraphStore, adjacency
 from cikg.graph.pyg.adjacency import EdgeType, read_adjacency
 from cikg.graph.snapshot import take
 from cikg.graph.vectors import ensure_index
@@ -273,7 +273,11 @@ def test_the_graph_is_read_again_when_it_has_changed(graph: Graph, home: Setting
     assert sum(read) == sum(first.adjacency.edge_types.values())
     assert Neo4jGraphStore(home, dataset, advance=read.clear).adjacency == first.adjacency  # type: ignore[arg-type]
 
+    assert Adjacency.open(first.adjacency.path) == first.adjacency
     (first.adjacency.path / "0.sources").write_bytes(b"short")
+    for folder in (first.adjacency.path, home.home / "nothing"):
+        with pytest.raises(SnapshotError, match="is no whole folder of edges"):
+            Adjacency.open(folder)
     read.clear()
     assert Neo4jGraphStore(home, dataset, advance=read.append).adjacency == first.adjacency
     assert read, "a damaged folder is made anew"

@@ -13,8 +13,7 @@ import pytest
 import torch
 from torch_geometric.loader import NodeLoader
 
-from cikg.graph.pyg import DiskGraphStore, DiskNeighborSampler
-from cikg.graph.pyg.adjacency import Adjacency
+from cikg.graph.pyg import Adjacency, DiskGraphStore, DiskNeighborSampler
 from tests.unit.graph.pyg.features import NoFeatures
 
 TARGETS, DEGREE = 500_000, 2_000
@@ -29,7 +28,6 @@ def sample(path: Path) -> None:
     held = getattr(psutil.Process().memory_info(), "data", 0)
     resource.setrlimit(resource.RLIMIT_DATA, (held + 200 * 2**20, resource.RLIM_INFINITY))
     adjacency = Adjacency.open(path)
-    assert adjacency is not None
     store = DiskGraphStore(adjacency)
     with pytest.raises(MemoryError):
         adjacency.edges(READ).sources.astype(np.int64)

@@ -27,7 +27,7 @@ TYPES = [
     ("entity", "rev_author", "item"),
     ("entity", "near", "entity"),
 ]
-CHECKS = settings(max_examples=60, deadline=None)
+CHECKS = settings(max_examples=150, deadline=None)
 
 
 @st.composite

@@ -5,8 +5,27 @@
 MATCH (item:Item {dataset: $dataset})
 RETURN item.id AS item ORDER BY item
 
+// name: intents_near_items(dataset, items, limit) -> many
+// For some items, the ids and names of the intents nearest to them that they have not from the first round, the nearest first.
+// One that was pruned is not offered again. Written for lexical_64 of items and intents (see embeddings.cypher). Keys: the
+// items' uids, then one search of the index an item, for twice as many so that some can be left out.
+UNWIND $items AS uid
+MATCH (item:Item {uid: uid})
+WHERE item.embedding_lexical_64 IS NOT NULL
+CALL (item) {
+  MATCH (intent:Intent)
+    SEARCH intent IN (
+      VECTOR INDEX intent_lexical_64 FOR item.embedding_lexical_64 WHERE intent.dataset = $dataset LIMIT 2 * $limit
+    ) SCORE AS score
+  WHERE intent.merged_into IS NULL
+    AND NOT EXISTS { MATCH (item)-[known:SATISFIES]->(intent) WHERE known.round = 1 OR known.pruned_by IS NOT NULL }
+  WITH intent, score ORDER BY score DESC, intent.uid LIMIT $limit
+  RETURN collect({id: intent.id, name: coalesce(intent.name, intent.id)}) AS intents
+}
+RETURN item.id AS item, intents ORDER BY item
+
 // name: replace_item_intents(dataset, run, job, lease, rows) -> none
-// Replace the exact intents that a job found of items by what it finds now; other jobs' edges stay. Keys: the items' and
+// Replace the intents that a job found of items by what it finds now; other jobs' edges stay. A row says its round. Keys: the items' and
 // intents' uids, and for an edge its run. As in `replace_user_intents`, which explains them, the dataset is locked and
 // counted first, a merged intent gives its edges to the one it was merged into, and an intent that nobody has any more
 // is removed. A user's and an item's intent of one phrase are the same node: that is what connects them.
@@ -41,7 +60,7 @@ CALL () {
   MATCH merged = (intent) (()-[same:SAME_AS WHERE same.state = 'merged']->())* (standing:Intent)
   WHERE standing.merged_into IS NULL
   CREATE (item)-[edge:SATISFIES {run: $run}]->(standing)
-  SET edge.completion = row.completion, edge.round = 1, edge.evidence = found.evidence,
+  SET edge.completion = row.completion, edge.round = row.round, edge.evidence = found.evidence,
       edge.merged_from = CASE WHEN intent.merged_into IS NOT NULL THEN [one IN nodes(merged)[..-1] | one.uid] END
   RETURN count(*) AS written
 }

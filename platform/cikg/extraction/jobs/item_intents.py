@@ -91,7 +91,7 @@ def apply(subject: Subject, answer: ItemIntents, dataset: str) -> dict[str, Any]
             intents.setdefault(found["id"], found)
     if not intents:
         raise UnusableAnswerError("no intent quotes words of the item")
-    return {"intents": [intents[identifier] for identifier in sorted(intents)]}
+    return {"round": 1, "intents": [intents[identifier] for identifier in sorted(intents)]}
 
 
 def _values(shown: Any) -> Iterator[str]:

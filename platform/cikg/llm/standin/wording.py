@@ -203,8 +203,32 @@ def item_intents(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     return {"intents": [{"phrase": topic, "words": topic} for topic in list(topics)[:MOST_INTENTS]]}
 
 
+def related_intents(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Answer `RelatedIntents`: candidates half of whose words are those of the item's topics, the most alike first.
+
+    Raises:
+        UnreadableRequestError: no user message holds an item and, between `<candidates>` and its end, intents.
+    """
+    try:
+        (row,) = _rows(messages, "item")
+        topics = _words(" ".join(_read_line({**row, "n": 1}).topics))
+        candidates = {int(each["n"]): _words(each["intent"]) for each in _rows(messages, "candidates")}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UnreadableRequestError(f"no user message holds an item and candidates: {error}") from None
+    shared = {number: len(words & topics) for number, words in candidates.items()}
+    alike = [number for number, words in candidates.items() if words and 2 * shared[number] >= len(words)]
+    alike.sort(key=lambda number: (-shared[number] / len(candidates[number]), -shared[number], number))
+    return {"related": alike[:MOST_INTENTS]}
+
+
+def _words(text: str) -> set[str]:
+    """The words of a text that tell something."""
+    return set(_WORD.findall(text.casefold())) - _STOP_WORDS - _BROAD - {"tales"}
+
+
 RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {
     "ItemIntents": item_intents,
+    "RelatedIntents": related_intents,
     "UserInterests": user_interests,
 }
 """The rule for each answer schema, by the schema's name."""

@@ -9,25 +9,26 @@ from typing import Any
 import click
 
 from cikg.cli._follow import follow, no_worker
-from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json
+from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json, print_table
 from cikg.errors import JobError
 from cikg.extraction import ledger, queue
 from cikg.extraction.budget import Budget
 from cikg.extraction.budget import parse as parse_budget
 from cikg.extraction.estimate import estimate
-from cikg.extraction.job import job
+from cikg.extraction.job import job, names
 from cikg.graph import Graph, connect
 from cikg.llm.answers import address_and_model
 from cikg.schema import State
 from cikg.settings import Settings, load_settings
 
 
-@click.command("extract", short_help="Let the LLM find what users like.")
+@click.command("extract", short_help="Let the LLM find what users like and items offer.")
 @click.argument("job_name", metavar="[JOB]", default="user_interests")
 @dataset_option
 @json_option
 @click.option("--wait/--no-wait", default=True, help="Follow the workers until the run ends, or only queue it.")
-@click.option("--limit", type=click.IntRange(min=1), help="Take the first so many users alone.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take the first so many subjects alone.")
+@click.option("--list", "list_jobs", is_flag=True, help="Show every job, and ask nothing.")
 @click.option("--dry-run", is_flag=True, help="Say how many calls and tokens it would cost, and stop.")
 @click.option(
     "--budget",
@@ -43,15 +44,19 @@ def command(
     as_json: bool,
     wait: bool,
     limit: int | None,
+    list_jobs: bool,
     dry_run: bool,
     budget_text: str | None,
     retry_quarantined: bool,
 ) -> None:
-    """Ask the LLM about each user's training history, through the queue.
+    """Have a JOB ask the LLM about each user or item, through the queue; user_interests unless another is named.
 
-    The same command resumes what was interrupted, and repeats nothing that is done. A user whose history has changed
-    is asked about again. Interrupting it stops the run; what is committed stays.
+    The same command resumes what was interrupted, and repeats nothing that is done. A subject whose history or text has
+    changed is asked about again. Interrupting it stops the run; what is committed stays.
     """
+    if list_jobs:
+        _list(as_json)
+        return
     settings = load_settings()
     with connect(settings) as graph:
         _, model = address_and_model(settings)
@@ -69,6 +74,14 @@ def command(
     if error is not None:
         messages.print(f"[red]cikg: {error}[/red]", soft_wrap=True)
         raise click.exceptions.Exit(error.exit_code)
+
+
+def _list(as_json: bool) -> None:
+    found = [job(name) for name in names()]
+    if as_json:
+        print_json([{"name": each.name, "about": str(each.about), "help": each.help} for each in found])
+        return
+    print_table("Jobs", ["job", "about", "finds"], [[each.name, str(each.about), each.help] for each in found])
 
 
 def carry_out(

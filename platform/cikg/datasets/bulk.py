@@ -24,7 +24,7 @@ from cikg.graph import Graph
 from cikg.graph.migrations import migrate
 from cikg.schema import uid
 
-PAYS = 2_000_000
+PAYS = 3_000_000
 """Rows from which ending and starting the server costs less than it saves."""
 
 CHUNK = 1_000_000

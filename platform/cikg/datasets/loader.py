@@ -264,5 +264,6 @@ class _Import:
             "finish_import", dataset=self.dataset, fingerprint=self.fingerprint, total=self.total, run=self.uid
         ):
             raise ConflictError(
-                f"another import is writing the dataset {self.dataset!r}", cure="Wait for it, then repeat this one"
+                f"another import is writing the dataset {self.dataset!r}, or something removed a part of it",
+                cure="Wait for it, then repeat this one; if there is none, begin anew after `cikg dataset drop`",
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -64,7 +63,8 @@ def command(leave: bool, as_json: bool) -> None:
             messages.print(f"[bold]{link}[/bold]", soft_wrap=True, highlight=False)
             messages.print("Ctrl-C stops everything.")
             with suppress(KeyboardInterrupt):  # the ordinary end of a demo
-                threading.Event().wait()
+                while True:  # a library's thread may receive the signal: Python then acts on it when this one wakes
+                    time.sleep(0.5)
 
 
 class _Demo:

@@ -58,6 +58,7 @@ def _stay(settings: Settings) -> None:
     stop = threading.Event()
     for order in (signal.SIGINT, signal.SIGTERM):
         signal.signal(order, lambda *_: stop.set())
-    stop.wait()
+    while not stop.wait(0.5):  # a library's thread may receive the signal
+        pass
     with messages.status("Stopping the services"):
         supervisor.down(settings)

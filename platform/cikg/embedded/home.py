@@ -38,7 +38,7 @@ class Secrets:
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            made = cls(*(secrets.token_urlsafe(24) for _ in range(4)))
+            made = cls(*(secrets.token_hex(24) for _ in range(4)))
             write_file(path, json.dumps(asdict(made)).encode())
             return made
         except (ValueError, TypeError) as error:

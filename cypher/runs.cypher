@@ -164,7 +164,7 @@ CALL () {
   WITH $dataset AS dataset WHERE dataset = ''
   MATCH (run:Run) WHERE run.kind = 'extract' RETURN run
 }
-WITH run ORDER BY run.created_at DESC, run.uid LIMIT $limit
+WITH run ORDER BY run.created_at IS NULL, run.created_at DESC, run.uid LIMIT $limit
 CALL (run) {
   MATCH (subject:Subject {run: run.uid})
   RETURN count(subject) AS total, count(CASE WHEN subject.state = 'done' THEN 1 END) AS done,
@@ -175,7 +175,7 @@ CALL (run) {
 }
 RETURN run.id AS run, run.dataset AS dataset, run.name AS job, run.state AS state, run.error AS error, total, done, failed,
        quarantined, calls, tokens, cost, toString(run.created_at) AS created_at
-ORDER BY created_at DESC, run
+ORDER BY created_at IS NULL, created_at DESC, run
 
 // name: running_extractions() -> many
 // The runs of LLM jobs that are under way and may be worked on now, for the sweeper. Scan: Run.

@@ -15,6 +15,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from io import UnsupportedOperation
 from typing import Any, Never
 
 import numpy as np
@@ -98,10 +99,10 @@ class DiskGraphStore(GraphStore):  # type: ignore[misc] # PyG carries no types
         return _tensor(edges.sources), _tensor(edges.offsets)
 
     def _put_edge_index(self, edge_index: Any, edge_attr: EdgeAttr) -> Never:
-        raise NotImplementedError("edges are written by `cikg import` and by jobs")
+        raise UnsupportedOperation("edges are written by `cikg import` and by jobs")
 
     def _remove_edge_index(self, edge_attr: EdgeAttr) -> Never:
-        raise NotImplementedError("edges are not removed through this store")
+        raise UnsupportedOperation("edges are not removed through this store")
 
 
 class Neo4jGraphStore(DiskGraphStore):
@@ -238,10 +239,10 @@ class Neo4jFeatureStore(FeatureStore):  # type: ignore[misc] # PyG carries no ty
             self._kept -= forgotten.nbytes
 
     def _put_tensor(self, tensor: Any, attr: TensorAttr) -> Never:
-        raise NotImplementedError("vectors are written by `cikg embed`")
+        raise UnsupportedOperation("vectors are written by `cikg embed`")
 
     def _remove_tensor(self, attr: TensorAttr) -> Never:
-        raise NotImplementedError("vectors are not removed through this store")
+        raise UnsupportedOperation("vectors are not removed through this store")
 
 
 def written_for(name: str, label: Label) -> Statement:

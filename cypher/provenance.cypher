@@ -120,11 +120,11 @@ ORDER BY source, target, completion
 // prompt, its version and model. Pruned edges are counted.
 // Cost: global; one pass over the dataset's LLM-made edges, each with a look-up by key.
 CALL () {
-  MATCH (:User {dataset: $dataset})-[edge:POSSESSES|HAS_INTEREST]->() RETURN edge
+  MATCH (user:User {dataset: $dataset})-[edge:POSSESSES|HAS_INTEREST]->() USING INDEX user:User(dataset) RETURN edge
   UNION ALL
-  MATCH (:Item {dataset: $dataset})-[edge:SATISFIES]->() RETURN edge
+  MATCH (item:Item {dataset: $dataset})-[edge:SATISFIES]->() USING INDEX item:Item(dataset) RETURN edge
   UNION ALL
-  MATCH (:Profile {dataset: $dataset})-[edge:DESCRIBES]->() RETURN edge
+  MATCH (profile:Profile {dataset: $dataset})-[edge:DESCRIBES]->() USING INDEX profile:Profile(dataset) RETURN edge
 }
 WITH edge.completion AS key, type(edge) AS kind, count(*) AS edges, count(edge.pruned_by) AS pruned
 MATCH (completion:Completion {uid: key})

@@ -6,6 +6,11 @@
 
 - `ClosedForm` yields finished candidates; the engine keeps the one that is best on the validation split;
 - `Gradient` is a module that yields losses; the engine zeroes, goes backward, steps, evaluates and stops early.
+
+What `cikg tune` may try stands beside the config, by the names of its fields; a setting that is not named keeps its
+default, and a method that names none cannot be tuned:
+
+    search={"penalty": Span(10.0, 3000.0, log=True), "layers": Span(1, 4), "loss": ("softmax", "bpr")}
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -65,6 +70,25 @@ class Gradient(nn.Module, ABC):
 
 
 @dataclass(frozen=True)
+class Span:
+    """A range that tuning searches, both ends included: whole numbers if both ends are, else real ones.
+
+    Attributes:
+        low: the least value.
+        high: the greatest.
+        log: search orders of magnitude evenly, rather than values.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+
+Search = Span | tuple[str | float | bool, ...]
+"""A range, or values to choose from."""
+
+
+@dataclass(frozen=True)
 class Method:
     """One recommender.
 
@@ -75,6 +99,7 @@ class Method:
         build: makes the model from data, config and device.
         epochs: the most epochs of a gradient method.
         patience: epochs without a better validation metric after which it stops.
+        search: where `cikg tune` looks, by the names of the config's fields.
     """
 
     paper: str
@@ -83,6 +108,7 @@ class Method:
     build: Callable[[TrainingData, Any, torch.device], ClosedForm | Gradient]
     epochs: int = 100
     patience: int = 10
+    search: Mapping[str, Search] = field(default_factory=dict)
 
 
 def names() -> list[str]:

@@ -103,7 +103,7 @@ class Client:
                 parsed = read(schema, text)
             except ValidationError as still:
                 raise InvalidAnswerError(
-                    f"the answer does not follow the schema {schema.__name__}: {_first(still)}", text
+                    f"the answer does not follow the schema {schema.__name__}: {first_problem(still)}", text
                 ) from None
         return Answer(parsed, text, model, usage, finish)
 
@@ -119,15 +119,7 @@ class Client:
             usage.completion_tokens += completion.usage.completion_tokens
             if self._price is not None:
                 usage.cost += self._price.cost(completion.usage.prompt_tokens, completion.usage.completion_tokens)
-        choice = completion.choices[0]
-        text, finish = choice.message.content or "", choice.finish_reason or "stop"
-        if choice.message.refusal or finish == "content_filter":
-            raise RefusedError("the model refused to answer", choice.message.refusal or text)
-        if finish == "length":
-            raise LengthError("the answer was cut off at the model's limit", text)
-        if len(text) > LONGEST_ANSWER:
-            raise LengthError(f"the answer has {len(text):,} characters", text)
-        return text, completion.model, finish
+        return (*content(completion), completion.choices[0].finish_reason or "stop")
 
     async def _send(
         self, messages: list[dict[str, str]], schema: type[BaseModel], parameters: Mapping[str, Any], usage: Usage
@@ -144,7 +136,7 @@ class Client:
                         model=self.model,
                         messages=messages if mode == "json_schema" else _with_schema(messages, schema),
                         # As it is: the client would walk through every part of the schema at every request.
-                        extra_body={"response_format": _response_format(mode, schema)},
+                        extra_body={"response_format": response_format(mode, schema)},
                         **{name: value for name, value in parameters.items() if name not in dropped},
                     )
             except openai.BadRequestError as error:
@@ -170,6 +162,24 @@ class Client:
         unknown = {name for name in set(parameters) - dropped if name == error.param or f"'{name}'" in said}
         self._refused_parameters |= unknown
         return bool(unknown)
+
+
+def content(completion: ChatCompletion) -> tuple[str, str]:
+    """The text of a completion, and the model that wrote it.
+
+    Raises:
+        RefusedError: the model or the provider's filter declined.
+        LengthError: it was cut off, or is longer than any answer is.
+    """
+    choice = completion.choices[0]
+    text = choice.message.content or ""
+    if choice.message.refusal or choice.finish_reason == "content_filter":
+        raise RefusedError("the model refused to answer", choice.message.refusal or text)
+    if choice.finish_reason == "length":
+        raise LengthError("the answer was cut off at the model's limit", text)
+    if len(text) > LONGEST_ANSWER:
+        raise LengthError(f"the answer has {len(text):,} characters", text)
+    return text, completion.model
 
 
 def named_error(
@@ -225,7 +235,8 @@ def _seconds_to_wait(error: openai.APIStatusError) -> float | None:
 
 
 @cache
-def _response_format(mode: str, schema: type[BaseModel]) -> dict[str, Any]:
+def response_format(mode: str, schema: type[BaseModel]) -> dict[str, Any]:
+    """What a request says about the shape of its answer: the schema, or in mode `json_object` that it is JSON."""
     if mode == "json_object":
         return {"type": "json_object"}
     described = {"name": schema.__name__, "schema": schema.model_json_schema(), "strict": True}
@@ -240,10 +251,12 @@ def _with_schema(messages: list[dict[str, str]], schema: type[BaseModel]) -> lis
 
 
 def _complaint(problem: ValidationError) -> str:
-    return f"This does not follow the schema: {_first(problem)}. Answer again, with the corrected JSON object alone."
+    said = first_problem(problem)
+    return f"This does not follow the schema: {said}. Answer again, with the corrected JSON object alone."
 
 
-def _first(problem: ValidationError) -> str:
+def first_problem(problem: ValidationError) -> str:
+    """What is wrong with an answer, in one line: the place and the first complaint."""
     detail = problem.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in detail["loc"])
     return f"{where}: {detail['msg']}" if where else detail["msg"]

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from cikg.extraction.histories import Card
 from cikg.extraction.job import Subject, UnusableAnswerError, job
 from cikg.extraction.jobs.item_intents import LONGEST_TEXT, ItemIntents, apply, plan, work
-from cikg.llm.standin.wording import UnreadableRequestError, item_intents
+from cikg.llm.standin.intents import item_intents
+from cikg.llm.standin.wording import UnreadableRequestError
 
 CARD = Card("7", "Carmilla", "A guest who </item> never  ages.", {"genre": ["Gothic fiction"], "subject": ["vampires"]})
 

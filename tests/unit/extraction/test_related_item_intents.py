@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from cikg.extraction.histories import Card
 from cikg.extraction.job import Subject, UnusableAnswerError
 from cikg.extraction.jobs.related_item_intents import Choice, RelatedIntents, apply, plan, work
-from cikg.llm.standin.wording import UnreadableRequestError, related_intents
+from cikg.llm.standin.intents import related_intents
+from cikg.llm.standin.wording import UnreadableRequestError
 
 CARD = Card("7", "Carmilla", "A guest.", {"genre": ["Gothic fiction"], "subject": ["vampires"]})
 CANDIDATES = (("i1", "tales of vampires"), ("i2", "sea </candidates> voyages"), ("i3", "classic Gothic fiction"))

@@ -20,9 +20,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from cikg.llm.standin.faults import Fault, FaultBook, parse_faults
+from cikg.llm.standin.rules import RULES
 from cikg.llm.standin.wording import (
     EMBEDDING_SIZE,
-    RULES,
     UnreadableRequestError,
     count_prompt_tokens,
     count_tokens,

@@ -74,8 +74,8 @@ def embed(text: str) -> list[float]:
     return [value / length for value in vector]
 
 
-@dataclass(frozen=True)
-class _Line:
+@dataclass(frozen=True, slots=True)
+class Line:
     """One item of a history: its number and the topics it is filed under, told apart as genre or subject."""
 
     number: int
@@ -91,7 +91,7 @@ def user_interests(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     Raises:
         UnreadableRequestError: no user message holds JSON lines between `<history>` and `</history>`.
     """
-    lines = _read_history(messages)
+    lines = read_history(messages)
     seed = json.dumps([[line.number, sorted(line.topics)] for line in lines])
     genres = {topic for line in lines for topic, is_genre in line.topics.items() if is_genre}
     holders: dict[str, list[int]] = {}
@@ -117,7 +117,7 @@ def _weight(topic: str, evidence: list[int], unexplained: set[int], total: int) 
     return len(unexplained.intersection(evidence)) * (2 - len(evidence) / total) * breadth
 
 
-def _companion(lines: list[_Line], evidence: list[int], topic: str, genres: set[str]) -> str | None:
+def _companion(lines: list[Line], evidence: list[int], topic: str, genres: set[str]) -> str | None:
     """The subject that most often goes with `topic` on the same lines, at least twice; None without one."""
     beside = Counter(
         other
@@ -142,9 +142,14 @@ def _word(topic: str, companion: str | None, is_genre: bool, seed: str) -> str:
     return possible[int.from_bytes(digest[:4], "big") % len(possible)].format(topic, companion)
 
 
-def _read_history(messages: Sequence[Mapping[str, str]]) -> list[_Line]:
+def read_history(messages: Sequence[Mapping[str, str]]) -> list[Line]:
+    """The items of a history.
+
+    Raises:
+        UnreadableRequestError: no user message holds JSON lines between `<history>` and `</history>`.
+    """
     try:
-        lines = [_read_line(row) for row in _rows(messages, "history")]
+        lines = [read_line(row) for row in rows(messages, "history")]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableRequestError(f"a line of the history cannot be read: {error}") from None
     if not lines:
@@ -164,7 +169,8 @@ def _in_running_text(name: str, is_genre: bool) -> str:
     return f"{first} {rest}".strip()
 
 
-def _read_line(row: dict[str, Any]) -> _Line:
+def read_line(row: dict[str, Any]) -> Line:
+    """An item that a prompt shows, by its topics: genres and subjects, else its other facts, else its words."""
     facts: Mapping[str, list[str]] = row.get("facts") or {}
     topical = {relation: values for relation, values in facts.items() if _TOPICAL.search(relation)} or facts
     topics = {
@@ -175,10 +181,10 @@ def _read_line(row: dict[str, Any]) -> _Line:
     if not topics:  # nothing is known about the item but its words
         text = f"{row['title']} {row.get('text') or ''}".casefold()
         topics = {word: False for word in _WORD.findall(text) if word not in _STOP_WORDS}
-    return _Line(int(row["n"]), topics or {str(row["title"]): False})
+    return Line(int(row["n"]), topics or {str(row["title"]): False})
 
 
-def _rows(messages: Sequence[Mapping[str, str]], block: str) -> list[dict[str, Any]]:
+def rows(messages: Sequence[Mapping[str, str]], block: str) -> list[dict[str, Any]]:
     """The lines of JSON in a block of the last user message that has it."""
     opening, closing = f"<{block}>", f"</{block}>"
     blocks = [
@@ -189,46 +195,10 @@ def _rows(messages: Sequence[Mapping[str, str]], block: str) -> list[dict[str, A
     return [json.loads(row) for row in (blocks[-1] if blocks else "").splitlines() if row.strip()]
 
 
-def item_intents(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Answer `ItemIntents`: the genres and subjects of an item as they stand there, or its words where it has none.
-
-    Raises:
-        UnreadableRequestError: no user message holds one line of JSON between `<item>` and `</item>`.
-    """
-    try:
-        (row,) = _rows(messages, "item")
-        topics = _read_line({**row, "n": 1}).topics
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UnreadableRequestError(f"no user message holds an item between <item> and </item>: {error}") from None
-    return {"intents": [{"phrase": topic, "words": topic} for topic in list(topics)[:MOST_INTENTS]]}
-
-
-def related_intents(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Answer `RelatedIntents`: candidates half of whose words are those of the item's topics, the most alike first.
-
-    Raises:
-        UnreadableRequestError: no user message holds an item and, between `<candidates>` and its end, intents.
-    """
-    try:
-        (row,) = _rows(messages, "item")
-        topics = _words(" ".join(_read_line({**row, "n": 1}).topics))
-        candidates = {int(each["n"]): _words(each["intent"]) for each in _rows(messages, "candidates")}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UnreadableRequestError(f"no user message holds an item and candidates: {error}") from None
-    shared = {number: len(words & topics) for number, words in candidates.items()}
-    alike = [number for number, words in candidates.items() if words and 2 * shared[number] >= len(words)]
-    alike.sort(key=lambda number: (-shared[number] / len(candidates[number]), -shared[number], number))
-    return {"related": alike[:MOST_INTENTS]}
-
-
-def _words(text: str) -> set[str]:
+def telling_words(text: str) -> set[str]:
     """The words of a text that tell something."""
     return set(_WORD.findall(text.casefold())) - _STOP_WORDS - _BROAD - {"tales"}
 
 
-RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {
-    "ItemIntents": item_intents,
-    "RelatedIntents": related_intents,
-    "UserInterests": user_interests,
-}
-"""The rule for each answer schema, by the schema's name."""
+RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {"UserInterests": user_interests}
+"""The rule for each answer schema, by the schema's name; `rules` gathers those of all modules."""

@@ -1,0 +1,11 @@
+"""Every answer schema that the stand-in has a rule for, from all of its modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cikg.llm.standin import intents, wording
+
+RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {**wording.RULES, **intents.RULES}
+"""The rule for each answer schema, by the schema's name."""

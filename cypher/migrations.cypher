@@ -13,6 +13,17 @@ MERGE (migration:Migration {uid: $version})
 ON CREATE SET migration.id = $version, migration.name = $name, migration.checksum = $checksum,
               migration.applied_at = datetime()
 
+// name: make_schema_lock() -> none
+// The node that `hold_schema` locks. Its label has no constraint, since making one would wait for the lock itself; should
+// two be made in the same moment, both are locked. Scan: SchemaLock, which has one node.
+MERGE (:SchemaLock)
+
+// name: hold_schema() -> none
+// Take the lock that whoever makes constraints and indexes takes first, in one order. Scan: SchemaLock, which has one node.
+MATCH (lock:SchemaLock)
+WITH lock ORDER BY elementId(lock)
+SET lock.held = true
+
 // name: await_indexes(seconds) -> none
 // Returns when every index of the database is online, or fails after the given seconds.
 CALL db.awaitIndexes($seconds)

@@ -246,17 +246,16 @@ class Graph:
         """Run Cypher that is not in `cypher/` as a named block: schema migrations."""
         return self._run(text, parameters, neo4j.RoutingControl.WRITE)
 
-    def define(self, text: str, **parameters: Any) -> None:
-        """Run a statement that makes a constraint or an index `IF NOT EXISTS`; several may do so at once.
+    @contextmanager
+    def defining(self) -> Iterator[None]:
+        """Make constraints and indexes in this block, and wait for them: one process at a time does.
 
-        The server looks and makes in two steps, so of two that do the same one can fail; the next time it looks.
+        Several at once can make the server wait for ever: an index that is being filled and a constraint that is being
+        made on the same label each wait for the other's transaction.
         """
-        try:
-            self.execute(text, **parameters)
-        except ServiceError as error:
-            if "already exists" not in error.message:
-                raise
-            self.execute(text, **parameters)
+        self.write("make_schema_lock")
+        with self.holding("hold_schema"):
+            yield
 
     def _run(self, text: str, parameters: Mapping[str, Any], routing: neo4j.RoutingControl) -> list[Row]:
         with _translated():

@@ -18,7 +18,7 @@ from cikg.errors import DriftError, ServiceError, StatementError
 from cikg.graph.database import Graph
 from cikg.graph.schema_state import Definition, Drift, SchemaState, inspect
 from cikg.graph.statements import cypher_directory
-from cikg.graph.vectors import INDEX_SECONDS, ensure_index
+from cikg.graph.vectors import INDEX_SECONDS, make_index
 from cikg.schema import Label
 
 OLDEST_SERVER = (2026, 1)
@@ -126,20 +126,27 @@ def migrate(graph: Graph, migrations: Sequence[Migration] | None = None, *, repa
     """
     wanted = available() if migrations is None else migrations
     state = inspect(graph, wanted)
-    mended = _mend(graph, state.drift) if repair else []
-    if mended:
+    if not repair:
+        refuse(state)
+    if not state.drift and not _pending(state, wanted):
+        return Changes([], [])
+    refuse_old(graph.one("server")["version"])
+    with graph.defining():
+        mended = _mend(graph, inspect(graph, wanted).drift) if repair else []
         state = inspect(graph, wanted)
-    refuse(state)
-    pending = {file["version"] for file in state.files if file["state"] == "pending"}
-    missing = [migration for migration in wanted if migration.version in pending]
-    if missing:
-        refuse_old(graph.one("server")["version"])
-    for migration in missing:
-        for statement in migration.statements:
-            graph.define(f"CYPHER 25\n{statement}")
-        graph.write("await_indexes", seconds=INDEX_SECONDS)
-        graph.write("record_migration", version=migration.version, name=migration.name, checksum=migration.checksum)
+        refuse(state)
+        missing = _pending(state, wanted)
+        for migration in missing:
+            for statement in migration.statements:
+                graph.execute(f"CYPHER 25\n{statement}")
+            graph.write("await_indexes", seconds=INDEX_SECONDS)
+            graph.write("record_migration", version=migration.version, name=migration.name, checksum=migration.checksum)
     return Changes([migration.version for migration in missing], mended)
+
+
+def _pending(state: SchemaState, migrations: Sequence[Migration]) -> list[Migration]:
+    versions = {file["version"] for file in state.files if file["state"] == "pending"}
+    return [migration for migration in migrations if migration.version in versions]
 
 
 def refuse_old(version: str) -> None:
@@ -190,7 +197,7 @@ def _mend(graph: Graph, drift: Sequence[Drift]) -> list[str]:
 
 def _make(graph: Graph, definition: Definition) -> None:
     if definition.statement:
-        graph.define(f"CYPHER 25\n{definition.statement}")
+        graph.execute(f"CYPHER 25\n{definition.statement}")
         graph.write("await_indexes", seconds=INDEX_SECONDS)
     else:
-        ensure_index(graph, Label(definition.on[0]), definition.properties[0].removeprefix("embedding_"))
+        make_index(graph, Label(definition.on[0]), definition.properties[0].removeprefix("embedding_"))

@@ -120,8 +120,14 @@ def written_for(name: str, label: Label, embedding: str) -> Statement:
 
 def ensure_index(graph: Graph, label: Label, embedding: str) -> None:
     """Make the index of a label and embedding unless it is there. It is filled as vectors are written."""
+    with graph.defining():
+        make_index(graph, label, embedding)
+
+
+def make_index(graph: Graph, label: Label, embedding: str) -> None:
+    """`ensure_index` for whoever is `defining` already."""
     statement = written_for("create_vector_index", label, embedding)
-    graph.define(statement.text, options={"indexConfig": index_options(embedding)})
+    graph.execute(statement.text, options={"indexConfig": index_options(embedding)})
     graph.write("await_indexes", seconds=INDEX_SECONDS)
 
 

@@ -47,7 +47,7 @@ def test_an_open_string_is_refused_with_its_line() -> None:
 
 def test_the_schema_has_a_key_for_every_label() -> None:
     statements = [statement for migration in available() for statement in migration.statements]
-    for label in Label:
+    for label in set(Label) - {Label.SCHEMA_LOCK}:  # a constraint on it would wait for the lock
         assert any(f"FOR (n:{label}) REQUIRE n.uid IS UNIQUE" in statement for statement in statements), (
             f"{label} has no unique key"
         )

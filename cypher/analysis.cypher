@@ -92,6 +92,7 @@ ORDER BY jaccard DESC, shared DESC, intent LIMIT $limit
 // a lift above 1 and at least `least` users in the window are shown.
 // Cost: global; the dataset's POSSESSES edges times their evidence, each piece a look-up by key.
 MATCH (user:User {dataset: $dataset})-[has:POSSESSES]->(intent:Intent)
+USING INDEX user:User(dataset)
 WHERE has.pruned_by IS NULL AND intent.merged_into IS NULL
 UNWIND has.evidence AS cited
 MATCH (item:Item {uid: $dataset + ':' + cited})
@@ -329,6 +330,7 @@ ORDER BY jaccard DESC, shared DESC, interest LIMIT $limit
 // All pairs of interests with at least `least` common holders, by the Jaccard index of their holders.
 // Cost: global; for each of the dataset's users the pairs of their interests.
 MATCH (interest:Interest {dataset: $dataset})<-[has:HAS_INTEREST]-(user:User)-[also:HAS_INTEREST]->(other:Interest)
+USING INDEX interest:Interest(dataset)
 WHERE has.pruned_by IS NULL AND also.pruned_by IS NULL AND interest.id < other.id
 WITH interest, other, count(DISTINCT user) AS shared
 WHERE shared >= $least

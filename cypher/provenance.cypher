@@ -138,14 +138,17 @@ ORDER BY prompt, version, model, kind
 // Cost: global; one pass over the dataset's LLM-made edges.
 CALL () {
   MATCH (source:User {dataset: $dataset})-[edge:POSSESSES|HAS_INTEREST]->(target:Intent|Interest)
+  USING INDEX source:User(dataset)
   WHERE edge.pruned_by IS NOT NULL
   RETURN source, edge, target
   UNION ALL
   MATCH (source:Item {dataset: $dataset})-[edge:SATISFIES]->(target:Intent)
+  USING INDEX source:Item(dataset)
   WHERE edge.pruned_by IS NOT NULL
   RETURN source, edge, target
   UNION ALL
   MATCH (source:Profile {dataset: $dataset})-[edge:DESCRIBES]->(target:User|Item)
+  USING INDEX source:Profile(dataset)
   WHERE edge.pruned_by IS NOT NULL
   RETURN source, edge, target
 }
@@ -160,10 +163,12 @@ ORDER BY kind, source, target
 // Cost: global; the dataset's LLM-made edges times their evidence, and the histories of their users.
 CALL () {
   MATCH (user:User {dataset: $dataset})-[made:POSSESSES|HAS_INTEREST]->(target:Intent|Interest)
+  USING INDEX user:User(dataset)
   WHERE NOT (made:HAS_INTEREST AND target.source = 'imported')
   RETURN user, made
   UNION ALL
   MATCH (profile:Profile {dataset: $dataset})-[made:DESCRIBES]->(user:User)
+  USING INDEX profile:Profile(dataset)
   WHERE coalesce(profile.source, '') <> 'imported'
   RETURN user, made
 }

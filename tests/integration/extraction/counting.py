@@ -30,16 +30,17 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
             _calls, _told = 0, json.loads(body)
         await JSONResponse({"calls": _calls})(scope, receive, send)
         return
-    _calls += 1
-    asked = json.loads(body)
-    refusal = _refusal(asked)
-    if refusal is not None:
-        await refusal(scope, receive, send)
-        return
     fault = _told.get("fault", "")
-    first = _told.get("unreadable_at_first")
-    if first and first.encode() in body and all(message["role"] != "assistant" for message in asked["messages"]):
-        fault = "not-json"
+    if scope["path"] == "/v1/chat/completions":
+        _calls += 1
+        asked = json.loads(body)
+        refusal = _refusal(asked)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        first = _told.get("unreadable_at_first")
+        if first and first.encode() in body and all(message["role"] != "assistant" for message in asked["messages"]):
+            fault = "not-json"
     told = {"x-standin-fault": fault, "x-standin-latency-ms": str(_told.get("latency_ms", 0))}
     headers = [*scope["headers"], *((name.encode(), value.encode()) for name, value in told.items())]
 

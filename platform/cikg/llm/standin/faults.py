@@ -16,6 +16,12 @@ many calls of each distinct request, `TEXT` to requests that contain the text.
 | `wrong-schema` | JSON of another shape | |
 | `refusal` | a refusal instead of content | |
 | `huge` | a valid answer of many bytes | bytes, 10000000 |
+| `lose` | of a batch: the request is in no file that comes back | |
+| `expire` | of a batch: it ends before it comes to the request | |
+| `reject` | the batch that holds the request fails as a whole | |
+
+In a batch a request that meets `rate-limit` or `server-error` comes back in the file of errors; the faults of an
+answer's content are the same there, and those of a connection do nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +41,9 @@ _DEFAULT_ARGUMENTS = {
     "wrong-schema": 0,
     "refusal": 0,
     "huge": 10_000_000,
+    "lose": 0,
+    "expire": 0,
+    "reject": 0,
 }
 _SPELLING = re.compile(r"(?P<name>[a-z-]+)(?::(?P<argument>\d+))?(?:\*(?P<times>\d+))?(?:@(?P<text>.+))?")
 

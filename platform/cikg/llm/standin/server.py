@@ -10,7 +10,7 @@ import json
 import os
 import struct
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,6 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from cikg.llm.standin.api import HEADERS, ApiError
+from cikg.llm.standin.batches import Batches
 from cikg.llm.standin.faults import Fault, FaultBook, parse_faults
 from cikg.llm.standin.rules import RULES
 from cikg.llm.standin.wording import (
@@ -30,26 +32,8 @@ from cikg.llm.standin.wording import (
 )
 
 MODEL = "stand-in"
-_HEADERS = {"x-stand-in": "answers by rule; no language model is behind this address"}
 
-
-class _ApiError(Exception):
-    """An answer in OpenAI's error shape."""
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        kind: str = "invalid_request_error",
-        code: str | None = None,
-        param: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = headers
-        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+_Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(key: str | None = None, latency_ms: float = 0, fault: str = "") -> Starlette:
@@ -57,14 +41,15 @@ def create_app(key: str | None = None, latency_ms: float = 0, fault: str = "") -
 
     Args:
         key: bearer key that requests have to carry; None asks for none.
-        latency_ms: milliseconds to wait before each answer. A request's header `x-standin-latency-ms` or query
-            parameter `latency_ms` overrides it.
+        latency_ms: milliseconds to wait before each answer, and that a batch takes at least. A request's header
+            `x-standin-latency-ms` or query parameter `latency_ms` overrides it.
         fault: faults for every request, as `faults` spells them. The header `x-standin-fault` goes first.
 
     Raises:
         ValueError: `fault` is misspelt.
     """
-    server = _Server(key, latency_ms, FaultBook(parse_faults(fault)))
+    batches = Batches(lambda body, met: _complete(body, _digest(body), met))
+    server = _Server(key, latency_ms, FaultBook(parse_faults(fault)), batches)
     return Starlette(
         routes=[
             Route("/healthz", server.health),
@@ -72,37 +57,54 @@ def create_app(key: str | None = None, latency_ms: float = 0, fault: str = "") -
             Route("/v1/models/{model}", server.model),
             Route("/v1/chat/completions", server.chat, methods=["POST"]),
             Route("/v1/embeddings", server.embeddings, methods=["POST"]),
+            Route("/v1/files", server.guarded(batches.upload), methods=["POST"]),
+            Route("/v1/files/{file}", server.guarded(batches.file)),
+            Route("/v1/files/{file}/content", server.guarded(batches.content)),
+            Route("/v1/batches", server.guarded(batches.listed)),
+            Route("/v1/batches", server.begin_batch, methods=["POST"]),
+            Route("/v1/batches/{batch}", server.guarded(batches.retrieve)),
+            Route("/v1/batches/{batch}/cancel", server.guarded(batches.cancel), methods=["POST"]),
         ],
-        exception_handlers={_ApiError: _show_error, HTTPException: _show_error},
+        exception_handlers={ApiError: _show_error, HTTPException: _show_error},
     )
 
 
 async def _show_error(_request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        error = _ApiError(error.status_code, f"The stand-in has no such endpoint: {error.detail}")
-    assert isinstance(error, _ApiError)  # noqa: S101 - registered for these two alone
-    return JSONResponse(error.body, error.status, {**_HEADERS, **(error.headers or {})})
+        error = ApiError(error.status_code, f"The stand-in has no such endpoint: {error.detail}")
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for these two alone
+    return JSONResponse(error.body, error.status, {**HEADERS, **(error.headers or {})})
 
 
 class _Server:
     """The endpoints; holds what `create_app` was given."""
 
-    def __init__(self, key: str | None, latency_ms: float, faults: FaultBook) -> None:
+    def __init__(self, key: str | None, latency_ms: float, faults: FaultBook, batches: Batches) -> None:
         self._key = key
         self._latency_ms = latency_ms
         self._faults = faults
+        self._batches = batches
+
+    def guarded(self, endpoint: _Endpoint) -> _Endpoint:
+        """An endpoint that asks for the key."""
+
+        async def answer(request: Request) -> Response:
+            self._check_key(request)
+            return await endpoint(request)
+
+        return answer
 
     async def health(self, _request: Request) -> Response:
-        return JSONResponse({"status": "ok", "model": MODEL}, headers=_HEADERS)
+        return JSONResponse({"status": "ok", "model": MODEL}, headers=HEADERS)
 
     async def models(self, request: Request) -> Response:
         self._check_key(request)
-        return JSONResponse({"object": "list", "data": [_MODEL_ROW]}, headers=_HEADERS)
+        return JSONResponse({"object": "list", "data": [_MODEL_ROW]}, headers=HEADERS)
 
     async def model(self, request: Request) -> Response:
         self._check_key(request)
         _check_model(request.path_params)
-        return JSONResponse(_MODEL_ROW, headers=_HEADERS)
+        return JSONResponse(_MODEL_ROW, headers=HEADERS)
 
     async def chat(self, request: Request) -> Response:
         self._check_key(request)
@@ -128,27 +130,40 @@ class _Server:
             for index, text in enumerate(texts)
         ]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return JSONResponse({"object": "list", "model": MODEL, "data": data, "usage": usage}, headers=_HEADERS)
+        return JSONResponse({"object": "list", "model": MODEL, "data": data, "usage": usage}, headers=HEADERS)
+
+    async def begin_batch(self, request: Request) -> Response:
+        self._check_key(request)
+        body = await _read_body(request)
+        latency_ms = self._latency(request)
+
+        def choose(question: dict[str, Any]) -> Fault | None:
+            return self._fault(request, question, _digest(question))
+
+        return self._batches.create(body, choose, latency_ms / 1000)
 
     def _check_key(self, request: Request) -> None:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self._key is not None and not hmac.compare_digest(given.encode(), self._key.encode()):
-            raise _ApiError(401, "Incorrect API key provided to the stand-in.", code="invalid_api_key")
+            raise ApiError(401, "Incorrect API key provided to the stand-in.", code="invalid_api_key")
 
     async def _wait(self, request: Request) -> None:
-        asked = request.headers.get("x-standin-latency-ms") or request.query_params.get("latency_ms")
-        try:
-            latency_ms = float(asked) if asked else self._latency_ms
-        except ValueError:
-            raise _ApiError(400, f"{asked!r} is not a number of milliseconds.", param="latency_ms") from None
+        latency_ms = self._latency(request)
         if latency_ms > 0:
             await asyncio.sleep(latency_ms / 1000)
+
+    def _latency(self, request: Request) -> float:
+        asked = request.headers.get("x-standin-latency-ms") or request.query_params.get("latency_ms")
+        try:
+            return float(asked) if asked else self._latency_ms
+        except ValueError:
+            raise ApiError(400, f"{asked!r} is not a number of milliseconds.", param="latency_ms") from None
 
     def _fault(self, request: Request, body: dict[str, Any], digest: str) -> Fault | None:
         try:
             asked = parse_faults(request.headers.get("x-standin-fault", ""))
         except ValueError as error:
-            raise _ApiError(400, f"{error}.", param="x-standin-fault") from None
+            raise ApiError(400, f"{error}.", param="x-standin-fault") from None
         return self._faults.choose(asked, json.dumps(body, ensure_ascii=False), digest)
 
 
@@ -163,15 +178,15 @@ async def _read_body(request: Request) -> dict[str, Any]:
     try:
         body = await request.json()
     except ValueError:
-        raise _ApiError(400, "The body is not JSON.") from None
+        raise ApiError(400, "The body is not JSON.") from None
     if not isinstance(body, dict):
-        raise _ApiError(400, "The body is not a JSON object.")
+        raise ApiError(400, "The body is not a JSON object.")
     return body
 
 
 def _check_model(body: Mapping[str, Any]) -> None:
     if body.get("model") != MODEL:
-        raise _ApiError(
+        raise ApiError(
             404, f"The model {body.get('model')!r} does not exist; this is {MODEL!r}.", code="model_not_found"
         )
 
@@ -181,9 +196,9 @@ async def _meet_before_answer(fault: Fault | None) -> None:
     match fault:
         case Fault(name="rate-limit", argument=seconds):
             headers = {"retry-after": str(seconds)}
-            raise _ApiError(429, "Rate limit reached.", kind="requests", code="rate_limit_exceeded", headers=headers)
+            raise ApiError(429, "Rate limit reached.", kind="requests", code="rate_limit_exceeded", headers=headers)
         case Fault(name="server-error"):
-            raise _ApiError(500, "The server had an error while processing your request.", kind="server_error")
+            raise ApiError(500, "The server had an error while processing your request.", kind="server_error")
         case Fault(name="hang", argument=seconds):
             await asyncio.sleep(seconds)
 
@@ -192,13 +207,13 @@ def _complete(body: dict[str, Any], digest: str, fault: Fault | None) -> dict[st
     """The completion for a request, spoilt where a fault asks for that."""
     _check_model(body)
     if body.get("stream") or body.get("n", 1) != 1 or body.get("tools"):
-        raise _ApiError(400, "The stand-in neither streams, nor gives several choices, nor calls tools.")
+        raise ApiError(400, "The stand-in neither streams, nor gives several choices, nor calls tools.")
     messages = _read_messages(body)
     name = _schema_name(body, messages)
     try:
         answer = RULES[name](messages)
     except UnreadableRequestError as error:
-        raise _ApiError(400, f"The stand-in cannot answer as {name}: {error}.", param="messages") from None
+        raise ApiError(400, f"The stand-in cannot answer as {name}: {error}.", param="messages") from None
     content: str | None = _spoil(json.dumps(answer, ensure_ascii=False), fault)
     finish_reason, refusal = "length" if fault and fault.name == "truncated" else "stop", None
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
@@ -244,7 +259,7 @@ def _spoil(content: str, fault: Fault | None) -> str:
 
 def _send(completion: dict[str, Any], fault: Fault | None) -> Response:
     payload = json.dumps(completion, ensure_ascii=False).encode()
-    headers = {**_HEADERS, "x-request-id": completion["id"]}
+    headers = {**HEADERS, "x-request-id": completion["id"]}
     match fault:
         case Fault(name="drip", argument=pause_ms):
             return StreamingResponse(_drip(payload, pause_ms / 1000), media_type="application/json", headers=headers)
@@ -273,7 +288,7 @@ def _read_messages(body: dict[str, Any]) -> list[dict[str, str]]:
             text = content if isinstance(content, str) else "".join(part["text"] for part in content)
             messages.append({"role": message["role"], "content": text})
     except (KeyError, TypeError, AttributeError):
-        raise _ApiError(400, "`messages` is not a list of chat messages with text.", param="messages") from None
+        raise ApiError(400, "`messages` is not a list of chat messages with text.", param="messages") from None
     return messages
 
 
@@ -291,7 +306,7 @@ def _schema_name(body: dict[str, Any], messages: list[dict[str, str]]) -> str:
         )
         named = [name for name in RULES if name in instructions]
     if not named or named[0] not in RULES:
-        raise _ApiError(
+        raise ApiError(
             400,
             f"The stand-in answers by rule and has none for {named[0] if named else 'this'!r}; "
             f"it knows the answer schemas {', '.join(RULES)}. Set OPENAI_BASE_URL to use a real model.",
@@ -311,7 +326,7 @@ def _check_strict(schema: Any, name: Any) -> None:
     if schema.get("type") == "object":
         properties = set(schema.get("properties") or {})
         if schema.get("additionalProperties") is not False or properties != set(schema.get("required") or []):
-            raise _ApiError(
+            raise ApiError(
                 400,
                 f"Invalid schema for response_format {name!r}: a strict schema's objects need "
                 "'additionalProperties': false and every property in 'required'.",
@@ -325,9 +340,9 @@ def _read_texts(body: dict[str, Any]) -> list[str]:
     given = body.get("input")
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
-        raise _ApiError(400, "`input` is neither a text nor a list of texts that are not empty.", param="input")
+        raise ApiError(400, "`input` is neither a text nor a list of texts that are not empty.", param="input")
     if body.get("dimensions", EMBEDDING_SIZE) != EMBEDDING_SIZE:
-        raise _ApiError(400, f"The stand-in's vectors have {EMBEDDING_SIZE} dimensions.", param="dimensions")
+        raise ApiError(400, f"The stand-in's vectors have {EMBEDDING_SIZE} dimensions.", param="dimensions")
     return texts
 
 

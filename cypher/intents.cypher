@@ -28,7 +28,8 @@ RETURN item.id AS item, item.name AS name, item.text AS text,
 // version tells readers that the graph changed. An intent's name is the least of its spellings, so that it does not
 // depend on who came first. An intent that was merged gives its edges to the one it was merged into. An intent that
 // nobody has any more is removed, unless others are merged into it. Edges are created, since this deletes those of
-// earlier runs and of an earlier attempt of this one.
+// earlier runs and of an earlier attempt of this one. A pruned edge stays pruned when the job finds it again, and stays
+// when it does not, as long as any of its evidence is in train: nobody has to reject the same intent twice.
 MATCH (dataset:Dataset {uid: $dataset})
 SET dataset.version = coalesce(dataset.version, 0) + 1
 WITH dataset
@@ -45,10 +46,12 @@ CALL (runs) {
   WITH DISTINCT user, runs
   MATCH (user)-[old:POSSESSES]->(intent:Intent)
   WHERE old.run IN runs
+  WITH user, intent, old, CASE WHEN old.pruned_by IS NOT NULL THEN properties(old) END AS was
   DELETE old
-  RETURN collect(DISTINCT intent) AS loose
+  RETURN collect(DISTINCT intent) AS loose,
+         collect(CASE WHEN was IS NOT NULL THEN {user: user.uid, intent: intent.uid, was: was} END) AS pruned
 }
-CALL () {
+CALL (pruned) {
   UNWIND $rows AS row
   MATCH (:Subject {uid: row.subject, lease: $lease})
   MATCH (user:User {uid: row.target})
@@ -59,10 +62,24 @@ CALL () {
   WITH user, row, found, intent
   MATCH merged = (intent) (()-[same:SAME_AS WHERE same.state = 'merged']->())* (standing:Intent)
   WHERE standing.merged_into IS NULL
+  WITH user, row, found, intent, merged, standing,
+       head([each IN pruned WHERE each.user = user.uid AND each.intent = standing.uid]).was AS before
   CREATE (user)-[edge:POSSESSES {run: $run}]->(standing)
-  SET edge.completion = row.completion, edge.round = 1, edge.evidence = found.evidence,
-      edge.merged_from = CASE WHEN intent.merged_into IS NOT NULL THEN [one IN nodes(merged)[..-1] | one.uid] END
+  SET edge.completion = row.completion, edge.round = coalesce(row.round, 1), edge.evidence = found.evidence,
+      edge.merged_from = CASE WHEN intent.merged_into IS NOT NULL THEN [one IN nodes(merged)[..-1] | one.uid] END,
+      edge.pruned_by = before.pruned_by, edge.pruned_reason = before.pruned_reason
   RETURN count(*) AS written
+}
+CALL (pruned) {
+  UNWIND pruned AS before
+  MATCH (user:User {uid: before.user}), (intent:Intent {uid: before.intent})
+  WHERE NOT EXISTS { (user)-[now:POSSESSES]->(intent) WHERE now.run = $run }
+  WITH user, intent, before,
+       COLLECT { MATCH (user)-[:INTERACTED {split: 'train'}]->(i:Item) WHERE i.id IN before.was.evidence RETURN i.id } AS shown
+  WHERE size(shown) > 0
+  CREATE (user)-[edge:POSSESSES]->(intent)
+  SET edge = before.was, edge.evidence = shown
+  RETURN count(*) AS kept
 }
 UNWIND loose AS intent
 WITH DISTINCT intent

@@ -14,7 +14,7 @@ RETURN DISTINCT interest.run AS run
 // name: held_interests(dataset) -> many
 // The interests that clustering made, the most held first, with the number of users that have each. One pass over them.
 MATCH (interest:Interest {dataset: $dataset, source: 'extracted'})
-RETURN interest.name AS name, COUNT { (interest)<-[:HAS_INTEREST]-() } AS users
+RETURN interest.name AS name, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS users
 ORDER BY users DESC, name
 
 // name: clear_interests(dataset, kept) -> none

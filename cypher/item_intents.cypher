@@ -45,10 +45,12 @@ CALL (runs) {
   WITH DISTINCT item, runs
   MATCH (item)-[old:SATISFIES]->(intent:Intent)
   WHERE old.run IN runs
+  WITH item, intent, old, CASE WHEN old.pruned_by IS NOT NULL THEN properties(old) END AS was
   DELETE old
-  RETURN collect(DISTINCT intent) AS loose
+  RETURN collect(DISTINCT intent) AS loose,
+         collect(CASE WHEN was IS NOT NULL THEN {item: item.uid, intent: intent.uid, was: was} END) AS pruned
 }
-CALL () {
+CALL (pruned) {
   UNWIND $rows AS row
   MATCH (:Subject {uid: row.subject, lease: $lease})
   MATCH (item:Item {uid: row.target})
@@ -59,10 +61,21 @@ CALL () {
   WITH item, row, found, intent
   MATCH merged = (intent) (()-[same:SAME_AS WHERE same.state = 'merged']->())* (standing:Intent)
   WHERE standing.merged_into IS NULL
+  WITH item, row, found, intent, merged, standing,
+       head([each IN pruned WHERE each.item = item.uid AND each.intent = standing.uid]).was AS before
   CREATE (item)-[edge:SATISFIES {run: $run}]->(standing)
   SET edge.completion = row.completion, edge.round = row.round, edge.evidence = found.evidence,
-      edge.merged_from = CASE WHEN intent.merged_into IS NOT NULL THEN [one IN nodes(merged)[..-1] | one.uid] END
+      edge.merged_from = CASE WHEN intent.merged_into IS NOT NULL THEN [one IN nodes(merged)[..-1] | one.uid] END,
+      edge.pruned_by = before.pruned_by, edge.pruned_reason = before.pruned_reason
   RETURN count(*) AS written
+}
+CALL (pruned) {
+  UNWIND pruned AS before
+  MATCH (item:Item {uid: before.item}), (intent:Intent {uid: before.intent})
+  WHERE NOT EXISTS { (item)-[now:SATISFIES]->(intent) WHERE now.run = $run }
+  CREATE (item)-[edge:SATISFIES]->(intent)
+  SET edge = before.was
+  RETURN count(*) AS kept
 }
 UNWIND loose AS intent
 WITH DISTINCT intent

@@ -80,6 +80,7 @@ SET subject.state = 'planned', subject.lease = null, subject.leased_until = null
 UNWIND $rows AS row
 MATCH (subject:Subject {uid: row.uid, lease: $lease})
 SET subject.state = row.state, subject.error = row.error, subject.completion = row.completion,
+    subject.completions = row.completions,
     subject.input_hash = row.input_hash, subject.calls = subject.calls + row.calls,
     subject.prompt_tokens = subject.prompt_tokens + row.prompt_tokens,
     subject.completion_tokens = subject.completion_tokens + row.completion_tokens,
@@ -207,18 +208,20 @@ RETURN subject.id AS subject, subject.error AS error, completion.asked AS asked,
 ORDER BY subject
 
 // name: subject_trail(dataset, id) -> many
-// Everything that LLM jobs did about one user or item: every run that had it as a subject, oldest first, with the answer
-// that ended it. Keys: the subjects' uids, one look-up a run of the dataset.
+// Everything that LLM jobs did about one user or item: every run that had it as a subject, oldest first, with each answer
+// of its conversation in turn, or one row without an answer. Keys: the subjects' uids, one look-up a run of the dataset.
 MATCH (run:Run {dataset: $dataset, kind: 'extract'})
 MATCH (subject:Subject {uid: run.uid + '/' + $id})
-OPTIONAL MATCH (completion:Completion {uid: subject.completion})
+WITH run, subject, coalesce(subject.completions, [subject.completion]) AS keys
+UNWIND range(0, CASE WHEN size(keys) > 0 THEN size(keys) - 1 ELSE 0 END) AS turn
+OPTIONAL MATCH (completion:Completion {uid: keys[turn]})
 RETURN run.id AS run, run.name AS job, subject.kind AS about, subject.state AS state, subject.error AS error,
        subject.attempts AS attempts, subject.calls AS calls,
        subject.prompt_tokens + subject.completion_tokens AS tokens, subject.cost AS cost,
-       toString(subject.updated_at) AS updated_at, completion.prompt AS prompt,
+       toString(subject.updated_at) AS updated_at, turn, completion.prompt AS prompt,
        completion.prompt_version AS prompt_version, completion.model AS model, completion.asked AS asked,
        completion.text AS answer
-ORDER BY updated_at, run
+ORDER BY updated_at, run, turn
 
 // name: purge_completions(dataset, prompt, model, run, size) -> one
 // Forget some answers: of a prompt, a model and a run, each '' for any; returns how many. What was made of them stays.

@@ -1,8 +1,12 @@
-"""What jobs that find intents share: how an answer's phrases are checked, and how a prompt shows an item."""
+"""What jobs that find intents share: how an answer's phrases are checked, and how a prompt shows an item.
+
+Users' and items' intents are one pool: phrases that differ only in case and spaces are the same node.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -46,3 +50,49 @@ def intent(phrase: str, dataset: str, evidence: list[str]) -> dict[str, Any]:
     """An intent as the statements take it. Phrases that differ only in case are one intent."""
     identifier = phrase.casefold()
     return {"uid": uid(dataset, identifier), "id": identifier, "name": phrase, "evidence": evidence}
+
+
+def cited(found: Iterable[tuple[str, Sequence[int]]], items: Sequence[str], dataset: str) -> list[dict[str, Any]]:
+    """Intents that cite lines of a history, sorted; those that cite none that exists are left out.
+
+    Phrases that differ only in case and spaces are one intent, and their evidence is joined.
+
+    Args:
+        found: phrases with the numbers of the lines that show each, from 1.
+        items: the id of each line's item.
+        dataset: the dataset's name.
+    """
+    shown = ((phrase, [items[n - 1] for n in numbers if 1 <= n <= len(items)]) for phrase, numbers in found)
+    return pooled(((phrase, evidence) for phrase, evidence in shown if evidence), dataset)
+
+
+def pooled(found: Iterable[tuple[str, Iterable[str]]], dataset: str) -> list[dict[str, Any]]:
+    """Phrases with the ids of their evidence as intents of the pool, each once, in the order of their ids."""
+    intents: dict[str, dict[str, Any]] = {}
+    for phrase, evidence in found:
+        each = intent(phrase, dataset, [])
+        kept = intents.setdefault(each["id"], each)
+        kept["evidence"] = sorted({*kept["evidence"], *evidence})
+    return [intents[identifier] for identifier in sorted(intents)]
+
+
+def stands_in(words: str, shown: Iterable[str]) -> bool:
+    """Whether lines of JSON, as a prompt showed them, say these words: within one text, name or fact.
+
+    Case, spaces and the marks around the words do not count.
+    """
+    wanted = _plain(words)
+    return bool(wanted) and any(wanted in _plain(text) for line in shown for text in _texts(json.loads(line)))
+
+
+def _texts(shown: Any) -> Iterator[str]:
+    """The texts within what a prompt shows: the title, each fact by itself, the text."""
+    if isinstance(shown, str):
+        yield shown
+    elif not isinstance(shown, int):
+        for value in shown.values() if isinstance(shown, dict) else shown:
+            yield from _texts(value)
+
+
+def _plain(words: str) -> str:
+    return " ".join(words.casefold().split()).strip(" .,;:!?…\"'“”‘’")

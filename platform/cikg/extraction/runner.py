@@ -245,19 +245,17 @@ class Runner:
                 "completion": row["completion"],
                 **found,
             }
-        except StoppedError:
-            return
-        except LaterError as later:
-            work.later = work.later or later
-            return
-        except SpentError as spent:
-            work.spent = work.spent or spent
+        except (StoppedError, LaterError, SpentError) as rest:
+            work.later = work.later or (rest if isinstance(rest, LaterError) else None)
+            work.spent = work.spent or (rest if isinstance(rest, SpentError) else None)
+            await asyncio.to_thread(completions.store, self.graph, run.dataset, outcome.answers)  # they are paid for
             return
         except (AnswerError, UnusableAnswerError) as error:
             row.update(state=State.QUARANTINED, error=str(error))
             for answer in outcome.answers[-1:]:  # it is kept to be looked at, and not to be used again
                 answer["properties"].update(status=State.QUARANTINED, error=str(error))
                 row["completion"] = answer["uid"]
+                row["completions"] = list(dict.fromkeys([*row["completions"], answer["uid"]]))
         except (ServiceError, NotFoundError) as error:
             work.breaker.fail(error)
             row.update(state=State.FAILED, error=str(error))
@@ -271,10 +269,13 @@ class Runner:
         while True:
             answer = await self._answer(work, request, outcome, usage)
             outcome.row["completion"] = uid(work.run.dataset, _key(work, request))
+            outcome.row["completions"].append(outcome.row["completion"])
             try:
                 request = conversation.send(answer)
             except StopIteration as end:
                 return end.value
+            following = _key(work, request)  # the first questions of a shard were looked up together
+            work.texts |= await asyncio.to_thread(completions.find, self.graph, work.run.dataset, [following])
 
     async def _answer(self, work: _Shard, request: Request, outcome: _Outcome, total: Usage) -> Any:
         """The answer to a request: the one kept from before, one that is just being asked for, or a new one."""
@@ -337,6 +338,7 @@ def _row(
         "error": error,
         "input_hash": input_hash,
         "completion": None,
+        "completions": [],
         "calls": 0,
         "prompt_tokens": 0,
         "completion_tokens": 0,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cikg.extraction import histories
 from cikg.extraction.histories import History
 from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work
-from cikg.extraction.phrases import Phrase, intent, line
+from cikg.extraction.phrases import Phrase, cited, line
 from cikg.llm.prompts import template
 from cikg.schema import Label
 
@@ -62,18 +62,10 @@ def apply(subject: Subject, answer: UserInterests, dataset: str) -> dict[str, An
     Raises:
         UnusableAnswerError: no interest cites a line that exists.
     """
-    items: list[str] = subject.input["items"]
-    intents: dict[str, dict[str, Any]] = {}
-    for interest in answer.interests:
-        evidence = {items[number - 1] for number in interest.evidence if 1 <= number <= len(items)}
-        if not evidence:
-            continue
-        found = intent(interest.phrase, dataset, [])
-        kept = intents.setdefault(found["id"], found)
-        kept["evidence"] = sorted(evidence.union(kept["evidence"]))
-    if not intents:
+    found = cited([(each.phrase, each.evidence) for each in answer.interests], subject.input["items"], dataset)
+    if not found:
         raise UnusableAnswerError("no interest cites a line of the history")
-    return {"intents": [intents[identifier] for identifier in sorted(intents)]}
+    return {"intents": found}
 
 
 JOB = Job(

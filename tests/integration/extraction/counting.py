@@ -31,7 +31,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await JSONResponse({"calls": _calls})(scope, receive, send)
         return
     fault = _told.get("fault", "")
-    if scope["path"] == "/v1/chat/completions":
+    if scope["path"] in ("/v1/chat/completions", "/v1/embeddings"):
         _calls += 1
         asked = json.loads(body)
         refusal = _refusal(asked)

@@ -208,7 +208,7 @@ def test_wrong_model_wrong_key_and_wrong_path_are_told_apart(client: openai.Open
     with pytest.raises(openai.AuthenticationError):
         client.with_options(api_key="wrong").models.list()
     with pytest.raises(openai.NotFoundError, match="no such endpoint"):
-        client.files.list()
+        client.fine_tuning.jobs.list()
 
 
 def test_embeddings_are_unit_vectors_in_which_shared_words_are_close(client: openai.OpenAI) -> None:

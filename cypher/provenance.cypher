@@ -164,7 +164,7 @@ ORDER BY kind, source, target
 CALL () {
   MATCH (user:User {dataset: $dataset})-[made:POSSESSES|HAS_INTEREST]->(target:Intent|Interest)
   USING INDEX user:User(dataset)
-  WHERE NOT (made:HAS_INTEREST AND target.source = 'imported')
+  WHERE NOT (made:HAS_INTEREST AND coalesce(target.source, '') = 'imported')
   RETURN user, made
   UNION ALL
   MATCH (profile:Profile {dataset: $dataset})-[made:DESCRIBES]->(user:User)
@@ -177,6 +177,29 @@ WITH user, collect(coalesce(made.evidence, [])) AS edges,
 UNWIND edges AS evidence
 WITH size(evidence) = 0 OR any(id IN evidence WHERE NOT id IN train) AS leaks
 RETURN count(*) AS edges, count(CASE WHEN leaks THEN 1 END) AS leaks
+
+// name: leaking_edges(dataset, skip, limit) -> many
+// The edges that `extraction_leaks` counts, a page at a time: whose they are, the run that made them, and the `foreign`
+// part of their evidence, empty where they name none.
+// Cost: global; the dataset's LLM-made edges times their evidence, and the histories of their users.
+CALL () {
+  MATCH (user:User {dataset: $dataset})-[made:POSSESSES|HAS_INTEREST]->(target:Intent|Interest)
+  USING INDEX user:User(dataset)
+  WHERE NOT (made:HAS_INTEREST AND coalesce(target.source, '') = 'imported')
+  RETURN user, made, target
+  UNION ALL
+  MATCH (profile:Profile {dataset: $dataset})-[made:DESCRIBES]->(user:User)
+  USING INDEX profile:Profile(dataset)
+  WHERE coalesce(profile.source, '') <> 'imported'
+  RETURN user, made, profile AS target
+}
+WITH user, collect({made: made, target: target}) AS edges,
+     COLLECT { MATCH (user)-[:INTERACTED {split: 'train'}]->(item:Item) RETURN item.id } AS train
+UNWIND edges AS edge
+WITH user, edge.made AS made, edge.target AS target, [id IN edge.made.evidence WHERE NOT id IN train] AS foreign
+WHERE size(coalesce(made.evidence, [])) = 0 OR size(foreign) > 0
+RETURN type(made) AS kind, user.id AS user, target.id AS target, made.run AS run, coalesce(foreign, []) AS foreign
+ORDER BY kind, user, target SKIP $skip LIMIT $limit
 
 // name: counts(dataset) -> one
 // A dataset's nodes and edges by kind.

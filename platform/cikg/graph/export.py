@@ -62,12 +62,14 @@ class Export:
             and `items.profile` where any is not empty.
         columns: numbers, by the names of their files.
         relations: relationship types, in the order of `facts.relation_index`.
+        leaks: how many edges that an LLM made about users rest on no training interaction of theirs; must be 0.
     """
 
     properties: Row
     texts: dict[str, list[str]]
     columns: Columns
     relations: list[str] = field(default_factory=list)
+    leaks: int = 0
 
 
 def by_id(row: Row) -> tuple[int, int, str]:
@@ -162,7 +164,8 @@ def _read(graph: Graph, dataset: str, properties: Row, advance: Callable[[int], 
             **reader.inferred("member_of", "export_members", ("intent", "interest"), {}),
             **reader.embeddings(properties.get("embeddings") or []),
         }
-    return Export(properties, texts, columns, relations)
+    leaks = graph.one("extraction_leaks", dataset=dataset)["leaks"]
+    return Export(properties, texts, columns, relations, leaks)
 
 
 class Places:

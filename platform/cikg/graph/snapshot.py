@@ -7,7 +7,7 @@ A snapshot is a folder `<home>/snapshots/<dataset>/<first 16 digits of its hash>
   (`.ends.npy`);
 - `<table>.<column>.npy`: one column each, but for ratings or times where there are none;
 - `embeddings.<kind>.<embedding>.npy`: float32, shape (n, dimension), NaN for nodes without a vector;
-- `manifest.json`: hash, counts, relations, embeddings, and size and SHA-256 of every other file.
+- `manifest.json`: hash, counts, relations, leaks, embeddings, and size and SHA-256 of every other file.
 
 It never changes, and exporting the same graph gives the same bytes. `latest.json` beside it says which version of the
 dataset it shows, so that an unchanged dataset is not exported again.
@@ -57,7 +57,7 @@ __all__ = [
     "write",
 ]
 
-LAYOUT = 2
+LAYOUT = 3
 """Number of the layout above; a snapshot of another layout is refused."""
 
 MANIFEST, LATEST = "manifest.json", "latest.json"
@@ -112,6 +112,12 @@ class Snapshot:
         """Relationship types, by `facts.relation_index`."""
         relations: list[str] = self.manifest["relations"]
         return relations
+
+    @property
+    def leaks(self) -> int:
+        """How many edges that an LLM made about users rest on no training interaction of theirs; must be 0."""
+        leaks: int = self.manifest["leaks"]
+        return leaks
 
     @property
     def size(self) -> int:
@@ -401,6 +407,7 @@ def _manifest(exported: Export, files: dict[str, Any]) -> dict[str, Any]:
         "interests": exported.properties["interests"],
         "split": {key: exported.properties[key] for key in SPLIT_KEYS if key in exported.properties},
         "relations": exported.relations,
+        "leaks": exported.leaks,
         "embeddings": embeddings,
         "counts": counts,
         "files": files,

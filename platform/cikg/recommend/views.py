@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cikg.errors import ConflictError
 from cikg.schema import SplitCode
 
 if TYPE_CHECKING:
@@ -132,7 +133,17 @@ def sizes(snapshot: Snapshot) -> NodeSpace:
 
 
 def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: SplitCode | None) -> TrainingData:
-    """Cut from a snapshot what fitting on some splits and selecting on another may see."""
+    """Cut from a snapshot what fitting on some splits and selecting on another may see.
+
+    Raises:
+        ConflictError: the snapshot holds what an LLM made of something else than the training split.
+    """
+    if snapshot.leaks:
+        raise ConflictError(
+            f"{snapshot.leaks} edges that an LLM made about users of {snapshot.dataset!r} rest on no training "
+            "interaction of theirs: what is trained on them would know what it is tested on",
+            cure="Run the jobs that made them again with `cikg extract`; `cikg query leaking_edges` lists them",
+        )
     facts, interests = snapshot.facts, snapshot.has_interest
     warnings = []
     if len(interests.user_index) and not np.all(interests.from_evidence):

@@ -261,6 +261,7 @@ CASES: list[tuple[str, dict[str, Any], Rows]] = [
         ],
     ),
     ("extraction_leaks", {}, [[28, 1]]),
+    ("leaking_edges", {"skip": 0}, [["POSSESSES", "cat", "sea", "{dataset}:extraction", ["emma"]]]),
     ("counts", {}, [[6, 6, 3, 5, 3, 15, 11, 8, 6, 6]]),
 ]
 
@@ -280,13 +281,18 @@ def ask(graph: Graph, text: str, dataset: str, parameters: dict[str, Any]) -> Ro
     return graph.look(text, given, 1000).rows
 
 
+def told(value: Any, dataset: str) -> Any:
+    return value.format(dataset=dataset) if isinstance(value, str) else value
+
+
 @pytest.mark.parametrize(
     ("name", "parameters", "answer"), CASES, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_the_answer_is_the_planted_one(
     graph: Graph, planted: str, name: str, parameters: dict[str, Any], answer: Rows
 ) -> None:
-    assert ask(graph, library()[name].text, planted, parameters) == answer
+    found = ask(graph, library()[name].text, planted, parameters)
+    assert found == [[told(value, planted) for value in row] for row in answer]
 
 
 def questions() -> list[Statement]:

@@ -13,6 +13,8 @@ from cikg.graph import Graph
 from cikg.graph import export as exporting
 from cikg.graph.database import Row
 from cikg.graph.snapshot import NEVER, Snapshot, take
+from cikg.recommend.views import training_data
+from cikg.schema import SplitCode
 from cikg.settings import Settings
 
 
@@ -152,3 +154,24 @@ def test_what_is_not_there_costs_nothing(graph: Graph, dataset: str, home: Setti
     assert list(snapshot.item_text) == list(snapshot.item_profile) == [""]
     for table in (snapshot.facts, snapshot.has_interest, snapshot.possesses, snapshot.satisfies, snapshot.member_of):
         assert [len(column) for column in vars(table).values()] == [0] * len(vars(table))
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_snapshot_counts_its_leaks_and_training_refuses_them(graph: Graph, dataset: str, home: Settings) -> None:
+    leaking = take(graph, dataset, home)
+    assert leaking.leaks == 7, "of Ann an interest and three profiles, of Ben two intents and an interest"
+    with pytest.raises(ConflictError, match=r"7 edges that an LLM made .* rest on no training"):
+        training_data(leaking, (SplitCode.TRAIN,), SplitCode.VALID)
+    graph.execute(
+        """
+        MATCH (ann:User {uid: $d + ':1'})-[made:HAS_INTEREST|DESCRIBES]-() SET made.evidence = ['e']
+        WITH DISTINCT 1 AS done
+        MATCH (ben:User {uid: $d + ':2'})-[made:POSSESSES|HAS_INTEREST]->() DELETE made
+        WITH DISTINCT 1 AS done
+        MATCH (dataset:Dataset {uid: $d}) SET dataset.version = 2
+        """,
+        d=dataset,
+    )
+    mended = take(graph, dataset, home)
+    assert mended.leaks == 0
+    assert training_data(mended, (SplitCode.TRAIN,), SplitCode.VALID).nodes.users == 2

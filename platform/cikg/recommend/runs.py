@@ -4,7 +4,8 @@
         manifest.json              what was trained, on what, how, and what a report must warn of
         weights.safetensors        the scorer
         curve.json                 loss and metric of every epoch
-        evaluation.json            once `cikg evaluate` has opened the test split
+        places-valid.safetensors   where the validation items came in the selected model's rankings
+        evaluation.json            once `cikg evaluate` has opened the test split; beside it places-test.safetensors
         checkpoint-….safetensors   only while training: enough to go on as if it had never stopped
 
 Each file is written beside its place, synced and renamed; the manifest comes last, so a run that has one is whole.
@@ -31,7 +32,7 @@ from cikg.recommend.views import Array
 from cikg.settings import Settings
 
 MANIFEST, WEIGHTS, CURVE = "manifest.json", "weights.safetensors", "curve.json"
-EVALUATION, CHECKPOINT = "evaluation.json", "checkpoint-{phase}.safetensors"
+EVALUATION, PLACES, CHECKPOINT = "evaluation.json", "places-{split}.safetensors", "checkpoint-{phase}.safetensors"
 
 
 def run_id(method: str, dataset: str, parameters: dict[str, Any]) -> str:

@@ -10,7 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cikg.recommend.evaluation import CUTOFFS, judge, metrics, rank
+from cikg.errors import InputError
+from cikg.recommend import evaluation
+from cikg.recommend.evaluation import judge, measure, rank
+from cikg.recommend.places import CUTOFFS, DEPTH, PER_USER, Places, parse_metric
 from cikg.recommend.scorers import DotScorer, ItemWeightScorer, Scorer, StaticScorer
 from cikg.recommend.views import NodeSpace, Pairs
 
@@ -37,27 +40,40 @@ def random_case(users: int, items: int, seed: int = 0) -> tuple[Table, NodeSpace
     return Table(scores), NodeSpace(users, items, 0, 0), Pairs.of(*seen), Pairs.of(*held)
 
 
-def test_metrics_equal_ranx() -> None:
+def ranx_metrics(case: tuple[Scorer, NodeSpace, Pairs, Pairs]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Means and per-user values as ranx gives them for the same lists."""
+    scorer, nodes, seen, held = case
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ranx's own
         from ranx import Qrels, Run  # noqa: PLC0415
         from ranx import evaluate as ranx_evaluate  # noqa: PLC0415
 
-        scorer, nodes, seen, held = random_case(80, 200)
-        ranking = rank(scorer, nodes, seen, np.unique(held.user_index), 100)
         truth: dict[str, dict[str, int]] = {}
         for user, item in zip(held.user_index.tolist(), held.item_index.tolist(), strict=True):
             truth.setdefault(str(user), {})[str(item)] = 1
         run = {
-            str(user): {str(item): 1000.0 - place for place, item in enumerate(items)}
+            str(user): {str(item): 1000.0 - place for place, item in enumerate(items) if item >= 0}
+            for ranking in rank(scorer, nodes, seen, np.unique(held.user_index), DEPTH)
             for user, items in zip(ranking.user_index.tolist(), ranking.item_index.tolist(), strict=True)
         }
-        names = {"recall": "recall", "ndcg": "ndcg", "precision": "precision", "hit_rate": "hit_rate", "mrr": "mrr"}
-        wanted = [f"{theirs}@{k}" for theirs in names.values() for k in CUTOFFS]
-        expected = ranx_evaluate(Qrels(truth), Run(run), wanted)
-    ours = metrics(ranking, held, seen, nodes)
-    for name in wanted:
-        assert ours[name] == pytest.approx(expected[name], abs=1e-6), name
+        names = [f"{kind}@{k}" for kind in PER_USER for k in CUTOFFS]
+        found = Run(run)
+        means = ranx_evaluate(Qrels(truth), found, names)
+    order = sorted(truth, key=int)
+    return means, {name: np.array([found.scores[name][user] for user in order]) for name in names}
+
+
+@settings(max_examples=12, deadline=None)
+@given(users=st.integers(1, 30), items=st.integers(10, 250), seed=st.integers(0, 10_000))
+def test_metrics_equal_ranx(users: int, items: int, seed: int) -> None:
+    case = random_case(users + 1, items, seed)
+    if not len(case[3]):
+        return
+    means, each = ranx_metrics(case)
+    ours = measure(*case)
+    for name, expected in means.items():
+        assert ours.metrics[name] == pytest.approx(expected, abs=1e-6), name
+        np.testing.assert_allclose(ours.places.per_user(name), each[name], atol=1e-6, err_msg=name)
 
 
 def slow_metrics(shown: list[list[int]], truth: list[set[int]], k: int) -> dict[str, float]:
@@ -103,22 +119,84 @@ def test_metrics_equal_their_definitions(data: st.DataObject) -> None:
 @pytest.mark.parametrize("chunk", [1, 7, 64])
 def test_the_chunk_changes_nothing(chunk: int) -> None:
     case = random_case(60, 150)
-    assert judge(*case, chunk=chunk) == judge(*case, chunk=1000)
+    whole, parts = measure(*case, chunk=1000), measure(*case, chunk=chunk)
+    assert parts.metrics == whole.metrics
+    assert parts.places.rank.tolist() == whole.places.rank.tolist()
+
+
+def test_the_chunk_follows_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many items there are, a chunk's scores take the same memory; even when one user's are more than that."""
+    case, sizes = random_case(60, 150), []
+    table = case[0].table
+    monkeypatch.setattr(case[0], "scores", lambda users: (sizes.append(len(users)), table[users].clone())[1])
+    expected = judge(*case)
+    for budget, users in ((150 * 8, 8), (10, 1)):
+        sizes.clear()
+        monkeypatch.setattr(evaluation, "SCORES_AT_ONCE", budget)
+        assert judge(*case) == expected
+        assert max(sizes) == users
+
+
+def listed(scorer: Scorer, nodes: NodeSpace, seen: Pairs, users: list[int], k: int) -> list[list[int]]:
+    return [row for part in rank(scorer, nodes, seen, np.array(users), k) for row in part.item_index.tolist()]
 
 
 def test_seen_items_are_never_shown_and_short_lists_are_marked() -> None:
     seen = Pairs.of(np.array([0, 0, 0, 1]), np.array([0, 1, 2, 3]))
-    ranking = rank(StaticScorer(torch.arange(4.0)), NodeSpace(2, 4, 0, 0), seen, np.array([0, 1]), 10)
-    assert ranking.item_index.tolist() == [[3, -1, -1, -1], [2, 1, 0, -1]]
+    lists = listed(StaticScorer(torch.arange(4.0)), NodeSpace(2, 4, 0, 0), seen, [0, 1], 10)
+    assert lists == [[3, -1, -1, -1], [2, 1, 0, -1]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_of_equal_scores_the_lower_index_comes_first(data: st.DataObject) -> None:
+    """Few different scores, so that many are equal, also where the list ends: as Python's stable sort has it."""
+    users, items = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 40))
+    k, values = data.draw(st.integers(1, items)), data.draw(st.integers(1, 4))
+    random = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    table = torch.from_numpy(random.integers(0, values, (users, items)).astype(np.float32))
+    table[torch.from_numpy(random.random((users, items)) < 0.2)] = -torch.inf
+    expected = [sorted(range(items), key=lambda item, row=row: -row[item])[:k] for row in table.tolist()]
+    assert evaluation.top(table, k).tolist() == expected
+
+
+def test_a_score_that_is_no_number_is_refused_even_beside_equal_scores() -> None:
+    table = torch.tensor([[1.0, 1.0, 1.0], [float("nan"), 1.0, 2.0]])
+    with pytest.raises(InputError, match="not numbers"):
+        evaluation.top(table, 2)
+
+
+def test_places_of_chosen_items_are_as_if_no_others_were_held_out() -> None:
+    scorer, nodes, seen, held = random_case(40, 90)
+    places = measure(scorer, nodes, seen, held).places
+    even = places.item_index % 2 == 0
+    alone = measure(scorer, nodes, seen, Pairs(held.user_index[even], held.item_index[even])).places
+    assert places.only(even).users.tolist() == alone.users.tolist()
+    assert places.only(even).metrics() == alone.metrics()
+
+
+def test_places_are_kept_with_a_note(tmp_path: Path) -> None:
+    places = measure(*random_case(40, 90)).places
+    places.save(tmp_path / "places", {"interactions": "abc"})
+    again, note = Places.load(tmp_path / "places")
+    assert note == {"interactions": "abc"}
+    assert again.metrics() == places.metrics()
+
+
+@pytest.mark.parametrize("name", ["ndcg", "ndcg@7", "gini@50", "ndcg@x", "@50"])
+def test_an_unknown_metric_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="there is no metric"):
+        parse_metric(name)
 
 
 def test_users_with_nothing_held_out_are_left_out() -> None:
     scorer, nodes, seen, held = random_case(50, 90)
     assert 0 not in held.user_index
-    users = np.unique(held.user_index)
-    alone = metrics(rank(scorer, nodes, seen, users, 100), held, seen, nodes)
-    assert judge(scorer, nodes, seen, held) == alone
-    assert judge(scorer, nodes, seen, Pairs.of(np.empty(0, np.int64), np.empty(0, np.int64))) == {}
+    assert 0 not in measure(scorer, nodes, seen, held).places.users
+    nothing = measure(scorer, nodes, seen, Pairs.of(np.empty(0, np.int64), np.empty(0, np.int64)))
+    assert nothing.metrics == {}
+    assert not len(nothing.places.users)
+    assert not len(nothing.places.per_user("ndcg@50"))
 
 
 def test_coverage_gini_and_novelty_by_hand() -> None:

@@ -4,7 +4,7 @@
 // name: find_labelled(label, uid) -> many
 // A node of a label by its key, and where it is an intent that was merged, the id of the one it was merged into; or no
 // row. One look-up by key.
-MATCH (node:User|Item|Intent|Interest|Run {uid: $uid})
+MATCH (node:User|Item|Entity|Intent|Interest|Run {uid: $uid})
 WHERE $label IN labels(node)
 OPTIONAL MATCH (survivor:Intent {uid: node.merged_into})
 RETURN node.id AS id, survivor.id AS merged_into

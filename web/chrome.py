@@ -14,6 +14,7 @@ from flask_login import current_user
 
 from cikg.errors import NotFoundError
 from web import pages, security, store
+from web.api import problems
 
 
 class Page(Protocol):
@@ -93,8 +94,8 @@ def wants_json() -> bool:
 
 def _check_dataset(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     dataset = (values or {}).get("dataset")
-    if dataset is None or not current_user.is_authenticated:
-        return
+    if dataset is None or problems.asked() or not current_user.is_authenticated:
+        return  # the API asks for the dataset's version anyway
     g.datasets = _datasets()
     g.dataset = next((known for known in g.datasets if known.id == dataset), None)
     if g.dataset is None:

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import ClassVar
 
 from flask import Flask, Response, current_app
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from cikg.errors import CikgError, InputError, NotFoundError, ServiceError
+from cikg.errors import CikgError, ConflictError, InputError, NotFoundError, ServiceError, SettingsError, SnapshotError
+from web.api import problems
 from web.chrome import render
 
-_STATUS: dict[type[CikgError], int] = {NotFoundError: 404, InputError: 400, ServiceError: 503}
+_STATUS: dict[type[CikgError], int] = {
+    NotFoundError: 404,
+    InputError: 400,
+    ConflictError: 409,
+    SnapshotError: 409,
+    ServiceError: 503,
+    SettingsError: 503,
+}
 _SAID = {
     400: ("This request cannot be read", "Go back and try again; an old form is renewed by loading its page"),
     401: (
         "You are not logged in",
-        "Run `cikg login` on the machine that runs the platform and open the link it prints",
+        "Log in above, or run `cikg login` on the machine that runs the platform and open the link it prints",
     ),
+    403: ("You may not do this", "Ask an admin of the platform for a role or a token that allows it"),
     404: ("There is no such page", "Check the address, or search for a name above"),
     405: ("This address does not answer such a request", "Open it from the dashboard"),
     413: ("This request is too large", "Send at most 1 MB"),
+    415: ("This is no kind of content that is taken here", "Send JSON, as application/json"),
+    429: ("There were too many requests", "Wait as long as the header Retry-After says"),
     500: ("Something went wrong on our side", "The log has the cause: `cikg status` names its file"),
 }
 
@@ -54,12 +66,24 @@ def init_app(app: Flask) -> None:
 
 def _ours(error: CikgError) -> Response:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    return render(ErrorPage(status, error.message, error.cure), status)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        current_app.logger.error("%s", error)
+    return _shown(status, error.message, error.cure)
+
+
+def _shown(status: int, message: str, cure: str | None) -> Response:
+    """An error as the API or as a page says it."""
+    if not problems.asked():
+        return render(ErrorPage(status, message, cure), status)
+    response = problems.answer(status, message, cure)
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="cikg"'
+    return response
 
 
 def _page(status: int, error: HTTPException | None = None) -> Response:
     message, cure = _SAID.get(status, (error.name if error else "The request was refused", None))
-    response = render(ErrorPage(status, message, cure), status)
+    response = _shown(status, message, cure)
     if error is not None and error.response is None and "Allow" in dict(error.get_headers()):
         response.headers["Allow"] = dict(error.get_headers())["Allow"]
     return response

@@ -14,6 +14,8 @@ from celery import Celery
 
 from cikg.errors import CikgError
 from cikg.graph import connect
+from cikg.graph.migrations import available, refuse
+from cikg.graph.schema_state import inspect
 from cikg.settings import Settings
 
 DEADLINE = 2.0
@@ -45,6 +47,13 @@ def check(settings: Settings) -> tuple[Component, ...]:
         return tuple(pool.map(lambda named: _ask(named[0], named[1], settings), checks.items()))
 
 
+def readiness(settings: Settings) -> tuple[Component, ...]:
+    """Ask what this process cannot serve without."""
+    checks: dict[str, Callable[[Settings], str]] = {"Neo4j": _neo4j, "schema": _schema, "Redis": _redis}
+    with ThreadPoolExecutor(len(checks)) as pool:
+        return tuple(pool.map(lambda named: _ask(named[0], named[1], settings), checks.items()))
+
+
 def _ask(name: str, question: Callable[[Settings], str], settings: Settings) -> Component:
     try:
         return Component(name, True, question(settings))
@@ -57,6 +66,15 @@ def _neo4j(settings: Settings) -> str:
     with connect(settings) as graph:
         graph.many("dataset_names")
     return f"answers in {_milliseconds(start)}"
+
+
+def _schema(settings: Settings) -> str:
+    with connect(settings) as graph:
+        state = inspect(graph, available())
+    refuse(state)
+    if any(file["state"] == "pending" for file in state.files):
+        raise _NotAnsweringError("lacks files of cypher/schema. Run `cikg schema migrate`")
+    return "is up to date"
 
 
 def _redis(settings: Settings) -> str:

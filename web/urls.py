@@ -40,6 +40,12 @@ class IdConverter(BaseConverter):
         return _UNSAFE.sub(lambda found: b"~%02X" % found[0][0], str(value).encode()).decode()
 
 
+class KeyConverter(IdConverter):
+    """An id as one part of an API's path, where nothing ends in `.json`: dots need no escape."""
+
+    regex = r"[^/]+"
+
+
 View = Callable[..., Any]
 
 

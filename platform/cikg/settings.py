@@ -110,6 +110,7 @@ class Settings(BaseSettings):
     web_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     web_hosts: str = Field("", description="Further host names it answers to, separated by commas")
     web_port: int | None = Field(None, ge=1, le=65535, description="Its port; a free one is found unless given")
+    api_rate_limit: str = Field("600 per minute", description="How often one caller may ask the API")
     secret_key: SecretStr | None = Field(
         None, description="Key that signs sessions; made and kept for the embedded services"
     )

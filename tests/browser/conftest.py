@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from werkzeug.serving import make_server
 
 import web
-from cikg.access import one_time_token
+from cikg.access.sessions import one_time_token
 from cikg.embedded.assets import fetch_assets
 from cikg.graph import Graph
 from cikg.graph.snapshot import take

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 
 import web
-from cikg.access import one_time_token
+from cikg.access.sessions import one_time_token
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
 from cikg.serving.publish import publish

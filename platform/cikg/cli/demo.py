@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cikg.access import one_time_link
+from cikg.access.sessions import one_time_link
 from cikg.cli._output import json_option, messages, print_facts, print_json, print_table, progress_bar
 from cikg.cli.evaluate import register as register_evaluation
 from cikg.cli.extract import carry_out, failure

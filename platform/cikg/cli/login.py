@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cikg.access import LINK_SECONDS, one_time_link
+from cikg.access.sessions import LINK_SECONDS, one_time_link
 from cikg.cli._output import json_option, print_json
 from cikg.settings import load_settings
 

@@ -1,7 +1,8 @@
-"""Who may open the dashboard: one-time links and the sessions they begin, kept as hashes in `<home>/login.json`.
+"""Sessions of the dashboard, and the one-time links that begin them, kept as hashes in `<home>/login.json`.
 
-Whoever can run `cikg login` on this home may log in: the file is readable by its owner alone. A link works once and for
-a quarter of an hour. What is stored is the SHA-256 of 32 random bytes, so reading the file logs nobody in.
+Whoever can run `cikg login` on this home may log in, as the operator: the file is readable by its owner alone. A link
+works once and for a quarter of an hour. What is stored is the SHA-256 of 32 random bytes, so reading the file logs
+nobody in. An account's session begins with its password instead.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cikg.errors import SettingsError, UnreachableError
 from cikg.files import write_file
@@ -24,7 +27,20 @@ LOGIN_FILE = "login.json"
 LINK_SECONDS = 15 * 60
 SESSION_SECONDS = 12 * 60 * 60
 
-_Kept = dict[str, dict[str, float]]
+_Kept = dict[str, dict[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open session.
+
+    Attributes:
+        account: whose it is; None for the operator's, who came by a link.
+        since: when it began, in seconds since 1970.
+    """
+
+    account: str | None
+    since: float
 
 
 def one_time_link(settings: Settings) -> str:
@@ -50,26 +66,34 @@ def one_time_token(settings: Settings) -> str:
 def redeem(settings: Settings, token: str) -> str | None:
     """Use a token up and begin a session; return the session's secret, or None if the token is used, old or wrong."""
     with _kept(settings) as kept:
-        if kept["links"].pop(_digest(token), 0) <= time.time():
+        if kept["links"].pop(_digest(token), {}).get("until", 0) <= time.time():
             return None
-    return _remember(settings, "sessions", SESSION_SECONDS)
+    return begin_session(settings, None)
 
 
-def session_is_open(settings: Settings, session: str) -> bool:
-    """Whether a session's secret is known and not yet expired."""
-    return _read(settings.home / LOGIN_FILE)["sessions"].get(_digest(session), 0) > time.time()
+def begin_session(settings: Settings, account: str | None) -> str:
+    """Begin a session of an account, or (None) of the operator; return its secret."""
+    return _remember(settings, "sessions", SESSION_SECONDS, account=account)
 
 
-def end_session(settings: Settings, session: str) -> None:
+def open_session(settings: Settings, secret: str) -> Session | None:
+    """The session with this secret; None if it is unknown, ended or expired."""
+    found = _read(settings.home / LOGIN_FILE)["sessions"].get(_digest(secret))
+    if found is None or found["until"] <= time.time():
+        return None
+    return Session(found["account"], found["since"])
+
+
+def end_session(settings: Settings, secret: str) -> None:
     """Forget a session, wherever its cookie may be."""
     with _kept(settings) as kept:
-        kept["sessions"].pop(_digest(session), None)
+        kept["sessions"].pop(_digest(secret), None)
 
 
-def _remember(settings: Settings, kind: str, seconds: float) -> str:
-    secret = secrets.token_urlsafe(32)
+def _remember(settings: Settings, kind: str, seconds: float, **facts: Any) -> str:
+    secret, now = secrets.token_urlsafe(32), time.time()
     with _kept(settings) as kept:
-        kept[kind][_digest(secret)] = time.time() + seconds
+        kept[kind][_digest(secret)] = {"since": now, "until": now + seconds, **facts}
     return secret
 
 
@@ -84,9 +108,13 @@ def _read(path: Path) -> _Kept:
         text = ""
     try:
         stored = json.loads(text) if text else {}
-        return {kind: dict(stored.get(kind, {})) for kind in ("links", "sessions")}
-    except (ValueError, AttributeError, TypeError) as error:
+        return {kind: _usable(stored.get(kind, {})) for kind in ("links", "sessions")}
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise SettingsError(f"{path} is damaged", cure="Remove it; everyone then logs in anew") from error
+
+
+def _usable(entries: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {key: {**entry, "until": float(entry["until"])} for key, entry in entries.items()}
 
 
 @contextmanager
@@ -105,7 +133,10 @@ def _kept(settings: Settings) -> Iterator[_Kept]:
         kept = _read(path)
         yield kept
         now = time.time()
-        alive = {kind: {key: end for key, end in entries.items() if end > now} for kind, entries in kept.items()}
+        alive = {
+            kind: {key: entry for key, entry in entries.items() if entry["until"] > now}
+            for kind, entries in kept.items()
+        }
         write_file(path, json.dumps(alive).encode())
     finally:
         os.close(lock)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cikg import access
+from cikg.access import sessions as access
 from cikg.errors import SettingsError, UnreachableError
 from cikg.settings import Settings
 
@@ -23,7 +23,7 @@ def test_a_token_is_redeemed_once_by_one(settings: Settings) -> None:
     with ThreadPoolExecutor(8) as pool:
         sessions = [found for found in pool.map(lambda _: access.redeem(settings, token), range(8)) if found]
     assert len(sessions) == 1
-    assert access.session_is_open(settings, sessions[0])
+    assert access.open_session(settings, sessions[0])
     assert access.redeem(settings, token) is None
 
 
@@ -36,7 +36,7 @@ def test_secrets_are_kept_as_hashes_for_the_owner_alone(settings: Settings) -> N
     assert session not in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(settings.home.stat().st_mode) == 0o700
-    assert not access.session_is_open(settings, token)
+    assert not access.open_session(settings, token)
     assert access.redeem(settings, session) is None
 
 
@@ -47,9 +47,9 @@ def test_links_and_sessions_expire(settings: Settings, monkeypatch: pytest.Monke
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + access.LINK_SECONDS + 1)
     assert access.redeem(settings, token) is None
-    assert access.session_is_open(settings, session)
+    assert access.open_session(settings, session)
     monkeypatch.setattr(time, "time", lambda: now + access.SESSION_SECONDS + 1)
-    assert not access.session_is_open(settings, session)
+    assert not access.open_session(settings, session)
     access.one_time_token(settings)
     kept = json.loads((settings.home / access.LOGIN_FILE).read_text())
     assert (len(kept["links"]), len(kept["sessions"])) == (1, 0)
@@ -59,7 +59,7 @@ def test_an_ended_session_is_closed(settings: Settings) -> None:
     session = access.redeem(settings, access.one_time_token(settings))
     assert session is not None
     access.end_session(settings, session)
-    assert not access.session_is_open(settings, session)
+    assert not access.open_session(settings, session)
 
 
 def test_the_link_names_the_dashboard(settings: Settings) -> None:
@@ -72,4 +72,4 @@ def test_a_damaged_file_is_named(settings: Settings) -> None:
     access.one_time_token(settings)
     (settings.home / access.LOGIN_FILE).write_text("[1")
     with pytest.raises(SettingsError, match=r"login\.json is damaged"):
-        access.session_is_open(settings, "any")
+        access.open_session(settings, "any")

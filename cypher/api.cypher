@@ -1,0 +1,173 @@
+// What the API reads beyond the dashboard's pages. Lists come in the order of their keys and begin after one, so that a
+// list of any length is read a page at a time, each at the cost of what it returns.
+
+// name: dataset_state(dataset) -> many
+// What everything that is read of a dataset follows from: how often it was changed, and what it serves; no row where there
+// is none. Keys: Dataset.uid, Model.uid.
+MATCH (dataset:Dataset {uid: $dataset})
+OPTIONAL MATCH (model:Model {uid: dataset.published})
+RETURN coalesce(dataset.version, 0) AS version, dataset.published AS published,
+       toString(model.published_at) AS published_at
+
+// name: dataset_detail(dataset) -> one
+// A dataset with its counts. Key: Dataset.uid; counts are of index ranges.
+MATCH (dataset:Dataset {uid: $dataset})
+OPTIONAL MATCH (model:Model {uid: dataset.published})
+RETURN dataset.id AS id, coalesce(dataset.field, 'items') AS field, dataset.source AS source,
+       coalesce(dataset.state, 'ready') AS state, coalesce(dataset.version, 0) AS version,
+       model.id AS served, COUNT { MATCH (:User {dataset: $dataset}) } AS users,
+       COUNT { MATCH (:Item {dataset: $dataset}) } AS items,
+       COUNT { MATCH (:Entity {dataset: $dataset}) } AS entities,
+       COUNT { MATCH (intent:Intent {dataset: $dataset}) WHERE intent.merged_into IS NULL } AS intents,
+       COUNT { MATCH (:Interest {dataset: $dataset}) } AS interests
+
+// name: list_of_datasets(after, limit) -> many
+// Datasets by key. Key: Dataset.uid.
+MATCH (dataset:Dataset)
+WHERE dataset.uid > $after
+WITH dataset ORDER BY dataset.uid LIMIT $limit
+OPTIONAL MATCH (model:Model {uid: dataset.published})
+RETURN dataset.id AS id, coalesce(dataset.field, 'items') AS field, coalesce(dataset.state, 'ready') AS state,
+       coalesce(dataset.version, 0) AS version, model.id AS served
+ORDER BY id
+
+// name: list_users(dataset, after, limit) -> many
+// Users by key. Key: User.uid.
+MATCH (user:User)
+WHERE user.uid STARTS WITH $dataset + ':' AND user.uid > $after
+WITH user ORDER BY user.uid LIMIT $limit
+RETURN user.uid AS uid, user.id AS id, user.name AS name, COUNT { (user)-[:INTERACTED]->() } AS interactions
+ORDER BY uid
+
+// name: list_items(dataset, after, limit) -> many
+// Items by key. Key: Item.uid.
+MATCH (item:Item)
+WHERE item.uid STARTS WITH $dataset + ':' AND item.uid > $after
+WITH item ORDER BY item.uid LIMIT $limit
+RETURN item.uid AS uid, item.id AS id, coalesce(item.name, item.id) AS name, item.text AS text,
+       COUNT { (item)<-[:INTERACTED]-() } AS users
+ORDER BY uid
+
+// name: list_entities(dataset, after, limit) -> many
+// Entities by key. Key: Entity.uid.
+MATCH (entity:Entity)
+WHERE entity.uid STARTS WITH $dataset + ':' AND entity.uid > $after
+WITH entity ORDER BY entity.uid LIMIT $limit
+RETURN entity.uid AS uid, entity.id AS id, coalesce(entity.name, entity.id) AS name, COUNT { (entity)--() } AS facts
+ORDER BY uid
+
+// name: list_intents(dataset, after, limit) -> many
+// Intents by key, without those that were merged into another. Key: Intent.uid.
+MATCH (intent:Intent)
+WHERE intent.uid STARTS WITH $dataset + ':' AND intent.uid > $after AND intent.merged_into IS NULL
+WITH intent ORDER BY intent.uid LIMIT $limit
+RETURN intent.uid AS uid, intent.id AS id, coalesce(intent.name, intent.id) AS name,
+       COUNT { (intent)<-[has:POSSESSES]-() WHERE has.pruned_by IS NULL } AS users,
+       COUNT { (intent)<-[gives:SATISFIES]-() WHERE gives.pruned_by IS NULL } AS items
+ORDER BY uid
+
+// name: list_interests(dataset, after, limit) -> many
+// Interests by key. Key: Interest.uid.
+MATCH (interest:Interest)
+WHERE interest.uid STARTS WITH $dataset + ':' AND interest.uid > $after
+WITH interest ORDER BY interest.uid LIMIT $limit
+RETURN interest.uid AS uid, interest.id AS id, coalesce(interest.name, interest.id) AS name,
+       COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders,
+       COUNT { (interest)<-[:MEMBER_OF]-(intent:Intent) WHERE intent.merged_into IS NULL } AS intents
+ORDER BY uid
+
+// name: intent_detail(intent) -> many
+// One intent with its counts, or no row; `merged_into` is the id of the one that it was merged into. Key: Intent.uid.
+MATCH (intent:Intent {uid: $intent})
+OPTIONAL MATCH (survivor:Intent {uid: intent.merged_into})
+RETURN intent.id AS id, coalesce(intent.name, intent.id) AS name, survivor.id AS merged_into,
+       COUNT { (intent)<-[has:POSSESSES]-() WHERE has.pruned_by IS NULL } AS users,
+       COUNT { (intent)<-[gives:SATISFIES]-() WHERE gives.pruned_by IS NULL } AS items,
+       COLLECT {
+         MATCH (intent)-[:MEMBER_OF]->(interest:Interest)
+         RETURN DISTINCT {id: interest.id, name: coalesce(interest.name, interest.id)} AS row ORDER BY row.id
+       } AS interests
+
+// name: user_history_page(user, skip, limit) -> many
+// A part of what a user did, newest first. Key: User.uid. Cost: the user's history.
+MATCH (user:User {uid: $user})-[edge:INTERACTED]->(item:Item)
+RETURN item.id AS id, coalesce(item.name, item.id) AS name, edge.split AS split, edge.rating AS rating, edge.at AS at
+ORDER BY at IS NULL, at DESC, name, id SKIP $skip LIMIT $limit
+
+// name: neighbours_by_type(label, uid, type, pruned, skip, limit) -> many
+// A part of a node's neighbours by one relationship type or ('') any, in the order of their keys; pruned edges where they
+// are asked for, with the reason. Of recommendations, those of the served model. Cost: the node's degree.
+MATCH (centre:User|Item|Entity|Interest|Intent {uid: $uid})
+WHERE $label IN labels(centre)
+OPTIONAL MATCH (served:Dataset {uid: centre.dataset})
+MATCH (centre)-[edge]-(other:User|Item|Entity|Interest|Intent)
+WHERE ($type = '' OR type(edge) = $type)
+  AND (type(edge) <> 'RECOMMENDED' OR edge.model = served.published)
+  AND ($pruned OR edge.pruned_by IS NULL) AND other.merged_into IS NULL
+WITH other, edge, startNode(edge) = centre AS outgoing
+ORDER BY type(edge), other.uid, elementId(edge) SKIP $skip LIMIT $limit
+RETURN type(edge) AS type, outgoing, head(labels(other)) AS kind, other.id AS id, coalesce(other.name, other.id) AS name,
+       edge.relation AS relation, edge.evidence AS evidence, edge.run AS run, edge.completion AS completion,
+       edge.pruned_by AS pruned_by, edge.pruned_reason AS pruned_reason
+
+// name: shortest_paths(source_label, source, target_label, target, most) -> many
+// Shortest paths of at most four edges between two nodes, without recommendations, pruned edges and merged intents. Keys:
+// the nodes' uids. Cost: what lies within two edges of both.
+MATCH (source:User|Item|Entity|Interest|Intent {uid: $source}), (target:User|Item|Entity|Interest|Intent {uid: $target})
+WHERE $source_label IN labels(source) AND $target_label IN labels(target)
+MATCH path = SHORTEST $most (source)
+  (()-[edge]-(next:User|Item|Entity|Interest|Intent)
+    WHERE type(edge) <> 'RECOMMENDED' AND edge.pruned_by IS NULL AND next.merged_into IS NULL){1,4}
+  (target)
+RETURN [node IN nodes(path) | {kind: head(labels(node)), id: node.id, name: coalesce(node.name, node.id)}] AS nodes,
+       [step IN range(0, length(path) - 1) | {
+         type: type(relationships(path)[step]), relation: relationships(path)[step].relation,
+         forward: startNode(relationships(path)[step]) = nodes(path)[step]
+       }] AS edges
+
+// name: recommended(user, item) -> many
+// The rank at which the served model recommends an item to a user, or no row. Keys: User.uid, Item.uid.
+MATCH (user:User {uid: $user})
+MATCH (served:Dataset {uid: user.dataset})
+MATCH (item:Item {uid: $item})
+MATCH (user)-[edge:RECOMMENDED]->(item)
+WHERE edge.model = served.published
+RETURN edge.rank AS rank
+
+// name: users_of(dataset, ids) -> many
+// Which of these users there are, with their names. Key: User.uid.
+UNWIND $ids AS id
+MATCH (user:User {uid: $dataset + ':' + id})
+RETURN user.id AS id, user.name AS name
+
+// name: previously_served(dataset) -> many
+// The model that was served before the present one, if there was one. Cost: the dataset's published models.
+MATCH (dataset:Dataset {uid: $dataset})
+MATCH (model:Model {dataset: $dataset})
+WHERE model.uid <> dataset.published AND model.published_at IS NOT NULL
+RETURN model.id AS run ORDER BY model.published_at DESC LIMIT 1
+
+// name: queries(after, limit) -> many
+// Kept statements in the order of their names, those after one. Cost: what is returned.
+MATCH (query:Query)
+WHERE query.uid > $after
+RETURN query.uid AS name, query.purpose AS purpose, query.cypher AS cypher, query.parameters AS parameters,
+       query.author AS author, toString(query.changed_at) AS changed_at
+ORDER BY name LIMIT $limit
+
+// name: find_query(query) -> many
+// One kept statement, or no row. Key: Query.uid.
+MATCH (query:Query {uid: $query})
+RETURN query.uid AS name, query.purpose AS purpose, query.cypher AS cypher, query.parameters AS parameters,
+       query.author AS author, toString(query.changed_at) AS changed_at
+
+// name: keep_query(query, purpose, cypher, parameters, author) -> none
+// Keep a statement, in the place of one of its name. Key: Query.uid.
+MERGE (query:Query {uid: $query})
+SET query.id = $query, query.purpose = $purpose, query.cypher = $cypher, query.parameters = $parameters,
+    query.author = $author, query.changed_at = datetime()
+
+// name: remove_query(query) -> none
+// Forget a kept statement. Key: Query.uid.
+MATCH (query:Query {uid: $query})
+DELETE query

@@ -1,0 +1,1 @@
+"""Who may use the platform: accounts with roles, tokens, sessions, and the log of what they changed."""

@@ -1,0 +1,60 @@
+"""The log of changes: who did what to what, and when. Nothing ever rewrites it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cikg.graph import Graph
+
+END = "~"
+"""After every entry: where reading begins."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One change.
+
+    Attributes:
+        id: begins with its time, so that ids are in the log's order.
+        at: ISO time.
+        actor: an account's name, `token:ACCOUNT/NAME`, `operator` (who came by a link) or `cli:LOGIN`.
+        action: what was done: `account.add`, `jobs.pause`, …
+        target: what it was done to.
+        detail: further facts; never a secret.
+    """
+
+    id: str
+    at: str
+    actor: str
+    action: str
+    target: str
+    detail: dict[str, Any]
+
+
+def command_line() -> str:
+    """The actor of whoever runs a command."""
+    return f"cli:{getpass.getuser()}"
+
+
+def step(actor: str, action: str, target: str, detail: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+    """The entry as a step of `Graph.write_together`, so that a change and its entry are committed as one."""
+    entry = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
+    shown = json.dumps(dict(detail or {}), ensure_ascii=False, sort_keys=True, default=str)
+    return "write_audit", {"entry": entry, "actor": actor, "action": action, "target": target, "detail": shown}
+
+
+def record(graph: Graph, actor: str, action: str, target: str, detail: Mapping[str, Any] | None = None) -> None:
+    """Log a change that was made elsewhere."""
+    graph.write_together([step(actor, action, target, detail)])
+
+
+def read(graph: Graph, limit: int, *, before: str = END, actor: str = "", action: str = "") -> list[Entry]:
+    """The newest entries before one; of one actor and action, each '' for any."""
+    rows = graph.many("audit_log", before=before, actor=actor, action=action, limit=limit)
+    return [Entry(**{**row, "detail": json.loads(row["detail"])}) for row in rows]

@@ -1,0 +1,92 @@
+"""`cikg token`: what programs show instead of a password."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from cikg.access import tokens
+from cikg.access.accounts import Scope
+from cikg.access.audit import command_line
+from cikg.cli._output import json_option, messages, print_json, print_table
+from cikg.graph import connect
+from cikg.settings import load_settings
+
+MOST_SHOWN = 10_000
+
+
+@click.group("token")
+def command() -> None:
+    """Make and revoke tokens for the API: `Authorization: Bearer TOKEN`."""
+
+
+@command.command()
+@click.argument("name")
+@click.option("--user", "account", metavar="NAME", help="Whose it is.  [default: yours, who can do everything]")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([str(scope) for scope in Scope]),
+    multiple=True,
+    default=[str(Scope.READ)],
+    show_default=True,
+    help="What it allows, as often as needed.",
+)
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Let it expire after so many days.")
+@json_option
+def create(*, name: str, account: str | None, scopes: tuple[str, ...], days: float | None, as_json: bool) -> None:
+    """Make a token and print it, this once. NAME says what it is for.
+
+    read sees everything; write starts jobs and publishes; query asks Cypher; admin manages users.
+    """
+    with connect(load_settings()) as graph:
+        wanted = [Scope(scope) for scope in scopes]
+        identifier, text = tokens.create(graph, account, name, wanted, actor=command_line(), days=days)
+    if as_json:
+        print_json({"id": identifier, "token": text, "scopes": scopes})
+        return
+    click.echo(text)
+    messages.print("Keep it now: it is shown this once. `cikg token revoke` ends it.")
+
+
+@command.command("list")
+@click.option("--user", "account", metavar="NAME", help="Only those of one user.")
+@json_option
+def list_tokens(*, account: str | None, as_json: bool) -> None:
+    """Show all tokens, without their secrets."""
+    with connect(load_settings()) as graph:
+        found = tokens.listed(graph, MOST_SHOWN, account=account)
+    if as_json:
+        print_json({"tokens": [vars(each) for each in found]})
+        return
+    rows = [
+        [
+            each.id,
+            each.name,
+            each.account or "operator",
+            " ".join(each.scopes),
+            _day(each.expires_at),
+            _day(each.used_at),
+            (each.revoked_at or "")[:10],
+        ]
+        for each in found
+    ]
+    print_table("Tokens", ["id", "name", "user", "scopes", "expires", "last used", "revoked"], rows)
+
+
+@command.command()
+@click.argument("identifier", metavar="ID")
+@json_option
+def revoke(*, identifier: str, as_json: bool) -> None:
+    """Let the token ID open nothing from now on."""
+    with connect(load_settings()) as graph:
+        tokens.revoke(graph, identifier, command_line())
+    if as_json:
+        print_json({"id": identifier, "revoked": True})
+    else:
+        click.echo(f"{identifier} is revoked.")
+
+
+def _day(moment: float | None) -> str:
+    return "" if moment is None else datetime.fromtimestamp(moment, UTC).date().isoformat()

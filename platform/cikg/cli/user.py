@@ -1,0 +1,99 @@
+"""`cikg user`: who may use the dashboard and the API."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cikg.access import accounts
+from cikg.access.accounts import Role
+from cikg.access.audit import command_line
+from cikg.cli._output import json_option, print_json, print_table
+from cikg.graph import connect
+from cikg.settings import load_settings
+
+MOST_SHOWN = 10_000
+_role = click.Choice([str(role) for role in Role])
+
+
+@click.group("user")
+def command() -> None:
+    """Say who may use the dashboard and the API: accounts with a role each.
+
+    A viewer sees everything; an editor also starts jobs, publishes models and asks Cypher; an admin also manages
+    accounts. Whoever can run these commands needs no account: `cikg login` opens the dashboard.
+    """
+
+
+@command.command()
+@click.argument("name")
+@click.option("--role", type=_role, default=Role.VIEWER, show_default=True, help="What it may do.")
+@click.option("--password/--no-password", "with_password", default=True, help="Ask for one; without, only tokens work.")
+@json_option
+def add(*, name: str, role: str, with_password: bool, as_json: bool) -> None:
+    """Make the account NAME. Its password is asked for, twice, or read from standard input."""
+    password = _ask_password() if with_password else None
+    with connect(load_settings()) as graph:
+        accounts.add(graph, name, Role(role), password, command_line())
+    _say(f"{name} is a new {role}.", {"name": name, "role": role}, as_json)
+
+
+@command.command("list")
+@json_option
+def list_accounts(*, as_json: bool) -> None:
+    """Show all accounts."""
+    with connect(load_settings()) as graph:
+        found = accounts.listed(graph, MOST_SHOWN)
+    if as_json:
+        print_json({"users": [vars(each) for each in found]})
+        return
+    rows = [[each.name, each.role, each.has_password, each.tokens, each.created_at[:10]] for each in found]
+    print_table("Users of the platform", ["name", "role", "password", "tokens", "since"], rows)
+
+
+@command.command("role")
+@click.argument("name")
+@click.argument("role", type=_role)
+@json_option
+def change_role(*, name: str, role: str, as_json: bool) -> None:
+    """Give the account NAME another ROLE: viewer, editor or admin."""
+    with connect(load_settings()) as graph:
+        accounts.set_role(graph, name, Role(role), command_line())
+    _say(f"{name} is {role} now.", {"name": name, "role": role}, as_json)
+
+
+@command.command("password")
+@click.argument("name")
+@json_option
+def change_password(*, name: str, as_json: bool) -> None:
+    """Give the account NAME another password, and end its sessions."""
+    with connect(load_settings()) as graph:
+        accounts.find(graph, name)
+        accounts.set_password(graph, name, _ask_password(), command_line())
+    _say(f"{name} has a new password.", {"name": name}, as_json)
+
+
+@command.command()
+@click.argument("name")
+@json_option
+def remove(*, name: str, as_json: bool) -> None:
+    """Remove the account NAME with its sessions and tokens. What it did stays in the log."""
+    with connect(load_settings()) as graph:
+        accounts.remove(graph, name, command_line())
+    _say(f"{name} is removed.", {"name": name}, as_json)
+
+
+def _ask_password() -> str:
+    """From the terminal twice, unseen; else one line of standard input, so that no argument ever shows it."""
+    stream = sys.stdin
+    if stream.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    return str(stream.readline()).rstrip("\n")
+
+
+def _say(sentence: str, facts: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(sentence)

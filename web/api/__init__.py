@@ -1,0 +1,19 @@
+"""The REST API under `/api/v1`: one module of `web.api.resources` a kind of thing."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from flask import Flask
+
+from web.api import resources
+from web.api.operation import blueprint
+
+
+def init_app(app: Flask) -> None:
+    """Serve every operation."""
+    for module in pkgutil.iter_modules(resources.__path__):
+        importlib.import_module(f"web.api.resources.{module.name}")
+    app.register_blueprint(blueprint)
+    app.extensions["csrf"].exempt(blueprint)  # `operation` asks for the token itself, of sessions alone

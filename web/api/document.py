@@ -1,0 +1,193 @@
+"""The OpenAPI 3.1 document: read off the operations, so that it cannot say anything else than what is served."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from cikg import __version__
+from web.api import problems
+from web.api.operation import OPERATIONS, Operation
+
+BASE = "/api/v1"
+_TEMPLATE = "#/components/schemas/{model}"
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+_ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
+_ABOUT = """\
+Everything that the dashboard shows, and what its buttons do.
+
+**Keys.** `Authorization: Bearer TOKEN`; `cikg token create` makes one. A session of the dashboard works too; what
+changes something then needs its CSRF token in `X-CSRFToken`.
+
+**Ids** stand in paths percent-encoded. Slashes, tildes and a part that is only dots are written `~2F`, `~7E`, `~2E`,
+since servers decode percent signs too early; any byte may be written so.
+
+**Lists** come a page at a time: `next` is the cursor of the page that follows, and so is the header `Link`.
+
+**Validators.** Every answer has an `ETag`; with `If-None-Match` an unchanged one is 304. One that depends on the
+dataset and the served model alone is not even made.
+
+**Repeating.** A POST with an `Idempotency-Key` is carried out once; sent again within a day, it gets the same answer.
+
+**Errors** are problems (RFC 9457) with a `code` for programs, and a `cure` where there is one.
+"""
+_PATH = {
+    "dataset": "The dataset's name",
+    "user": "A user's id",
+    "item": "An item's id",
+    "entity": "An entity's id",
+    "intent": "An intent's id",
+    "interest": "An interest's id",
+    "run": "A run's id",
+    "node": "A node's id",
+}
+
+
+def path_of(operation: Operation) -> str:
+    """An operation's path as OpenAPI writes it, below the base."""
+    return _PARAMETER.sub(r"{\1}", operation.rule)
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The document. What it refers to is in its components; the rest stands with the operations."""
+    schemas = _schemas()
+    paths: dict[str, Any] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(path_of(operation), {})[operation.method.lower()] = _described(operation, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "cikg", "version": __version__, "description": _ABOUT},
+        "servers": [{"url": BASE}],
+        "security": [{"token": []}, {"session": []}],
+        "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in OPERATIONS)],
+        "paths": paths,
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "Made by `cikg token create`"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "cikg", "description": "Made by logging in"},
+            },
+        },
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    """The schemas of all bodies, queries and answers; `$defs` are those that have names."""
+    wanted: list[tuple[Any, Any, TypeAdapter[Any]]] = [("Problem", "serialization", TypeAdapter(problems.Problem))]
+    for operation in OPERATIONS:
+        wanted.append((operation.name, "serialization", operation.adapter))
+        if operation.query is not None:
+            wanted.append((f"{operation.name} query", "validation", TypeAdapter(operation.query)))
+        if operation.body is not None:
+            wanted.append((f"{operation.name} body", "validation", TypeAdapter(operation.body)))
+    each, definitions = TypeAdapter.json_schemas(wanted, ref_template=_TEMPLATE)
+    named = definitions.get("$defs", {})
+    for schema in named.values():
+        _attributes_to_properties(schema)
+    return {"$defs": named} | {key: schema for (key, _mode), schema in each.items()}
+
+
+def _attributes_to_properties(schema: dict[str, Any]) -> None:
+    """Give each property what the docstring's `Attributes:` says of it."""
+    purpose, found, attributes = schema.get("description", "").partition("Attributes:\n")
+    if not found:
+        return
+    schema["description"] = purpose.strip()
+    for name, text in _ATTRIBUTE.findall(attributes):
+        if name in schema.get("properties", {}):
+            schema["properties"][name].setdefault("description", " ".join(text.split()))
+
+
+def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    said = inspect.cleandoc(operation.view.__doc__ or "")
+    summary, _, further = said.partition("\n")
+    made: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": summary.rstrip("."),
+        "description": f"{further.strip()}\n\nScope: `{operation.scope}`.".strip(),
+        "parameters": _parameters(operation, schemas),
+        "responses": _responses(operation, schemas),
+    }
+    if operation.public:
+        made["security"] = []
+        made["description"] = further.strip()
+    if operation.body is not None:
+        content = {"application/json": {"schema": schemas[f"{operation.name} body"]}}
+        made["requestBody"] = {"required": True, "content": content}
+    return made
+
+
+def _parameters(operation: Operation, schemas: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PATH.get(name, "Its name or id"),
+            "schema": {"type": "string", "minLength": 1},
+        }
+        for name in _PARAMETER.findall(operation.rule)
+    ]
+    if operation.query is not None:
+        schema = _resolved(schemas[f"{operation.name} query"], schemas)
+        found += [
+            {
+                "name": name,
+                "in": "query",
+                "required": name in schema.get("required", ()),
+                "description": each.get("description", ""),
+                "schema": {key: value for key, value in each.items() if key not in ("description", "title")},
+            }
+            for name, each in schema["properties"].items()
+        ]
+    if operation.method == "POST" and not operation.public:
+        found.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "Names this request, so that sending it again does nothing more",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+            }
+        )
+    return found
+
+
+def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    named = schema.get("$ref", "").rpartition("/")[2]
+    return schemas["$defs"][named] if named else schema
+
+
+def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase}
+    if operation.answer is not None:
+        good["content"] = {"application/json": {"schema": schemas[operation.name]}}
+    answers = {str(operation.status): good}
+    if not operation.changes:
+        answers["304"] = {"description": "The answer has not changed since the one with this `ETag`"}
+    return answers | {
+        str(status): {"description": HTTPStatus(status).phrase} | problems.document() for status in _refusals(operation)
+    }
+
+
+def _refusals(operation: Operation) -> list[int]:
+    """The errors that an operation can answer with."""
+    found = {400, 429, 503}
+    if not operation.public:
+        found |= {401, 403}
+    if "<" in operation.rule or operation.body is not None:
+        found.add(404)
+    if operation.query is not None or operation.body is not None or operation.method == "POST":
+        found.add(422)
+    if operation.body is not None:
+        found |= {413, 415}
+    if operation.conflicts or operation.method == "POST":
+        found.add(409)
+    return sorted(found | set(operation.refusals))

@@ -1,0 +1,35 @@
+"""The API about itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from cikg.access.accounts import Scope
+from web import login
+from web.api import document
+from web.api.operation import operation
+
+TAG = "About"
+
+
+class Me(BaseModel):
+    """Whoever asks."""
+
+    name: str = Field(description="As the log of changes names them")
+    account: str | None = Field(description="Their account; null for the operator of this installation")
+    scopes: list[Scope]
+
+
+@operation("GET", "/openapi.json", tag=TAG, answer=dict[str, Any], public=True)
+def openapi() -> dict[str, Any]:
+    """This document."""
+    return document.document()
+
+
+@operation("GET", "/me", tag=TAG, answer=Me)
+def me() -> Me:
+    """Who the caller is, and what they may do."""
+    who = login.caller()
+    return Me(name=who.name, account=who.account, scopes=sorted(who.scopes))

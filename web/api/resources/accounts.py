@@ -1,0 +1,139 @@
+"""Who may use the platform: accounts, tokens, and the log of changes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.exceptions import Forbidden
+
+from cikg.access import accounts as people
+from cikg.access import audit, tokens
+from cikg.access.accounts import LONGEST_PASSWORD, SHORTEST_PASSWORD, Account, Principal, Role, Scope
+from cikg.access.audit import Entry
+from cikg.access.tokens import Token
+from web import login
+from web.api.operation import operation
+from web.api.paging import Page, Paged, by_key
+from web.store import graph
+
+TAG = "Accounts"
+NAME = r"^[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?$"
+Password = Annotated[str, Field(min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD)]
+
+
+class NewAccount(BaseModel):
+    """An account to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=NAME)
+    role: Role = Role.VIEWER
+    password: Password | None = Field(None, description="Without one, only tokens work")
+
+
+class Change(BaseModel):
+    """What to change of an account; what is not given stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role | None = None
+    password: Password | None = Field(None, description="A new one ends the account's sessions")
+
+
+class NewToken(BaseModel):
+    """A token to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$", description="What it is for")
+    account: str | None = Field(None, description="Whose it is; the caller's unless given, which needs `admin`")
+    scopes: list[Scope] = Field([Scope.READ], min_length=1, description="None that the account's role lacks")
+    days: float | None = Field(
+        None, gt=0, le=tokens.LONGEST_DAYS, description="After how many it expires; null for never"
+    )
+
+
+class Made(BaseModel):
+    """A new token: the only answer that shows it."""
+
+    id: str
+    token: str
+
+
+class AuditQuery(Paged):
+    """Which part of the log."""
+
+    actor: str = Field("", max_length=200, description="Only what one of them did")
+    action: str = Field("", max_length=200, description="Only one kind of change")
+
+
+@operation("GET", "/accounts", tag=TAG, answer=Page[Account], query=Paged, scope=Scope.ADMIN)
+def accounts(query: Paged) -> Page[Any]:
+    """All accounts, by name."""
+    return by_key(query, "", lambda after, limit: people.listed(graph(), limit, after), lambda each: each.name)
+
+
+@operation("POST", "/accounts", tag=TAG, answer=None, status=204, body=NewAccount, scope=Scope.ADMIN, logged=False)
+def add(body: NewAccount) -> None:
+    """Make an account."""
+    people.add(graph(), body.name, body.role, body.password, login.caller().name)
+
+
+@operation("PATCH", "/accounts/<name>", tag=TAG, answer=None, status=204, body=Change, scope=Scope.ADMIN, logged=False)
+def change(name: str, body: Change) -> None:
+    """Change an account's role or password."""
+    people.find(graph(), name)
+    if body.role is not None:
+        people.set_role(graph(), name, body.role, login.caller().name)
+    if body.password is not None:
+        people.set_password(graph(), name, body.password, login.caller().name)
+
+
+@operation("DELETE", "/accounts/<name>", tag=TAG, answer=None, status=204, scope=Scope.ADMIN, logged=False)
+def remove(name: str) -> None:
+    """Remove an account with its sessions and tokens."""
+    people.remove(graph(), name, login.caller().name)
+
+
+@operation("GET", "/tokens", tag=TAG, answer=Page[Token], query=Paged)
+def list_tokens(query: Paged) -> Page[Any]:
+    """The caller's tokens, without their secrets; for an admin, all tokens."""
+    who = login.caller()
+    only = None if Scope.ADMIN in who.scopes else who.account
+    return by_key(query, "", lambda after, limit: tokens.listed(graph(), limit, after, only), lambda each: each.id)
+
+
+@operation("POST", "/tokens", tag=TAG, answer=Made, status=201, body=NewToken, logged=False)
+def create_token(body: NewToken) -> Made:
+    """Make a token. Its text is in this answer alone, and it can do no more than the caller."""
+    who = login.caller()
+    account = _allowed(who, body.account if "account" in body.model_fields_set else who.account)
+    if not who.scopes.issuperset(body.scopes):
+        raise Forbidden
+    made = tokens.create(graph(), account, body.name, body.scopes, actor=who.name, days=body.days)
+    return Made(id=made[0], token=made[1])
+
+
+@operation("DELETE", "/tokens/<token>", tag=TAG, answer=None, status=204, logged=False)
+def revoke_token(token: str) -> None:
+    """Let a token open nothing from now on. Others' tokens need the scope `admin`."""
+    who = login.caller()
+    _allowed(who, tokens.owner(graph(), token))
+    tokens.revoke(graph(), token, who.name)
+
+
+@operation("GET", "/audit", tag=TAG, answer=Page[Entry], query=AuditQuery, scope=Scope.ADMIN)
+def log(query: AuditQuery) -> Page[Any]:
+    """The log of changes, the newest first."""
+    only = {"actor": query.actor, "action": query.action}
+    return by_key(
+        query, audit.END, lambda before, limit: audit.read(graph(), limit, before=before, **only), lambda each: each.id
+    )
+
+
+def _allowed(who: Principal, account: str | None) -> str | None:
+    """The account, if its tokens are the caller's business."""
+    if account != who.account and Scope.ADMIN not in who.scopes:
+        raise Forbidden
+    return account

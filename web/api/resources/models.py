@@ -1,0 +1,151 @@
+"""Training runs, and which of them is served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import g
+from pydantic import BaseModel, ConfigDict, Field
+
+from cikg.access.accounts import Scope
+from cikg.errors import ConflictError, NotFoundError
+from cikg.graph.database import Row
+from cikg.schema import uid
+from web import runs as pages
+from web.api.operation import operation
+from web.api.paging import Page, Paged, by_place
+from web.api.publishing import publish
+from web.store import graph
+
+TAG = "Models"
+RUN_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$"  # never a path
+
+
+class TrainingRun(BaseModel):
+    """A training run."""
+
+    run: str
+    method: str
+    state: str
+    snapshot: str | None = Field(description="Hash of what it was trained on")
+    valid: dict[str, float] = Field(description="Metrics on the validation split: `ndcg@20`, …")
+    test: dict[str, float] = Field(description="Metrics on the test split; empty until it was evaluated")
+    started_at: str | None
+    finished_at: str | None
+    error: str | None
+
+
+class TrainingDetail(TrainingRun):
+    """A training run with how it was made."""
+
+    manifest: dict[str, Any] = Field(description="Settings, seed, versions, timings")
+    curve: list[dict[str, Any]] = Field(description="Loss and metric of each epoch or candidate")
+
+
+class Model(BaseModel):
+    """A run that was published."""
+
+    run: str
+    published_at: str | None
+    served: bool
+
+
+class Models(BaseModel):
+    """The published runs."""
+
+    items: list[Model]
+
+
+class Length(BaseModel):
+    """How much to serve."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    k: int = Field(20, ge=1, le=1000, description="Recommendations a user")
+
+
+class Wanted(Length):
+    """What to serve."""
+
+    run: str = Field(pattern=RUN_ID, description="A finished training run of this dataset")
+
+
+class Served(BaseModel):
+    """What is served from now on."""
+
+    model: str
+    users: int
+    recommendations: int
+    explained: float = Field(description="Share of the recommendations that an interest explains")
+
+
+@operation("GET", "/datasets/<dataset>/runs", tag=TAG, answer=Page[TrainingRun], query=Paged)
+def runs(dataset: str, query: Paged) -> Page[Any]:
+    """The training runs of a dataset, the newest first."""
+    return by_place(query, lambda skip, limit: _runs(dataset, skip + limit)[skip:])
+
+
+@operation("GET", "/datasets/<dataset>/runs/<key:run>", tag=TAG, answer=TrainingDetail)
+def run(dataset: str, run: str) -> Row:
+    """One training run, with its settings and its curve."""
+    found = _find(dataset, run)
+    epochs = (pages.unpack(found.get("curve")) or {}).get("epochs", [])
+    return _summary(found) | {"manifest": pages.unpack(found.get("manifest")) or {}, "curve": epochs}
+
+
+@operation("GET", "/datasets/<dataset>/models", tag=TAG, answer=Models)
+def models(dataset: str) -> Row:
+    """The published runs, and which of them is served."""
+    return {"items": graph().many("published_runs", dataset=dataset)}
+
+
+@operation("PUT", "/datasets/<dataset>/served", tag=TAG, answer=Served, body=Wanted, scope=Scope.WRITE, conflicts=True)
+def serve(dataset: str, body: Wanted) -> Any:
+    """Publish a run: write everyone's recommendations, then serve them from one moment to the next.
+
+    The request lasts until that has happened; what was served before stays until then.
+    """
+    _find(dataset, body.run)
+    g.audited = {"run": body.run, "k": body.k}
+    return publish(graph(), dataset, body.run, body.k)
+
+
+@operation("POST", "/datasets/<dataset>/served/rollback", tag=TAG, answer=Served, body=Length, scope=Scope.WRITE)
+def roll_back(dataset: str, body: Length) -> Any:
+    """Serve again what was served before."""
+    before = graph().many("previously_served", dataset=dataset)
+    if not before:
+        raise ConflictError("no other model of this dataset was ever served", cure="Publish one")
+    g.audited = {"run": before[0]["run"]}
+    return publish(graph(), dataset, before[0]["run"], body.k)
+
+
+def _runs(dataset: str, limit: int) -> list[Row]:
+    return [_summary(row["run"]) for row in graph().many("training_runs", dataset=dataset, limit=limit)]
+
+
+def _find(dataset: str, run: str) -> Row:
+    """The properties of a training run.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    found = graph().many("run_detail", run=uid(dataset, run))
+    if not found or found[0]["run"].get("kind") != "train":
+        raise NotFoundError(f"{dataset!r} has no training run {run!r}", cure="GET …/runs lists them")
+    return dict(found[0]["run"])
+
+
+def _summary(row: Row) -> Row:
+    evaluation = pages.unpack(row.get("evaluation")) or {}
+    return {
+        "run": row["id"],
+        "method": row.get("name") or "",
+        "state": row.get("state") or "done",
+        "snapshot": row.get("snapshot"),
+        "valid": pages.unpack(row.get("valid")) or evaluation.get("valid") or {},
+        "test": evaluation.get("test") or {},
+        "started_at": row.get("started_at"),
+        "finished_at": row.get("finished_at"),
+        "error": row.get("error"),
+    }

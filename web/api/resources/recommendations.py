@@ -1,0 +1,72 @@
+"""What is recommended to whom, and why."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cikg.errors import NotFoundError
+from cikg.schema import uid
+from cikg.serving.recommend import Recommendation, Recommendations, recommend
+from web.api.operation import operation
+from web.store import graph
+
+TAG = "Recommendations"
+MOST, MOST_USERS = 1000, 100
+
+
+class TopQuery(BaseModel):
+    """How many."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(10, ge=1, le=MOST, description="Items a user; no more than were published are there")
+
+
+class Batch(TopQuery):
+    """For whom, and how many each."""
+
+    users: list[str] = Field(min_length=1, max_length=MOST_USERS, description="Ids")
+
+
+class Lists(BaseModel):
+    """The lists of several users."""
+
+    items: list[Recommendations] = Field(description="In the order of the request, each user once")
+    unknown: list[str] = Field(description="Ids that are no user's")
+
+
+@operation(
+    "GET",
+    "/datasets/<dataset>/users/<key:user>/recommendations",
+    tag=TAG,
+    answer=Recommendations,
+    query=TopQuery,
+    versioned=True,
+)
+def of_user(dataset: str, user: str, query: TopQuery) -> Recommendations:
+    """What the served model recommends to a user, with the reason for each item."""
+    return recommend(graph(), dataset, user, query.limit)
+
+
+@operation(
+    "GET",
+    "/datasets/<dataset>/users/<key:user>/recommendations/<key:item>",
+    tag=TAG,
+    answer=Recommendation,
+    versioned=True,
+)
+def explanation(dataset: str, user: str, item: str) -> Recommendation:
+    """Why one item is recommended to a user."""
+    rank = graph().many("recommended", user=uid(dataset, user), item=uid(dataset, item))
+    if not rank:
+        raise NotFoundError(f"{item!r} is not recommended to {user!r}", cure="Their list shows what is")
+    return recommend(graph(), dataset, user, rank[0]["rank"]).items[-1]
+
+
+@operation("POST", "/datasets/<dataset>/recommendations", tag=TAG, answer=Lists, body=Batch, logged=False)
+def of_users(dataset: str, body: Batch) -> Lists:
+    """What the served model recommends to several users. It changes nothing."""
+    wanted = list(dict.fromkeys(body.users))
+    known = {row["id"] for row in graph().many("users_of", dataset=dataset, ids=wanted)}
+    lists = [recommend(graph(), dataset, user, body.limit) for user in wanted if user in known]
+    return Lists(items=lists, unknown=[user for user in wanted if user not in known])

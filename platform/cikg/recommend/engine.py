@@ -23,7 +23,7 @@ from cikg import __version__
 from cikg.errors import InputError, SettingsError, SnapshotError
 from cikg.memory import peak_memory
 from cikg.recommend import runs
-from cikg.recommend.evaluation import Metrics, judge
+from cikg.recommend.evaluation import Metrics, judge, measure, split_digest
 from cikg.recommend.fitting import Fitted, GradientFit, Progress
 from cikg.recommend.method import ClosedForm, Config, Gradient, Method, configure, find
 from cikg.recommend.views import TrainingData, training_data
@@ -132,6 +132,9 @@ def train(
     task = _Task(found, config, options, device, path, checkpoint_seconds, observer or (lambda _: None))
     data = _select_on(snapshot, options)
     fitted, chosen = task.select(data)
+    if data.selection is not None and protocol == "honest":
+        found = measure(fitted.scorer, data.nodes, data.fit, data.selection)
+        found.places.save(path / runs.PLACES.format(split="valid"), {"interactions": split_digest(snapshot)})
     if options.refit:
         fitted = task.refit(_refit_on(snapshot), chosen, fitted)
     known = {"run": run, "method": method, "dataset": snapshot.dataset, "chosen": chosen}

@@ -17,9 +17,10 @@ from cikg.errors import InputError, NotFoundError, SettingsError, SnapshotError
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import method, runs
 from cikg.recommend.engine import Trained, pick_device, train
-from cikg.recommend.evaluation import evaluate
+from cikg.recommend.evaluation import evaluate, split_digest
 from cikg.recommend.fitting import Progress
 from cikg.recommend.method import Config, Gradient, Method
+from cikg.recommend.places import Places
 from cikg.recommend.scorers import StaticScorer
 from cikg.schema import SplitCode
 from cikg.settings import Settings
@@ -278,6 +279,10 @@ def test_evaluation_is_written_beside_the_run(snapshot: Snapshot, offline: Setti
     trained = train(snapshot, "ease", settings=offline)
     result = evaluate(trained.path, snapshot)
     assert runs.read_json(trained.path / runs.EVALUATION) == result
+    for split in ("valid", "test"):
+        places, note = Places.load(trained.path / runs.PLACES.format(split=split))
+        assert places.metrics().items() <= result[split].items()
+        assert note == {"interactions": split_digest(snapshot)}
     assert result["valid"] == trained.valid
     assert {"recall@50", "ndcg@100", "coverage@20"} <= set(result["test"])
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,14 @@ def random_case(users: int, items: int, seed: int = 0) -> tuple[Table, NodeSpace
     return Table(scores), NodeSpace(users, items, 0, 0), Pairs.of(*seen), Pairs.of(*held)
 
 
+@pytest.fixture(scope="module")
+def interpreted() -> Iterator[None]:
+    """Ranx is small work here, and compiling it is not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_DISABLE_JIT", "1")
+        yield
+
+
 def ranx_metrics(case: tuple[Scorer, NodeSpace, Pairs, Pairs]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Means and per-user values as ranx gives them for the same lists."""
     scorer, nodes, seen, held = case
@@ -63,6 +72,7 @@ def ranx_metrics(case: tuple[Scorer, NodeSpace, Pairs, Pairs]) -> tuple[dict[str
     return means, {name: np.array([found.scores[name][user] for user in order]) for name in names}
 
 
+@pytest.mark.usefixtures("interpreted")
 @settings(max_examples=12, deadline=None)
 @given(users=st.integers(1, 30), items=st.integers(10, 250), seed=st.integers(0, 10_000))
 def test_metrics_equal_ranx(users: int, items: int, seed: int) -> None:

@@ -1,7 +1,7 @@
 """Carries a run's shards: leases subjects, asks the LLM for many at once, commits in groups.
 
 One `Runner` a process: one event loop, and in it one client a model, however many threads hand in shards. What a group
-of answers found is committed while the next answers are on their way.
+of answers found is committed while the next answers are on their way, whatever shards they belong to.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from cikg.errors import AuthenticationError, CikgError, NotFoundError, ServiceEr
 from cikg.extraction import ledger
 from cikg.extraction.asking import Asker, LaterError, StoppedError, Terms
 from cikg.extraction.budget import Meter, SpentError
-from cikg.extraction.job import Request, Subject, UnusableAnswerError
+from cikg.extraction.grouping import Grouped
+from cikg.extraction.job import Request, Subject, UnusableAnswerError, Work
 from cikg.extraction.ledger import Run
 from cikg.graph import Graph
 from cikg.llm import completions
@@ -61,8 +62,17 @@ class Breaker:
 class _Outcome:
     """What became of one subject, and the answers it got on the way."""
 
+    run: Run
     row: dict[str, Any]
     answers: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A request, and the key of its answer."""
+
+    request: Request
+    key: str
 
 
 @dataclass
@@ -71,7 +81,7 @@ class _Shard:
 
     run: Run
     number: int
-    token: str
+    left: int  # subjects that are leased and not yet closed
     asker: Asker
     breaker: Breaker
     terms: Terms = field(init=False)
@@ -80,11 +90,16 @@ class _Shard:
     spent: SpentError | None = None
     texts: dict[str, str] = field(default_factory=dict)  # completion key -> validated answer
     asking: dict[str, asyncio.Lock] = field(default_factory=dict)  # completion key -> held while it is asked for
-    outcomes: asyncio.Queue[_Outcome | None] = field(default_factory=asyncio.Queue)
 
     def wanted(self) -> bool:
         """Whether more should be asked."""
         return not (self.stopped or self.later or self.spent or self.breaker.cause)
+
+    def ask(self, request: Request) -> _Question:
+        """A request with its key."""
+        return _Question(
+            request, completions.key(self.run.model, self.run.job.parameters, request.prompt, request.schema)
+        )
 
 
 class Runner:
@@ -101,6 +116,9 @@ class Runner:
         self._traffic = Traffic(settings)
         self._askers: dict[str, Asker] = {}
         self._breakers: dict[str, Breaker] = {}
+        self._token = uuid.uuid4().hex  # every lease of this process is this one's, so that it commits them together
+        self._commit: Grouped[_Outcome, None] = Grouped(self._write)
+        self._find: Grouped[tuple[str, str], str | None] = Grouped(self._look_up)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="runner", daemon=True)
         self._thread.start()
@@ -152,22 +170,23 @@ class Runner:
             raise
 
     async def _close(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        writing = self._commit.tasks  # what was answered is paid for, and kept
+        tasks = asyncio.all_tasks() - {asyncio.current_task()} - writing
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_PATIENCE)
+        if tasks or writing:
+            await asyncio.wait(tasks | writing, timeout=_PATIENCE)
         for asker in self._askers.values():
             await asker.close()
         await self._traffic.close()
 
     async def _work_shard(self, run_uid: str, shard: int) -> None:
-        graph, token = self.graph, uuid.uuid4().hex
+        graph, token = self.graph, self._token
         seconds = self._settings.lease_seconds
         leased = await asyncio.to_thread(ledger.lease, graph, run_uid, shard, token, seconds)
         if leased:
             run = await asyncio.to_thread(ledger.open_run, graph, run_uid)
-            work = self._shard(run, shard, token)
+            work = self._shard(run, shard, len(leased))
             try:
                 async with asyncio.timeout(self._settings.task_time_limit):
                     await self._work_leased(work, leased)
@@ -179,16 +198,17 @@ class Runner:
             except ExceptionGroup as group:
                 raise _first(group) from group
             finally:
-                await asyncio.to_thread(ledger.release, graph, run_uid, shard, token, forgiven=not work.wanted())
+                if work.left:
+                    await asyncio.to_thread(ledger.release, graph, run_uid, shard, token, forgiven=not work.wanted())
                 await self._stop(work)
         await asyncio.to_thread(ledger.finish, graph, run_uid)
 
-    def _shard(self, run: Run, number: int, token: str) -> _Shard:
+    def _shard(self, run: Run, number: int, subjects: int) -> _Shard:
         """A leased shard, with what asking for it takes."""
         if run.model not in self._askers:
             self._askers[run.model] = Asker(self._settings, run.model, self._traffic)
         breaker = self._breakers.setdefault(run.uid, Breaker())
-        work = _Shard(run, number, token, self._askers[run.model], breaker)
+        work = _Shard(run, number, subjects, self._askers[run.model], breaker)
         meter = Meter(
             run=f"{run.uid}/{run.allowance.id}" if run.allowance else run.uid,
             budget=run.allowance.budget if run.allowance else None,
@@ -212,32 +232,36 @@ class Runner:
     async def _work_leased(self, work: _Shard, leased: list[str]) -> None:
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(self._keep(work))
-            group.create_task(self._write(work))
             try:
                 subjects = await asyncio.to_thread(ledger.subjects, self.graph, work.run, leased)
                 for lost in sorted(set(leased) - {subject.id for subject in subjects}):
-                    work.outcomes.put_nowait(
-                        _Outcome(_row(work.run, lost, State.CANCELLED, "it has no input any more"))
-                    )
+                    row = _row(work.run, lost, State.CANCELLED, "it has no input any more")
+                    await self._end(work, _Outcome(work.run, row))
                 await self._ask_all(work, subjects)
             finally:
                 keeper.cancel()
-                work.outcomes.put_nowait(None)
 
     async def _ask_all(self, work: _Shard, subjects: list[Subject]) -> None:
-        keys = [_key(work, next(work.run.job.work(subject))) for subject in subjects]
+        conversations = [work.run.job.work(subject) for subject in subjects]
+        questions = [work.ask(next(conversation)) for conversation in conversations]
+        keys = [question.key for question in questions]
         work.texts = await asyncio.to_thread(completions.find, self.graph, work.run.dataset, keys)
         async with asyncio.TaskGroup() as group:
-            for subject in subjects:
-                group.create_task(self._carry(work, subject))
+            for subject, conversation, question in zip(subjects, conversations, questions, strict=True):
+                group.create_task(self._carry(work, subject, conversation, question))
 
-    async def _carry(self, work: _Shard, subject: Subject) -> None:
-        """Take one subject through its conversation, and hand its outcome to the writer."""
+    async def _end(self, work: _Shard, outcome: _Outcome) -> None:
+        """Commit what became of a subject."""
+        await self._commit(outcome)
+        work.left -= 1
+
+    async def _carry(self, work: _Shard, subject: Subject, conversation: Work, question: _Question) -> None:
+        """Take one subject through its conversation, and commit what became of it."""
         run, usage = work.run, Usage()
         row = _row(run, subject.id, State.DONE, input_hash=subject.input_hash)
-        outcome = _Outcome(row)
+        outcome = _Outcome(run, row)
         try:
-            result = await self._converse(work, subject, outcome, usage)
+            result = await self._converse(work, conversation, question, outcome, usage)
             found = run.job.apply(subject, result, run.dataset)
             row["found"] = {
                 "subject": row["uid"],
@@ -260,26 +284,27 @@ class Runner:
             work.breaker.fail(error)
             row.update(state=State.FAILED, error=str(error))
         row.update({name: value for name, value in asdict(usage).items() if name in row})
-        work.outcomes.put_nowait(outcome)
+        await self._end(work, outcome)
 
-    async def _converse(self, work: _Shard, subject: Subject, outcome: _Outcome, usage: Usage) -> Any:
+    async def _converse(
+        self, work: _Shard, conversation: Work, question: _Question, outcome: _Outcome, usage: Usage
+    ) -> Any:
         """Put each request of a subject's conversation to the LLM; what the conversation returns in the end."""
-        conversation = work.run.job.work(subject)
-        request = next(conversation)
         while True:
-            answer = await self._answer(work, request, outcome, usage)
-            outcome.row["completion"] = uid(work.run.dataset, _key(work, request))
+            answer = await self._answer(work, question, outcome, usage)
+            outcome.row["completion"] = uid(work.run.dataset, question.key)
             outcome.row["completions"].append(outcome.row["completion"])
             try:
-                request = conversation.send(answer)
+                question = work.ask(conversation.send(answer))
             except StopIteration as end:
                 return end.value
-            following = _key(work, request)  # the first questions of a shard were looked up together
-            work.texts |= await asyncio.to_thread(completions.find, self.graph, work.run.dataset, [following])
+            kept = await self._find((work.run.dataset, question.key))  # a shard's first questions are looked up at once
+            if kept is not None:
+                work.texts[question.key] = kept
 
-    async def _answer(self, work: _Shard, request: Request, outcome: _Outcome, total: Usage) -> Any:
+    async def _answer(self, work: _Shard, question: _Question, outcome: _Outcome, total: Usage) -> Any:
         """The answer to a request: the one kept from before, one that is just being asked for, or a new one."""
-        key = _key(work, request)
+        request, key = question.request, question.key
         async with work.asking.setdefault(key, asyncio.Lock()):
             if key in work.texts:
                 return read(request.schema, work.texts[key])
@@ -298,34 +323,29 @@ class Runner:
             outcome.answers.append(completions.row(*context, model=answer.model, text=answer.text, usage=usage))
             return answer.parsed
 
-    async def _write(self, work: _Shard) -> None:
-        """Commit what has come in since the last commit, until None says that no more will."""
-        last = False
-        while not last:
-            group = [await work.outcomes.get()]
-            while not work.outcomes.empty():
-                group.append(work.outcomes.get_nowait())
-            last = None in group
-            outcomes = [outcome for outcome in group if outcome is not None]
-            if outcomes:
-                await asyncio.to_thread(self._commit, work, outcomes)
+    def _write(self, outcomes: list[_Outcome]) -> list[None]:
+        """Commit what became of subjects: answers first, which are paid for, then what was found with how it ended."""
+        for run in {outcome.run.uid: outcome.run for outcome in outcomes}.values():
+            own = [outcome for outcome in outcomes if outcome.run.uid == run.uid]
+            completions.store(self.graph, run.dataset, [answer for outcome in own for answer in outcome.answers])
+            ledger.commit(self.graph, run, self._token, [outcome.row for outcome in own])
+        return [None] * len(outcomes)
 
-    def _commit(self, work: _Shard, outcomes: list[_Outcome]) -> None:
-        answers = [answer for outcome in outcomes for answer in outcome.answers]
-        completions.store(self.graph, work.run.dataset, answers)
-        ledger.commit(self.graph, work.run, work.token, [outcome.row for outcome in outcomes])
+    def _look_up(self, asked: list[tuple[str, str]]) -> list[str | None]:
+        """The kept answers to questions, as (dataset, key); None where there is none."""
+        found: dict[tuple[str, str], str] = {}
+        for dataset in {dataset for dataset, _ in asked}:
+            texts = completions.find(self.graph, dataset, [key for name, key in asked if name == dataset])
+            found.update({(dataset, key): text for key, text in texts.items()})
+        return [found.get(each) for each in asked]
 
     async def _keep(self, work: _Shard) -> None:
         """Renew the leases, and notice when the run is stopped from outside."""
         seconds = self._settings.lease_seconds
         while not work.stopped:
             await asyncio.sleep(seconds / 5)
-            wanted = await asyncio.to_thread(ledger.renew, self.graph, work.run.uid, work.number, work.token, seconds)
+            wanted = await asyncio.to_thread(ledger.renew, self.graph, work.run.uid, work.number, self._token, seconds)
             work.stopped = not wanted
-
-
-def _key(work: _Shard, request: Request) -> str:
-    return completions.key(work.run.model, work.run.job.parameters, request.prompt, request.schema)
 
 
 def _row(

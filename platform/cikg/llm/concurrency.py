@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from types import TracebackType
 
 CALM = 1.0
@@ -11,7 +12,9 @@ CALM = 1.0
 
 
 class Concurrency:
-    """Slots for requests; additive increase, multiplicative decrease. Use as `async with`.
+    """Slots for requests; additive increase, multiplicative decrease. Use as `async with`, in one event loop.
+
+    Who waits longest goes first.
 
     Args:
         most: the most slots there can be.
@@ -22,7 +25,7 @@ class Concurrency:
         self._limit = float(most)
         self._taken = 0
         self._pressed_at = 0.0
-        self._freed = asyncio.Condition()
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
     def limit(self) -> int:
@@ -30,16 +33,30 @@ class Concurrency:
         return max(1, int(self._limit))
 
     async def __aenter__(self) -> None:
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._taken < self.limit)
+        if self._taken < self.limit and not self._waiting:
             self._taken += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn  # who gives it has taken the slot for us
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._give_back()
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        async with self._freed:
-            self._taken -= 1
-            self._freed.notify(2)  # the limit may have grown by one
+        self._give_back()
+
+    def _give_back(self) -> None:
+        self._taken -= 1
+        while self._waiting and self._taken < self.limit:
+            turn = self._waiting.popleft()
+            if not turn.done():  # cancelled while it waited
+                self._taken += 1
+                turn.set_result(None)
 
     def ease(self) -> None:
         """An answer came: one slot more after as many answers as there are slots."""

@@ -1,0 +1,61 @@
+"""Doing together what many callers ask for one by one: a statement for each of them would cost more than their work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST = 256
+"""Items of one group: few enough for one transaction."""
+
+
+class Grouped(Generic[Item, Result]):
+    """Call it with an item; what comes in while a group is under way makes up the next one. No caller waits for others.
+
+    It belongs to the event loop that it is first used in. An item is done even if its caller does not wait any longer.
+
+    Args:
+        work: does a group, in a thread; returns a result an item, in their order. An error is every caller's.
+    """
+
+    def __init__(self, work: Callable[[list[Item]], Sequence[Result]]) -> None:
+        self._work = work
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: Item) -> Result:
+        """What `work` returns for the item."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._work_off())
+        return await future
+
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """What is under way, to be waited for before the loop ends."""
+        return {self._task} if self._task is not None else set()
+
+    async def _work_off(self) -> None:
+        while self._waiting:
+            group = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+            try:
+                results = await asyncio.to_thread(self._work, [item for item, _ in group])
+            except Exception as error:  # noqa: BLE001 - it is the callers'
+                _end(group, error)
+            else:
+                for (_, future), result in zip(group, results, strict=True):
+                    if not future.done():
+                        future.set_result(result)
+        self._task = None
+
+
+def _end(group: list[tuple[Item, asyncio.Future[Result]]], error: Exception) -> None:
+    for _, future in group:
+        if not future.done():
+            future.set_exception(error)

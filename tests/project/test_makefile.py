@@ -26,7 +26,7 @@ def test_demo_and_test_set_up_first_and_pass_options_on() -> None:
     demo = make("--dry-run", "demo", "ARGS=--exit").stdout
     assert re.search(r"platform/bootstrap\.py\n\.venv/bin/cikg demo --exit\n$", demo)
     test = make("--dry-run", "test", "ARGS=-k x").stdout
-    assert re.search(r"platform/bootstrap\.py --test\n\.venv/bin/python -m pytest -k x\n$", test)
+    assert re.search(r"platform/bootstrap\.py --test\n\.venv/bin/python -m pytest --numprocesses \S+ .* -k x\n$", test)
 
 
 def test_an_environment_of_ones_own_is_used_as_it_is() -> None:

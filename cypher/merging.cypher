@@ -22,6 +22,41 @@ WHERE NOT EXISTS { (intent)-[:SAME_AS]-(into) }
 CREATE (intent)-[:SAME_AS {state: 'proposed', method: row.method, score: row.score, history: [row.entry]}]->(into)
 RETURN count(*) AS proposed
 
+// name: intents_ever(dataset) -> many
+// All intents, those that were merged into others as well, with their names.
+MATCH (intent:Intent {dataset: $dataset})
+RETURN intent.id AS id, coalesce(intent.name, intent.id) AS name ORDER BY id
+
+// name: propose_alignments(dataset, run, job, lease, rows) -> none
+// Write the proposals {intents, pairs: [{intent, into}]} of a model about batches of intents, with the answer that each comes
+// from. What the job proposed before about a batch and nobody decided on goes; a pair that was ever judged, either way
+// round, is left alone. Two look-ups by key a pair. The dataset is locked first; nothing that training reads changes.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.importing = dataset.importing
+WITH dataset
+MATCH (earlier:Run {dataset: $dataset, kind: 'extract', name: $job})
+WITH collect(earlier.uid) AS runs
+UNWIND $rows AS row
+MATCH (:Subject {uid: row.subject, lease: $lease})
+CALL (runs, row) {
+  UNWIND runs AS other
+  MATCH (replaced:Subject {uid: other + substring(row.subject, size($run))}) WHERE other <> $run
+  SET replaced.state = 'cancelled', replaced.error = 'replaced by ' + $run
+}
+CALL (runs, row) {
+  UNWIND row.intents AS uid
+  MATCH (:Intent {uid: uid})-[same:SAME_AS {state: 'proposed'}]->(:Intent) WHERE same.run IN runs
+  DELETE same
+}
+WITH row
+UNWIND row.pairs AS pair
+MATCH (intent:Intent {uid: pair.intent}), (into:Intent {uid: pair.into})
+WHERE NOT EXISTS { (intent)-[:SAME_AS]-(into) }
+CREATE (intent)-[:SAME_AS {
+  state: 'proposed', method: 'llm', score: 1.0, run: $run, completion: row.completion,
+  history: [toString(datetime.truncate('second', datetime())) + ' proposed by ' + $run + ' (llm)']
+}]->(into)
+
 // name: merge_pairs(dataset, states) -> many
 // Pairs of intents in one of these states, the likeliest first, with the number of users and items that have each.
 // Costs the dataset's intents and the degrees of those that are paired.

@@ -37,7 +37,7 @@ def command() -> None:
 @command.command()
 @click.option(
     "--method",
-    type=click.Choice([str(method) for method in Method]),
+    type=click.Choice([str(method) for method in Method if method is not Method.LLM]),
     default=str(Method.EXACT),
     show_default=True,
     help="exact: equal but for case, spaces and punctuation. vector: near by `cikg embed`.",
@@ -102,16 +102,23 @@ def _last(pair: Pair) -> str:
     metavar="SCORE",
     help="Merge all proposals of at least this score without asking.",
 )
+@click.option(
+    "--method",
+    type=click.Choice([str(method) for method in Method]),
+    help="Only proposals of this kind; llm: of `cikg extract preference_alignment`.  [default: all]",
+)
 @_actor_option
 @dataset_option
 @json_option
-def review(*, accept_from: float | None, actor: str | None, dataset: str, as_json: bool) -> None:
+def review(*, accept_from: float | None, method: str | None, actor: str | None, dataset: str, as_json: bool) -> None:
     """Decide on the proposals, one after another: merge, keep apart, or skip for now."""
     if accept_from is None and (as_json or not sys.stdin.isatty()):
         raise InputError("nobody is there to answer", cure="Give --accept-from SCORE, or run this in a terminal")
     counts = dict.fromkeys(("merged", "rejected", "skipped"), 0)
     with _connect() as graph:
         for pair in merging.pairs(graph, dataset, Verdict.PROPOSED):
+            if method is not None and pair.method != method:
+                continue
             decision = _ask(pair) if accept_from is None else _by_score(pair, accept_from)
             if decision == "quit":
                 break

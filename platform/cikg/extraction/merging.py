@@ -1,7 +1,8 @@
 """Merging intents that mean the same, and taking it back.
 
-Proposals come from the names (`exact`: equal but for case, accents' encoding, spaces and punctuation) or from the
-intents' vectors (`vector`: cosine at least a threshold). A person accepts or rejects them. Merging moves an intent's
+Proposals come from the names (`exact`: equal but for case, accents' encoding, spaces and punctuation), from the
+intents' vectors (`vector`: cosine at least a threshold), or from a model (`llm`: the job `preference_alignment`). A
+person accepts or rejects them, or `accept` takes all of one kind. Merging moves an intent's
 edges to the one that stays and marks each with where it came from; unmerging moves just these back. Who decided what,
 when, by which method and score stays on the SAME_AS edge between the two.
 """
@@ -33,6 +34,7 @@ class Method(StrEnum):
 
     EXACT = "exact"
     VECTOR = "vector"
+    LLM = "llm"  # proposed by a job, not by `propose`
 
 
 class Verdict(StrEnum):
@@ -216,6 +218,40 @@ def merge(
     if not rows and _intents(graph, dataset, [intent])[intent]["merged_into"] == uid(dataset, into):
         return Moved(intent, into, 0)  # the commit's answer was lost, and the statement ran twice
     return Moved(intent, into, _first(rows, intent)["moved"])
+
+
+def accept(
+    graph: Graph, dataset: str, method: Method | None = None, *, least: float = 0.0, actor: str | None = None
+) -> int:
+    """Merge what is proposed, the likeliest first; how many pairs that were.
+
+    Where the one that should stay was merged itself, its edges are where it went; a pair that is one is skipped.
+
+    Args:
+        graph: the graph.
+        dataset: the dataset's name.
+        method: only proposals of this kind; of all if None.
+        least: the least score of a proposal.
+        actor: who decides; the account's name if None.
+
+    Raises:
+        NotFoundError: there is no such dataset.
+    """
+    merged = 0
+    for pair in pairs(graph, dataset, Verdict.PROPOSED):
+        if (method is None or pair.method == method) and pair.score is not None and pair.score >= least:
+            into = _standing_for(graph, dataset, pair.into)
+            if into != pair.intent and _standing_for(graph, dataset, pair.intent) == pair.intent:
+                merge(graph, dataset, pair.intent, into, method=pair.method, score=pair.score, actor=actor)
+                merged += 1
+    return merged
+
+
+def _standing_for(graph: Graph, dataset: str, intent: str) -> str:
+    """The id of the intent that an intent was merged into at last; its own if it was not."""
+    while (survivor := _intents(graph, dataset, [intent])[intent]["survivor"]) is not None:
+        intent = survivor
+    return intent
 
 
 def unmerge(graph: Graph, dataset: str, intent: str, *, actor: str | None = None) -> Moved:

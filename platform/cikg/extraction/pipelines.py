@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cikg.errors import NotFoundError
+from cikg.extraction.merging import Method, accept
 from cikg.graph import Graph
 from cikg.schema import Label
 from cikg.settings import Settings
@@ -72,6 +73,10 @@ def _cluster(graph: Graph, _settings: Settings, dataset: str) -> dict[str, Any]:
     return {"intents": made.intents, "interests": made.interests}
 
 
+def _merge_aligned(graph: Graph, _settings: Settings, dataset: str) -> dict[str, Any]:
+    return {"merged": accept(graph, dataset, Method.LLM, actor="the pipeline seekrec")}
+
+
 PIPELINES: dict[str, Pipeline] = {
     pipeline.name: pipeline
     for pipeline in (
@@ -87,6 +92,20 @@ PIPELINES: dict[str, Pipeline] = {
                 "item_intents",
                 embedding(Label.ITEM, Label.INTENT),
                 "related_item_intents",
+            ),
+        ),
+        Pipeline(
+            "seekrec",
+            "SeeKRec: preferences, aligned; what of each neighbourhood tells something; profiles of it.",
+            (
+                "user_preferences",
+                "preference_alignment",
+                Step("merge what is aligned", _merge_aligned),
+                "user_subgraphs",
+                "item_subgraphs",
+                "user_profiles",
+                "item_profiles",
+                embedding(Label.PROFILE),
             ),
         ),
     )

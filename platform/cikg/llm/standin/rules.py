@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cikg.llm.standin import intents, wording
+from cikg.llm.standin import intents, subgraphs, wording
 
-RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {**wording.RULES, **intents.RULES}
+RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {
+    **wording.RULES,
+    **intents.RULES,
+    **subgraphs.RULES,
+}
 """The rule for each answer schema, by the schema's name."""

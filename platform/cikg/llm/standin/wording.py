@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,22 +94,30 @@ def user_interests(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     lines = read_history(messages)
     seed = json.dumps([[line.number, sorted(line.topics)] for line in lines])
     genres = {topic for line in lines for topic, is_genre in line.topics.items() if is_genre}
+    interests = []
+    for topic, evidence in strongest_topics(lines):
+        companion = _companion(lines, evidence, topic, genres)
+        interests.append({"phrase": word(topic, companion, topic in genres, seed), "evidence": evidence})
+    return {"interests": interests}
+
+
+def strongest_topics(lines: Sequence[Line]) -> Iterator[tuple[str, list[int]]]:
+    """What most lines of a history have in common, each with the numbers of its lines: 1 to 5, the strongest first."""
     holders: dict[str, list[int]] = {}
     for line in lines:
         for topic in line.topics:
             holders.setdefault(topic, []).append(line.number)
     unexplained = {line.number for line in lines}
-    interests: list[dict[str, Any]] = []
-    while holders and len(interests) < MOST_INTERESTS:
+    for given in range(MOST_INTERESTS):
+        if not holders:
+            return
         topic = max(holders, key=lambda name: (_weight(name, holders[name], unexplained, len(lines)), name))
         evidence = holders.pop(topic)
         fresh = unexplained.intersection(evidence)
-        if interests and len(fresh) < 2:
-            break
-        companion = _companion(lines, evidence, topic, genres)
-        interests.append({"phrase": _word(topic, companion, topic in genres, seed), "evidence": evidence})
+        if given and len(fresh) < 2:
+            return
+        yield topic, evidence
         unexplained -= fresh
-    return {"interests": interests}
 
 
 def _weight(topic: str, evidence: list[int], unexplained: set[int], total: int) -> float:
@@ -134,7 +142,7 @@ _GENRE_WORDINGS = ("{0}", "classic {0}", "{0} about {1}", "{0} with {1}", "{1} i
 _SUBJECT_WORDINGS = ("{0}", "stories about {0}", "books on {0}", "{0} and {1}", "tales of {0} and {1}")
 
 
-def _word(topic: str, companion: str | None, is_genre: bool, seed: str) -> str:
+def word(topic: str, companion: str | None, is_genre: bool, seed: str) -> str:
     """Put an interest into words. Which words depends on the reader, as two people's notes differ."""
     wordings = _GENRE_WORDINGS if is_genre else _SUBJECT_WORDINGS
     possible = [wording for wording in wordings if companion or "{1}" not in wording]

@@ -133,8 +133,8 @@ def train(
     data = _select_on(snapshot, options)
     fitted, chosen = task.select(data)
     if data.selection is not None and protocol == "honest":
-        found = measure(fitted.scorer, data.nodes, data.fit, data.selection)
-        found.places.save(path / runs.PLACES.format(split="valid"), {"interactions": split_digest(snapshot)})
+        outcome = measure(fitted.scorer, data.nodes, data.fit, data.selection)
+        outcome.places.save(path / runs.PLACES.format(split="valid"), {"interactions": split_digest(snapshot)})
     if options.refit:
         fitted = task.refit(_refit_on(snapshot), chosen, fitted)
     known = {"run": run, "method": method, "dataset": snapshot.dataset, "chosen": chosen}

@@ -20,12 +20,13 @@ MATCH (subject:Subject {run: $run})
 RETURN subject.id AS id, subject.state AS state, subject.input_hash AS input_hash,
        subject.state = 'running' AND subject.leased_until >= timestamp() AS leased
 
-// name: open_run(run, properties, budget) -> none
-// Make a run, or open it again. Key: the run's uid. A second opening changes no more than its state and its budget.
+// name: open_run(run, properties, budget, batch) -> none
+// Make a run, or open it again. Key: the run's uid. A second opening changes no more than its state, its budget and, where
+// that is given, whether its questions go in batches.
 MERGE (run:Run {uid: $run})
 ON CREATE SET run += $properties, run.created_at = datetime()
 SET run.state = 'running', run.error = null, run.finished_at = null, run.resume_at = null, run.budget = $budget,
-    run.started_at = coalesce(run.started_at, datetime())
+    run.batch = coalesce($batch, run.batch), run.started_at = coalesce(run.started_at, datetime())
 
 // name: plan_subjects(run, dataset, kind, rows) -> none
 // Put subjects into the ledger as planned: new ones, changed ones, and those that failed before. Key: the subject's uid.
@@ -46,10 +47,10 @@ SET run.total = $total
 // Take what is left of a shard: planned subjects, and running ones whose worker fell silent. Setting the run's state to
 // itself locks it, so that two deliveries of one message take turns and the second finds nothing left. A subject whose
 // worker fell silent too often fails instead: it may be what kills them. Nothing is taken before the time at which the
-// provider wants to be asked again.
+// provider wants to be asked again, nor while the run's questions are sent in batches.
 MATCH (run:Run {uid: $run, state: 'running'})
 SET run.state = run.state
-WITH run WHERE coalesce(run.resume_at, 0) <= timestamp()
+WITH run WHERE coalesce(run.resume_at, 0) <= timestamp() AND run.batch IS NULL
 MATCH (subject:Subject {run: $run, shard: $shard})
 WHERE subject.state = 'planned' OR (subject.state = 'running' AND subject.leased_until < timestamp())
 WITH subject, subject.attempts + 1 AS attempts, subject.attempts < $most_attempts AS allowed
@@ -182,6 +183,7 @@ ORDER BY created_at IS NULL, created_at DESC, run
 // The runs of LLM jobs that are under way and may be worked on now, for the sweeper. Scan: Run.
 MATCH (run:Run)
 WHERE run.kind = 'extract' AND run.state = 'running' AND coalesce(run.resume_at, 0) <= timestamp()
+  AND run.batch IS NULL
 RETURN run.uid AS run ORDER BY run
 
 // name: resume_run(run, budget) -> many

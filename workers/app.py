@@ -8,6 +8,7 @@ import threading
 from celery.signals import worker_process_init, worker_ready, worker_shutdown
 
 from cikg.errors import CikgError
+from cikg.extraction import batching
 from cikg.extraction.queue import create_app, sweep
 from cikg.extraction.runner import Runner
 from cikg.graph import connect
@@ -47,10 +48,11 @@ def _sweep_from_now_on(**_signal: object) -> None:
 
 def _sweep() -> None:
     while not _ended.wait(settings.sweep_seconds):
-        try:
-            sweep(runner().graph, app)
-        except CikgError as error:  # Neo4j or Redis is away; the next look finds it, or says so again
-            _log.warning("cannot look for lost work: %s", error)
+        for look in (lambda: batching.tend(runner().graph, settings), lambda: sweep(runner().graph, app)):
+            try:
+                look()
+            except CikgError as error:  # a server is away; the next look finds it, or says so again
+                _log.warning("cannot look for lost work: %s", error)
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]

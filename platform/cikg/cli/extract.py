@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from cikg.cli._batches import follow_batches
 from cikg.cli._follow import follow, no_worker
 from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json, print_table
 from cikg.errors import JobError
-from cikg.extraction import ledger, queue
+from cikg.extraction import batching, ledger, queue
 from cikg.extraction.budget import Budget
 from cikg.extraction.budget import parse as parse_budget
 from cikg.extraction.estimate import estimate
@@ -36,6 +37,12 @@ from cikg.settings import Settings, load_settings
     metavar="LIMIT",
     help="Pause once this much is spent: '500 calls', '2M tokens', or money such as '5 USD'.",
 )
+@click.option(
+    "--batch/--no-batch",
+    default=None,
+    help="Send the questions in batches, which costs about half and may take a day; or ask directly again, once what "
+    "was sent has come back.",
+)
 @click.option("--retry-quarantined", is_flag=True, help="Ask again where an answer could not be used.")
 def command(
     *,
@@ -47,6 +54,7 @@ def command(
     list_jobs: bool,
     dry_run: bool,
     budget_text: str | None,
+    batch: bool | None,
     retry_quarantined: bool,
 ) -> None:
     """Have a JOB ask the LLM about each user or item, through the queue; user_interests unless another is named.
@@ -63,10 +71,10 @@ def command(
         limit_of_cost = parse_budget(budget_text, settings, model) if budget_text else None
         plan = ledger.plan(graph, job(job_name), dataset, model, limit=limit, quarantined=retry_quarantined)
         if dry_run:
-            expected = estimate(graph, plan, settings)
+            expected = estimate(graph, plan, settings, batch=bool(batch))
             _show({"run": plan.run.uid, "total": plan.total, **asdict(expected)}, as_json, "What it would cost")
             return
-        result = carry_out(graph, settings, plan, wait=wait, quiet=as_json, budget=limit_of_cost)
+        result = carry_out(graph, settings, plan, wait=wait, quiet=as_json, budget=limit_of_cost, batch=batch)
         error = failure(graph, result) if wait else None
     _show({**result, **(error.as_dict() if error else {})}, as_json, f"{job_name} of {dataset}")
     if result["quarantined"]:
@@ -85,16 +93,26 @@ def _list(as_json: bool) -> None:
 
 
 def carry_out(
-    graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, quiet: bool, budget: Budget | None = None
+    graph: Graph,
+    settings: Settings,
+    plan: ledger.Plan,
+    *,
+    wait: bool,
+    quiet: bool,
+    budget: Budget | None = None,
+    batch: bool | None = None,
 ) -> dict[str, Any]:
     """Do what is pending of a plan; say what was done. `calls`, `tokens` and `cost` are those of this call.
+
+    Whether questions go in batches is left as it is unless `batch` says it.
 
     Raises:
         UnreachableError: Redis or the workers do not answer.
     """
     began = time.monotonic()
     before = _progress_or_none(graph, plan) or {}
-    after = _run(graph, settings, plan, wait=wait, quiet=quiet, budget=budget)
+    mode = {True: batching.SUBMIT, False: batching.COLLECT, None: None}[batch]
+    after = _run(graph, settings, plan, wait=wait, quiet=quiet, budget=budget, batch=mode)
     calls, prompt, completion, cost = (
         after.get(name, 0) - before.get(name, 0) for name in ("calls", "prompt_tokens", "completion_tokens", "cost")
     )
@@ -128,7 +146,14 @@ def failure(graph: Graph, result: dict[str, Any]) -> JobError | None:
 
 
 def _run(
-    graph: Graph, settings: Settings, plan: ledger.Plan, *, wait: bool, quiet: bool, budget: Budget | None
+    graph: Graph,
+    settings: Settings,
+    plan: ledger.Plan,
+    *,
+    wait: bool,
+    quiet: bool,
+    budget: Budget | None,
+    batch: str | None,
 ) -> dict[str, Any]:
     """Start what is pending and follow it to its end; where the run stands then."""
     run = plan.run.uid
@@ -136,8 +161,13 @@ def _run(
         app = queue.create_app(settings)
         if wait and not queue.workers(app):
             raise no_worker()
+        ledger.start(graph, plan, budget, batch)
+        if wait:
+            follow_batches(graph, settings, run, quiet=quiet)
+        else:
+            batching.advance(graph, settings, run)
         try:
-            queue.enqueue(app, run, ledger.start(graph, plan, budget))
+            queue.enqueue(app, run, ledger.open_shards(graph, run))
             if wait:
                 follow(graph, app, run, settings, quiet=quiet)
         except KeyboardInterrupt:

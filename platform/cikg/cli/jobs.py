@@ -10,7 +10,7 @@ import click
 from cikg.cli._follow import follow
 from cikg.cli._output import console, dataset_option, json_option, messages, print_facts, print_json, print_table
 from cikg.errors import InputError
-from cikg.extraction import control, ledger, queue
+from cikg.extraction import batching, control, ledger, queue
 from cikg.extraction.budget import parse
 from cikg.graph import Graph, connect
 from cikg.schema import State
@@ -66,14 +66,18 @@ def show(*, run: str, dataset: str, as_json: bool) -> None:
         found = control.find(graph, dataset, run)
         stands, causes = ledger.progress(graph, found), ledger.errors(graph, found)
         allowance = ledger.open_run(graph, found).allowance
+        batches = batching.listed(graph, found)
     facts = {"run": found.partition(":")[2], **stands, "budget": str(allowance.budget) if allowance else None}
     if as_json:
-        print_json(facts | {"errors": causes})
+        print_json(facts | {"errors": causes, "batches": batches})
         return
     print_facts(found, {name: value for name, value in facts.items() if value or name in ("total", "done")})
     if causes:
         rows = [[row["subjects"], row["state"], row["error"], row["example"]] for row in causes]
         print_table("What went wrong", ["subjects", "state", "cause", "for example"], rows)
+    if batches:
+        shown = ["batch", "round", "state", "questions", "answered", "error"]
+        print_table("Batches", shown, [[batch[column] for column in shown] for batch in batches])
 
 
 @command.command()
@@ -90,14 +94,17 @@ def pause(*, run: str, dataset: str, as_json: bool) -> None:
 @dataset_option
 @json_option
 def cancel(*, run: str, dataset: str, as_json: bool) -> None:
-    """End RUN before its time. What is committed stays; `cikg extract` or `resume` would go on."""
+    """End RUN before its time, its batches too. What is committed stays; `cikg extract` or `resume` would go on."""
     _stop(run, dataset, State.CANCELLED, as_json)
 
 
 def _stop(run: str, dataset: str, state: State, as_json: bool) -> None:
-    with connect(load_settings()) as graph:
+    settings = load_settings()
+    with connect(settings) as graph:
         found = control.find(graph, dataset, run)
         stands = control.stop(graph, found, state)
+        if state is State.CANCELLED:
+            batching.cancel(graph, settings, found)
     if as_json:
         print_json({"run": found, **stands})
         return

@@ -187,6 +187,8 @@ def environment(settings: Settings) -> dict[str, str]:
         value = getattr(settings, name)
         if value is None:
             variables.pop(environment_name(name), None)
+        elif isinstance(value, dict):
+            variables[environment_name(name)] = json.dumps(settings.model_dump(mode="json", include={name})[name])
         else:
             plain = value.get_secret_value() if isinstance(value, SecretStr) else value
             variables[environment_name(name)] = str(plain.absolute() if isinstance(plain, Path) else plain)

@@ -36,8 +36,8 @@ class Estimate:
     seconds: float | None
 
 
-def estimate(graph: Graph, plan: Plan, settings: Settings) -> Estimate:
-    """Estimate from each subject's first question."""
+def estimate(graph: Graph, plan: Plan, settings: Settings, *, batch: bool = False) -> Estimate:
+    """Estimate from each subject's first question; of batches nobody knows the time."""
     run = plan.run
     sizes: dict[str, int] = {}
     for subject in plan.pending:
@@ -55,8 +55,8 @@ def estimate(graph: Graph, plan: Plan, settings: Settings) -> Estimate:
         calls=len(asked),
         prompt_tokens=sent,
         completion_tokens=received,
-        cost=None if price is None else price.cost(sent, received),
-        seconds=_seconds(settings, len(asked), sent + received, mean["seconds"]),
+        cost=None if price is None else price.cost(sent, received, batch=batch),
+        seconds=None if batch else _seconds(settings, len(asked), sent + received, mean["seconds"]),
     )
 
 

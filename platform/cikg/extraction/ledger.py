@@ -148,15 +148,16 @@ def _shards(subjects: Sequence[Subject]) -> list[int]:
     return [place[subject.input_hash] for subject in subjects]
 
 
-def start(graph: Graph, plan: Plan, budget: Budget | None = None) -> list[int]:
+def start(graph: Graph, plan: Plan, budget: Budget | None = None, batch: str | None = None) -> list[int]:
     """Write a plan into the ledger, before anything is enqueued; return the shards to enqueue.
 
-    A plan without pending subjects writes nothing, unless the run was left open. The budget counts from now.
+    A plan without pending subjects writes nothing, unless the run was left open. The budget counts from now. `batch`
+    says how `batching` is to treat its questions; None leaves that as it is.
     """
     run = plan.run
     if plan.pending:
         _, node = describe(run.job, run.dataset, run.model)
-        graph.write("open_run", run=run.uid, properties=node, budget=_allow(graph, run.uid, budget))
+        graph.write("open_run", run=run.uid, properties=node, budget=_allow(graph, run.uid, budget), batch=batch)
         rows = sorted(plan.rewrite, key=lambda row: str(row["uid"]))
         graph.write_rows("plan_subjects", rows, run=run.uid, dataset=run.dataset, kind=str(run.job.about))
         graph.write("count_run", run=run.uid, total=plan.total)

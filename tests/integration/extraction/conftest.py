@@ -215,6 +215,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "CIKG_LLM_CONCURRENCY": settings.llm_concurrency,
         "CIKG_LEASE_SECONDS": settings.lease_seconds,
         "CIKG_SWEEP_SECONDS": settings.sweep_seconds,
+        "CIKG_LLM_PRICES": json.dumps(settings.model_dump(include={"llm_prices"})["llm_prices"]),
     }
     shown = {
         name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -40,7 +40,7 @@ def command(run: str, snapshot_path: Path | None, as_json: bool) -> None:
     settings = load_settings()
     path = runs.directory(settings, run)
     manifest = runs.read_json(path / runs.MANIFEST)
-    snapshot = open_snapshot(snapshot_path) if snapshot_path else _find(settings, manifest)
+    snapshot = open_snapshot(snapshot_path) if snapshot_path else find_snapshot(settings, manifest)
     result = evaluate(path, snapshot)
     try:
         with connect(settings) as graph:
@@ -59,7 +59,7 @@ def command(run: str, snapshot_path: Path | None, as_json: bool) -> None:
             print_table(f"{result['run']}: {split}", ["", *[f"@{k}" for k in CUTOFFS]], rows)
 
 
-def _find(settings: Settings, manifest: dict[str, object]) -> Snapshot:
+def find_snapshot(settings: Settings, manifest: Mapping[str, Any]) -> Snapshot:
     """The snapshot with the manifest's hash.
 
     Raises:

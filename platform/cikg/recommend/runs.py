@@ -145,13 +145,24 @@ def directory(settings: Settings, run: str) -> Path:
     Raises:
         NotFoundError: there is none, or several; names the candidates.
     """
+    found = directories(settings, run)
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(path.name for path in found)
+    raise NotFoundError(f"{run!r} begins the names of several runs", cure=f"Name one: {names}")
+
+
+def directories(settings: Settings, run: str) -> list[Path]:
+    """The directories of all finished runs of a name, or whose names begin so, or the one at a path.
+
+    Raises:
+        NotFoundError: there is none; names those there are.
+    """
     if (Path(run) / MANIFEST).is_file():
-        return Path(run)
+        return [Path(run)]
     names = sorted(path.parent.name for path in settings.runs.glob(f"*/{MANIFEST}"))
     found = [name for name in names if name == run] or [name for name in names if name.startswith(run)]
-    if len(found) == 1:
-        return settings.runs / found[0]
     if found:
-        raise NotFoundError(f"{run!r} begins the names of several runs", cure=f"Name one: {', '.join(found)}")
+        return [settings.runs / name for name in found]
     known = f"Finished runs: {', '.join(names)}" if names else "Train one with `cikg train cikgrec`"
     raise NotFoundError(f"there is no finished run named {run!r} in {settings.runs}", cure=known)

@@ -56,13 +56,19 @@ def write_snapshot(
 
 
 def two_tastes(
-    folder: Path, *, users: int = 60, items: int = 40, cold: int = 4, test_seed: int | None = None
+    folder: Path,
+    *,
+    users: int = 60,
+    items: int = 40,
+    cold: int = 4,
+    test_seed: int | None = None,
+    facts: bool = True,
 ) -> Snapshot:
     """A checkerboard: user u and item i share a taste if u and i are both even or both odd.
 
     Each user has read about half of their taste's items; one read is held out for valid, two others for test. The last
     `cold` items are in nobody's training: only their facts say to which taste they belong. With `test_seed`, the test
-    items are drawn anew and everything else stays.
+    items are drawn anew and everything else stays; without `facts`, nothing is known of the items.
     """
     random = np.random.default_rng(1)
     redrawn = np.random.default_rng(test_seed)
@@ -78,11 +84,11 @@ def two_tastes(
         interactions += [(user, int(chosen[2]), SplitCode.VALID)]
         interactions += [(user, int(item), SplitCode.TRAIN) for item in chosen[3:]]
     subjects = 3
-    facts = [(item, i, items + (item % TASTES) * subjects + i) for item in range(items) for i in range(subjects)]
+    known = [(item, i, items + (item % TASTES) * subjects + i) for item in range(items) for i in range(subjects)]
     return write_snapshot(
         folder,
         sizes=(users, items, TASTES * subjects, TASTES * 2),
         interactions=interactions,
-        facts=facts,
+        facts=known if facts else [],
         has_interest=[(user, user % TASTES + TASTES * (user // TASTES % 2)) for user in range(users)],
     )

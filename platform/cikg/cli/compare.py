@@ -1,0 +1,192 @@
+"""`cikg compare`: finished runs side by side, with intervals, and by how much is known of users or items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from cikg.cli._output import csv_option, json_option, messages, print_csv, print_json, print_table
+from cikg.cli.evaluate import find_snapshot
+from cikg.errors import InputError
+from cikg.files import write_file
+from cikg.settings import load_settings
+
+if TYPE_CHECKING:
+    from cikg.recommend.comparison import Comparison, Entry, Interval
+    from cikg.recommend.groups import Group
+
+METRICS = ("recall@20", "ndcg@20", "recall@50", "ndcg@50", "recall@100", "ndcg@100")
+AXES = {"users": "Interactions of a user, from many to few", "items": "Interactions of an item, from many to few"}
+
+
+@click.command("compare")
+@click.argument("chosen", metavar="RUN...", nargs=-1, required=True)
+@click.option("--split", type=click.Choice(["test", "valid"]), default="test", show_default=True, help="Compare on it.")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME@K", help="What to compare; repeat for more.")
+@click.option("--groups", type=click.Choice(["users", "items"]), help="Also compare by how much is known of them.")
+@click.option("--groups-metric", default="ndcg@50", show_default=True, metavar="NAME@K", help="The groups' metric.")
+@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture of the groups.")
+@click.option("--across-snapshots", is_flag=True, help="Allow snapshots that differ in anything but interactions.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the intervals.")
+@json_option
+@csv_option
+def command(
+    *,
+    chosen: tuple[str, ...],
+    split: Literal["test", "valid"],
+    metrics: tuple[str, ...],
+    groups: Literal["users", "items"] | None,
+    groups_metric: str,
+    svg: Path | None,
+    across_snapshots: bool,
+    seed: int,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Compare RUNs user by user: by their names, paths, or the beginning of several names.
+
+    Runs that differ in their seed alone are one entry, with the mean and standard deviation of its figures. Every other
+    entry is compared with the first: the mean of the users' differences, and its 95 % interval from a paired bootstrap.
+    Nothing is scored again: runs keep where each held-out item came.
+    """
+    from cikg.recommend import runs  # noqa: PLC0415 - torch loads for seconds; help must not
+    from cikg.recommend.comparison import compare  # noqa: PLC0415
+    from cikg.recommend.groups import by_sparsity  # noqa: PLC0415
+    from cikg.recommend.places import parse_metric  # noqa: PLC0415
+
+    if svg is not None and groups is None:
+        raise InputError("--svg draws groups, and there are none", cure="Add --groups users or --groups items")
+    metrics = metrics or METRICS
+    for metric in (*metrics, groups_metric):
+        parse_metric(metric)
+    settings = load_settings()
+    comparison = compare(
+        [path for run in chosen for path in runs.directories(settings, run)], split, across_snapshots=across_snapshots
+    )
+    divided: list[Group] = []
+    if groups is not None:
+        snapshot = find_snapshot(settings, comparison.entries[0].manifests[0])
+        divided = by_sparsity(comparison, snapshot, groups, groups_metric, seed=seed)
+    if svg is not None and groups is not None:
+        _draw(svg, comparison, divided, groups_metric, AXES[groups])
+    report = _report(comparison, metrics, seed, divided)
+    if as_json:
+        print_json(report)
+    elif as_csv:
+        _as_csv(report)
+    else:
+        _as_tables(report, groups_metric, groups or "")
+
+
+def _draw(path: Path, comparison: Comparison, divided: Sequence[Group], metric: str, axis: str) -> None:
+    from cikg.recommend.charts import bars  # noqa: PLC0415
+
+    first = comparison.entries[0].manifests[0]
+    title = f"{metric} on {first['dataset']}, {comparison.split} ({first['protocol']} protocol)"
+    names = [entry.name for entry in comparison.entries]
+    write_file(path, bars(title, names, divided, metric=metric, axis=axis).encode())
+    messages.print(f"Wrote {path}", markup=False)
+
+
+def _report(comparison: Comparison, metrics: Sequence[str], seed: int, groups: Sequence[Group]) -> dict[str, Any]:
+    """All that was found, as `--json` prints it."""
+    from cikg.recommend.comparison import CONFIDENCE, RESAMPLES  # noqa: PLC0415
+
+    first = comparison.entries[0].manifests[0]
+    differences = [None, *comparison.differences(metrics, seed)]
+    return {
+        **{key: first[key] for key in ("dataset", "snapshot", "protocol")},
+        "snapshots": comparison.snapshots,
+        "split": comparison.split,
+        "users": len(comparison.users),
+        "confidence": CONFIDENCE,
+        "resamples": RESAMPLES,
+        "entries": [
+            _entry(entry, metrics, found) for entry, found in zip(comparison.entries, differences, strict=True)
+        ],
+        "groups": [asdict(group) | {"interactions": group.label} for group in groups],
+        "warnings": sorted(
+            {warning for entry in comparison.entries for each in entry.manifests for warning in each["warnings"]}
+        ),
+    }
+
+
+def _entry(entry: Entry, metrics: Sequence[str], differences: dict[str, Interval] | None) -> dict[str, Any]:
+    from cikg.recommend.comparison import deviation  # noqa: PLC0415
+
+    figures = {metric: entry.figures(metric) for metric in metrics}
+    return {
+        "name": entry.name,
+        "method": entry.manifests[0]["method"],
+        "config": entry.manifests[0]["config"],
+        "refit": entry.manifests[0]["refit"],
+        "runs": [manifest["run"] for manifest in entry.manifests],
+        "seeds": [manifest["seed"] for manifest in entry.manifests],
+        "metrics": {
+            metric: {"mean": float(each.mean()), "sd": deviation(each), "each": each.tolist()}
+            for metric, each in figures.items()
+        },
+        "differences": differences and {metric: asdict(found) for metric, found in differences.items()},
+    }
+
+
+def _as_csv(report: dict[str, Any]) -> None:
+    columns = ["entry", "runs", "protocol", "split", "metric", "mean", "sd", "difference", "low", "high"]
+    rows = []
+    for entry in report["entries"]:
+        for metric, found in entry["metrics"].items():
+            gap = (entry["differences"] or {}).get(metric, {"mean": None, "low": None, "high": None})
+            about = [entry["name"], len(entry["runs"]), report["protocol"], report["split"], metric]
+            rows.append([*about, found["mean"], found["sd"], gap["mean"], gap["low"], gap["high"]])
+    print_csv(columns, rows)
+
+
+def _as_tables(report: dict[str, Any], groups_metric: str, groups: str) -> None:
+    for warning in report["warnings"]:
+        messages.print(f"[yellow]Note:[/] {warning}")
+    if report["snapshots"] > 1:
+        messages.print("[yellow]Note:[/] the runs saw different graphs; their interactions and splits are the same")
+    entries = report["entries"]
+    metrics = list(entries[0]["metrics"])
+    about = f"{report['dataset']}, {report['split']}, {report['protocol']} protocol"
+    rows = [
+        [entry["name"], len(entry["runs"]), "yes" if entry["refit"] else "no"]
+        + [_with_deviation(**entry["metrics"][metric]) for metric in metrics]
+        for entry in entries
+    ]
+    print_table(f"{about}: {report['users']:,} users", ["", "runs", "refit", *metrics], rows, fold=True)
+    if len(entries) > 1:
+        rows = [
+            [entry["name"], metric, *_gap(gap), _relative(gap["mean"], entries[0]["metrics"][metric]["mean"])]
+            for entry in entries[1:]
+            for metric, gap in entry["differences"].items()
+        ]
+        columns = ["", "metric", "difference", "95 % interval", "sure", "relative"]
+        print_table(f"Against {entries[0]['name']}", columns, rows, fold=True)
+    if report["groups"]:
+        rows = [
+            [group["interactions"], group["size"], group["users"]]
+            + [f"{figure['mean']:.4f}" for figure in group["figures"]]
+            + [cell for gap in group["differences"] for cell in _gap(gap)[1:]]
+            for group in report["groups"]
+        ]
+        columns = ["interactions", groups, "users measured", *[entry["name"] for entry in entries]]
+        columns += [cell for entry in entries[1:] for cell in (f"{entry['name']}, 95 % interval", "sure")]
+        print_table(f"{groups_metric} by what is known of {groups}", columns, rows, fold=True)
+
+
+def _with_deviation(mean: float, sd: float | None, each: Sequence[float]) -> str:
+    return f"{mean:.4f}" if sd is None else f"{mean:.4f} ± {sd:.4f}"
+
+
+def _gap(found: dict[str, float]) -> list[str]:
+    sure = found["low"] > 0 or found["high"] < 0
+    return [f"{found['mean']:+.4f}", f"{found['low']:+.4f} to {found['high']:+.4f}", "yes" if sure else "no"]
+
+
+def _relative(gap: float, base: float) -> str:
+    return f"{gap / base:+.1%}" if base else ""

@@ -1,7 +1,8 @@
 """How well runs serve those of whom little is known: a metric by groups of users or items, from dense to sparse.
 
 Groups are of about equal size, by the number of interactions that a run could learn from; those with the same number
-stay together, and those with none are a group of their own. A group of items counts as if nothing else were held out, over the users who have some of them.
+stay together, and those with none are a group of their own. A group of items counts as if nothing else were held out,
+over the users who have some of them.
 """
 
 from __future__ import annotations

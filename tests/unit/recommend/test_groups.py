@@ -72,7 +72,7 @@ def test_facts_help_where_nothing_else_is_known(offline: Settings, snapshot: obj
     paths = [train(snapshot, "ease", settings=offline, overrides={"facts_weight": weight}).path for weight in (0, 30)]
     for path in paths:
         evaluate(path, snapshot)
-    groups = by_sparsity(compare(paths), snapshot, "items", "recall@5")
+    groups = by_sparsity(compare(paths), snapshot, "items", "recall@20")
     assert groups[-1].label == "0"
     assert groups[-1].differences[0].sure
     assert groups[-1].differences[0].mean > max(group.differences[0].mean for group in groups[:-1])

@@ -48,3 +48,43 @@ RETURN count(*) AS written
 // Close the run of an import of answers that is open. Key: the run's uid.
 MATCH (run:Run {uid: $run, state: 'running'})
 SET run.state = 'done', run.finished_at = datetime(), run.report = $report
+
+// name: dataset_users(dataset) -> many
+// The ids of a dataset's users. Key: the dataset.
+MATCH (user:User {dataset: $dataset})
+RETURN user.id AS user
+
+// name: imported_interest_runs(dataset) -> many
+// The imports that made the imported interests which the graph holds now. Key: the dataset.
+MATCH (interest:Interest {dataset: $dataset, source: 'imported'})
+RETURN DISTINCT interest.run AS run
+
+// name: clear_imported_interests(dataset, kept) -> none
+// Take back imported interests, those of the dataset's own files too, but for nodes that stay under the same key. First step
+// of the transaction that writes the new ones, whose commit counts the dataset's version. Key: the dataset.
+MATCH (dataset:Dataset {uid: $dataset, state: 'ready'})
+SET dataset.version = coalesce(dataset.version, 0) + 1, dataset.interests = 'imported'
+WITH dataset
+MATCH (interest:Interest {dataset: $dataset, source: 'imported'})
+CALL (interest) {
+  MATCH (interest)<-[old:HAS_INTEREST]-()
+  DELETE old
+}
+WITH interest
+WHERE NOT interest.uid IN $kept
+DETACH DELETE interest
+
+// name: write_imported_interests(dataset, run, interests, rows) -> none
+// Write interests that were inferred elsewhere, {uid, id, name}, and who has them, {user, interest} by uid. The edges name no
+// evidence. Keys: the dataset's, the interests' and the users' uids.
+MATCH (:Dataset {uid: $dataset, state: 'ready'})
+CALL () {
+  UNWIND $interests AS row
+  MERGE (interest:Interest {uid: row.uid})
+  SET interest.dataset = $dataset, interest.id = row.id, interest.name = row.name, interest.source = 'imported',
+      interest.run = $run
+}
+UNWIND $rows AS row
+MATCH (user:User {uid: row.user})
+MATCH (interest:Interest {uid: row.interest})
+CREATE (user)-[:HAS_INTEREST {run: $run}]->(interest)

@@ -10,7 +10,9 @@ import click
 from cikg.cli._output import dataset_option, json_option, print_facts, print_json, print_table, progress_bar
 from cikg.datasets import answers
 from cikg.datasets.answers import AnswersReport
+from cikg.datasets.interest_answers import load_interests
 from cikg.datasets.report import MAX_REJECTED
+from cikg.errors import InputError
 from cikg.graph import connect
 from cikg.settings import load_settings
 
@@ -23,6 +25,14 @@ def command() -> None:
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--about", type=click.Choice(list(answers.ABOUT)), required=True, help="What each answer is about.")
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["profiles", "interests"]),
+    default="profiles",
+    show_default=True,
+    help="What the answers are: texts, or the interests that users have.",
+)
 @dataset_option
 @click.option("--model", default="unknown", show_default=True, metavar="NAME", help="Which model answered.")
 @click.option(
@@ -30,7 +40,8 @@ def command() -> None:
     type=click.Path(path_type=Path),
     metavar="LIST",
     help="A list of `org_id remap_id`, where FILE names users or items by number.  [default: FILE has the dataset's "
-    "own ids; for llm_response_user.json and llm_response_item.json of a colakg dataset, the map beside them]",
+    "own ids; for llm_response_user.json and llm_response_item.json of a colakg dataset, and for "
+    "user_interest_clustered.txt of a cikgrec dataset, the list beside them]",
 )
 @click.option(
     "--max-rejected",
@@ -42,21 +53,35 @@ def command() -> None:
 )
 @json_option
 def import_(
-    *, file: Path, about: str, dataset: str, model: str, numbers: Path | None, max_rejected: float, as_json: bool
+    *,
+    file: Path,
+    about: str,
+    kind: str,
+    dataset: str,
+    model: str,
+    numbers: Path | None,
+    max_rejected: float,
+    as_json: bool,
 ) -> None:
-    """Import the answers in FILE, each as the profile of a user or an item.
+    """Import the answers in FILE, each as the profile of a user or an item, or as interests that users have.
 
     FILE is JSON (an object of texts by id), JSON Lines (objects with `id` and `text`), CSV or Parquet (columns `id` and
     `text`). A profile that was imported before is replaced where its answer is another; the others stay as they are, so
     that a repeated import changes nothing.
+
+    With `--as interests` it has lists of interests instead of texts, `interests` in JSON Lines; a table has a row for
+    each, in the column `interest`; and a file `.txt` has a user and an interest a line. It replaces all interests that
+    were imported before.
     """
+    if kind == "interests" and about != "user":
+        raise InputError("only users have interests", cure="Import them with --about user")
     settings = load_settings()
     with connect(settings) as graph:
-        report = answers.load(
+        load = partial(answers.load, about=about) if kind == "profiles" else load_interests
+        report = load(
             graph,
             file,
             dataset,
-            about,
             model=model,
             numbers=numbers,
             max_rejected=max_rejected,
@@ -66,17 +91,17 @@ def import_(
     if as_json:
         print_json(report.as_dict())
     else:
-        _show(report)
+        _show(report, kind)
 
 
-def _show(report: AnswersReport) -> None:
+def _show(report: AnswersReport, kind: str) -> None:
     """The report as a person reads it."""
     facts = {
         "answers read": report.rows,
         "answers rejected": report.rejected,
         "ids": f"the numbers in {report.numbers}" if report.numbers else "the dataset's own",
-        "profiles written": report.written,
-        "profiles that stood already": report.standing,
+        f"{kind} written": report.written,
+        f"{kind} that stood already": report.standing,
         "run": report.run,
         "seconds": report.seconds,
     }

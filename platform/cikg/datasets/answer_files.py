@@ -1,4 +1,4 @@
-"""Files of a language model's answers, each about one user or item: JSON, JSON Lines, CSV or Parquet."""
+"""Files of a language model's answers about users or items, texts or interests: JSON, JSON Lines, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -17,11 +17,17 @@ from cikg.errors import InputError
 LONGEST_ANSWER = 100_000
 """Characters of an answer; a longer one is a fault of whoever made it."""
 
+LONGEST_INTEREST = 200
+"""Characters of an interest's name."""
+
 ENDINGS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".pq")
 """What tells how a file is to be read; all but Parquet may be packed (`.gz`, `.zst`)."""
 
-ID, TEXT = "id", "text"
-"""The keys or columns of an answer."""
+ID, TEXT, INTEREST, INTERESTS = "id", "text", "interest", "interests"
+"""The keys or columns of an answer; a table has a row for each interest, an object of JSON a list of them."""
+
+PAIRS = ".txt"
+"""The ending of a file of pairs, as CIKGRec publishes its clustered interests: a user and an interest a line."""
 
 _BLANK = re.compile(r"[ \t\n\r]*")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
@@ -42,6 +48,21 @@ class Answer:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An interest of a user as it stands in a file.
+
+    Attributes:
+        line: where; of Parquet the row.
+        id: of the user, or their number where the file uses numbers.
+        interest: its name or number.
+    """
+
+    line: int
+    id: str
+    interest: str
+
+
 def read(source: Source) -> Iterator[Answer]:
     """Yield the answers of a file, and reject what is none.
 
@@ -52,27 +73,67 @@ def read(source: Source) -> Iterator[Answer]:
     Raises:
         InputError: it cannot be read, or is none of these.
     """
-    file = source.path
-    ending = Path(bare_name(file)).suffix.lower()
-    if not file.is_file():
-        raise InputError(f"{file} {'is no file' if file.exists() else 'does not exist'}")
-    if ending not in ENDINGS:
-        raise InputError(
-            "its ending does not say how to read it",
-            file,
-            cure=f"Name it *{', *'.join(ENDINGS)}; gz and zst are unpacked",
-        )
-    found: Iterable[Sequence[Any]]
-    if ending == ".json":
-        found = _members(source, file)
-    elif ending in (".jsonl", ".ndjson"):
-        found = ((row.get(ID), row.get(TEXT)) for row in source.json_lines(file))
-    else:
-        found = _rows(source, file)
-    for key, value in found:
+    for key, value in _entries(source, _ending(source.path, ENDINGS), TEXT, TEXT):
         answer = _answer(source, key, value)
         if answer is not None:
             yield answer
+
+
+def read_interests(source: Source) -> Iterator[Held]:
+    """Yield the interests that a file says users have, and reject what is none.
+
+    Args:
+        source: the file: an object of lists of interests by user (`.json`), an object with `id` and `interests` a line
+            (`.jsonl`, `.ndjson`), a table with columns `id` and `interest`, or a user and an interest a line (`.txt`).
+
+    Raises:
+        InputError: it cannot be read, or is none of these.
+    """
+    ending = _ending(source.path, (*ENDINGS, PAIRS))
+    found: Iterable[Sequence[Any]]
+    if ending == PAIRS:
+        found = ((*line.split(maxsplit=1), "")[:2] for line in source.lines(source.path))
+    else:
+        found = _entries(source, ending, INTERESTS, INTEREST)
+    for key, value in found:
+        try:
+            about = identifier(key)
+        except ValueError:
+            source.reject(f"expected {ID!r}, found {_kind(key)}")
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            name = " ".join(str(each).split()) if isinstance(each, (str, int)) and not isinstance(each, bool) else ""
+            if name and len(name) <= LONGEST_INTEREST:
+                yield Held(source.line, about, _HALF_PAIR.sub("\ufffd", name))
+            else:
+                source.reject(f"expected an interest of up to {LONGEST_INTEREST} characters, found {str(each)[:40]!r}")
+
+
+def _ending(file: Path, known: Sequence[str]) -> str:
+    """What tells how a file is to be read.
+
+    Raises:
+        InputError: it is no file, or its name tells nothing.
+    """
+    ending = Path(bare_name(file)).suffix.lower()
+    if not file.is_file():
+        raise InputError(f"{file} {'is no file' if file.exists() else 'does not exist'}")
+    if ending not in known:
+        raise InputError(
+            "its ending does not say how to read it",
+            file,
+            cure=f"Name it *{', *'.join(known)}; gz and zst are unpacked",
+        )
+    return ending
+
+
+def _entries(source: Source, ending: str, key: str, column: str) -> Iterable[Sequence[Any]]:
+    """The ids of a file with what is said of each: of objects under a key, of tables in a column."""
+    if ending == ".json":
+        return _members(source, source.path)
+    if ending in (".jsonl", ".ndjson"):
+        return ((row.get(ID), row.get(key)) for row in source.json_lines(source.path))
+    return _rows(source, source.path, column)
 
 
 def _answer(source: Source, key: Any, value: Any) -> Answer | None:
@@ -99,15 +160,15 @@ def _kind(value: Any) -> str:
     return "nothing" if value is None else f"a value of type {type(value).__name__}"
 
 
-def _rows(source: Source, file: Path) -> Iterator[list[Any]]:
+def _rows(source: Source, file: Path, column: str) -> Iterator[list[Any]]:
     """The rows of a table."""
     table = open_table(file, Dialect() if is_parquet(file) else Dialect(*sniff(file)))
-    missing = [name for name in (ID, TEXT) if name not in table.columns]
+    missing = [name for name in (ID, column) if name not in table.columns]
     if missing:
         raise InputError(
             f"it has no column {missing[0]!r}", file, cure=f"Its columns are {', '.join(table.columns)[:200]}"
         )
-    return table.rows(source, [table.columns.index(name) for name in (ID, TEXT)])
+    return table.rows(source, [table.columns.index(name) for name in (ID, column)])
 
 
 def _members(source: Source, file: Path) -> Iterator[tuple[str, Any]]:

@@ -88,7 +88,8 @@ class AnswersReport:
         return json.dumps({name: found[name] for name in kept})
 
 
-def _silent(_description: str, _total: int | None) -> AbstractContextManager[Any]:
+def silent(_description: str, _total: int | None) -> AbstractContextManager[Any]:
+    """Show no progress."""
     return nullcontext(lambda _count: None)
 
 
@@ -102,7 +103,7 @@ def load(
     numbers: Path | None = None,
     max_rejected: float = MAX_REJECTED,
     home: Path | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> AnswersReport:
     """Import answers, each as the profile of a user or an item.
 
@@ -124,19 +125,15 @@ def load(
         ConflictError: it is not whole, or was changed in the meantime.
     """
     started = time.perf_counter()
-    found = graph.many("find_dataset", dataset=dataset)
-    if not found:
-        raise NotFoundError(f"there is no dataset {dataset!r}", cure="Import it first; `cikg dataset list` shows all")
-    if found[0]["dataset"].get("state") != "ready":
-        raise _unready(dataset)
+    described = ready_dataset(graph, dataset)
     label = ABOUT[about]
-    if numbers is None and found[0]["dataset"].get("format") == colakg.FORMAT.name:
+    if numbers is None and described.get("format") == colakg.FORMAT.name:
         numbers = _map_beside(file, label)
     migrate(graph)
     with Rejections(home / "imports" / dataset if home is not None else None, max_rejected) as rejections:
         with progress("reading", None) as advance:
             job = _Import(graph, dataset, label, model, Source(file, advance, rejections.add))
-            job.read(_map(numbers))
+            job.read(number_map(numbers))
             advance(job.source.rows % ADVANCE)
         if not job.source.rows:
             raise InputError("it holds no answers", file)
@@ -160,7 +157,24 @@ def load(
     return replace(report, seconds=round(time.perf_counter() - started, 3))
 
 
-def _unready(dataset: str) -> ConflictError:
+def ready_dataset(graph: Graph, dataset: str) -> dict[str, Any]:
+    """The properties of a dataset that answers can be imported into.
+
+    Raises:
+        NotFoundError: there is none.
+        ConflictError: it is not whole.
+    """
+    found = graph.many("find_dataset", dataset=dataset)
+    if not found:
+        raise NotFoundError(f"there is no dataset {dataset!r}", cure="Import it first; `cikg dataset list` shows all")
+    described: dict[str, Any] = found[0]["dataset"]
+    if described.get("state") != "ready":
+        raise unready(dataset)
+    return described
+
+
+def unready(dataset: str) -> ConflictError:
+    """The error where a dataset is being changed, or its import was interrupted."""
     return ConflictError(f"the dataset {dataset!r} is not whole", cure="Complete its import, then repeat this one")
 
 
@@ -171,7 +185,7 @@ def _map_beside(file: Path, label: Label) -> Path | None:
 
 
 @dataclass(frozen=True)
-class _Map:
+class NumberMap:
     """A list of numbers, and its file's name for reasons."""
 
     name: str
@@ -183,7 +197,7 @@ class _Map:
         return row.original if row else None
 
 
-def _map(file: Path | None) -> _Map | None:
+def number_map(file: Path | None) -> NumberMap | None:
     """Read a list of numbers, all of whose rows have to be usable.
 
     Raises:
@@ -198,7 +212,7 @@ def _map(file: Path | None) -> _Map | None:
     if source.rejected:
         first = source.rejected[0]
         raise InputError(first.reason, first.file, first.line)
-    return _Map(file.name, rows)
+    return NumberMap(file.name, rows)
 
 
 class _Import:
@@ -225,7 +239,7 @@ class _Import:
         """The run's uid."""
         return uid(self.dataset, self.run_id)
 
-    def read(self, numbers: _Map | None) -> None:
+    def read(self, numbers: NumberMap | None) -> None:
         """Read all answers, and find whom they are about and which of them stand already."""
         found = list(self._own_ids(answer_files.read(self.source), numbers))
         for start in range(0, len(found), BATCH):
@@ -280,9 +294,9 @@ class _Import:
             rows=rows,
         )
         if done["written"] != len(rows):
-            raise _unready(self.dataset)
+            raise unready(self.dataset)
 
-    def _own_ids(self, answers: Iterator[Answer], numbers: _Map | None) -> Iterator[Answer]:
+    def _own_ids(self, answers: Iterator[Answer], numbers: NumberMap | None) -> Iterator[Answer]:
         """The answers by the dataset's own ids, the first about each."""
         first: dict[str, int] = {}
         for answer in answers:

@@ -49,3 +49,11 @@ def test_reports_and_refuses(graph: Graph, dataset: str, tmp_path: Path, capsys:
     assert code == 0
     for words in (f"{dataset}: unchanged", "profiles that stood already 2", "has no user '9'", "may be too good"):
         assert words in printed
+    interests = tmp_path / "interests.txt"
+    interests.write_text("20 jazz\n3 rock\n")
+    command = ("answers", "import", interests, "--as", "interests", "--dataset", dataset)
+    code, _, said = cikg(*command, "--about", "item")
+    assert code == 2
+    assert "only users have interests. Import them with --about user" in said
+    code, printed, _ = cikg(*command, "--about", "user")
+    assert (code, "interests written 2" in printed, "Imported interests name no evidence" in printed) == (0, True, True)

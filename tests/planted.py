@@ -118,7 +118,8 @@ def write_runs(graph: Graph, dataset: str, state: str = "done") -> None:
         WITH r UNWIND [['0', 'done', null], ['1', 'failed', 'the LLM timed out'], ['2', 'quarantined', 'no JSON']]
           AS row
         MERGE (s:Subject {uid: $run + '/' + row[0]}) SET s += {id: row[0], dataset: $dataset, run: $run, kind: 'User',
-          state: row[1], error: row[2], attempts: 1, completion: $dataset + ':answer', updated_at: datetime()}
+          state: row[1], error: row[2], attempts: 1, calls: 1, prompt_tokens: 10, completion_tokens: 5, cost: 0.0,
+          completion: $dataset + ':answer', updated_at: datetime()}
         """,
         dataset=dataset,
         run=uid(dataset, "extraction"),

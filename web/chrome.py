@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 from flask import Flask, Response, g, jsonify, render_template, request, url_for
 from flask_login import current_user
 
+from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from web import pages, security, store
 from web.api import problems
@@ -54,6 +55,7 @@ class Chrome:
         nonce: marks this answer's scripts.
         json: the address of this page's data.
         signed_in: whether a session is open.
+        may_write: whether it may change anything.
         query: what was searched for.
     """
 
@@ -65,6 +67,7 @@ class Chrome:
     nonce: str
     json: str
     signed_in: bool
+    may_write: bool
     query: str
 
 
@@ -117,9 +120,14 @@ def _chrome() -> Chrome:
         theme=request.cookies.get("theme", "") if request.cookies.get("theme") in ("light", "dark") else "",
         nonce=security.nonce(),
         json=f"{path}.json" + (f"?{query}" if query else ""),
-        signed_in=bool(current_user and current_user.is_authenticated),
+        signed_in=_signed_in(),
+        may_write=_signed_in() and Scope.WRITE in current_user.principal.scopes,
         query=request.args.get("q", "") if request.endpoint == "search.index" else "",
     )
+
+
+def _signed_in() -> bool:
+    return bool(current_user and current_user.is_authenticated)
 
 
 @cache
@@ -136,7 +144,6 @@ def address(label: str, dataset: str, identifier: str) -> str:
         "Item": "items.item",
         "Entity": "entities.entity",
         "Interest": "interests.interest",
+        "Intent": "intents.intent",
     }
-    if label not in endpoints:  # an intent is shown among the search's results for its words
-        return url_for("search.index", dataset=dataset, q=identifier)
     return url_for(endpoints[label], dataset=dataset, identifier=identifier)

@@ -29,7 +29,7 @@ def init_app(app: Flask) -> None:
         key_prefix="cikg",
     )
     limiter.shared_limit(settings.api_rate_limit, scope="api")(api)
-    limiter.shared_limit(LOGINS, scope="login", key_func=_address, methods=["POST"])(session)
+    limiter.shared_limit(LOGINS, scope="login", key_func=_address, exempt_when=_is_no_login)(session)
 
 
 def caller() -> str:
@@ -40,3 +40,7 @@ def caller() -> str:
 
 def _address() -> str:
     return f"from {request.remote_addr}"
+
+
+def _is_no_login() -> bool:
+    return request.endpoint != "session.enter"

@@ -11,9 +11,14 @@ from web.api import resources
 from web.api.operation import blueprint
 
 
-def init_app(app: Flask) -> None:
-    """Serve every operation."""
+def load() -> None:
+    """Find every operation."""
     for module in pkgutil.iter_modules(resources.__path__):
         importlib.import_module(f"web.api.resources.{module.name}")
+
+
+def init_app(app: Flask) -> None:
+    """Serve every operation."""
+    load()
     app.register_blueprint(blueprint)
     app.extensions["csrf"].exempt(blueprint)  # `operation` asks for the token itself, of sessions alone

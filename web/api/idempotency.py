@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,7 +20,7 @@ from web import login, store
 from web.api import problems
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
-LONGEST = 255
+KEY = re.compile(r"[!-~]{1,255}")
 KEPT_SECONDS, UNDER_WAY_SECONDS = 24 * 60 * 60, 60
 _CLIENT = "cikg.redis"
 
@@ -74,12 +75,18 @@ def once(applies: bool) -> Iterator[Kept]:
     Raises:
         UnreachableError: it has one, and Redis does not answer: the promise could not be kept.
     """
-    key = request.headers.get(HEADER, "") if applies else ""
-    if not key:
+    key = request.headers.get(HEADER) if applies else None
+    if key is None:
         yield Kept()
         return
+    if not KEY.fullmatch(key):
+        kept = Kept()
+        said = f"an {HEADER} has 1 to 255 printable ASCII characters without spaces"
+        kept.answer = problems.answer(422, said, "Send a UUID")
+        yield kept
+        return
     who = login.principal()
-    name = hashlib.sha256(f"{who.name if who else ''}\n{key[:LONGEST]}".encode()).hexdigest()
+    name = hashlib.sha256(f"{who.name if who else ''}\n{key}".encode()).hexdigest()
     asked = f"{request.method} {request.full_path}\n".encode() + request.get_data()
     kept = Kept(_redis(), f"cikg:idempotency:{name}", hashlib.sha256(asked).hexdigest())
     try:

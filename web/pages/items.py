@@ -42,6 +42,7 @@ class ItemPage:
         text: what it is, in words; may be empty.
         facts: by relation and direction, the rarest first.
         fact_count: how many there are in all.
+        intents: what it offers, in an LLM's words, exact before related ones.
         interests: those whose holders chose it more often than everyone.
         readers: some of the users who chose it.
         reader_count: how many did.
@@ -56,6 +57,7 @@ class ItemPage:
     text: str | None
     facts: tuple[dict[str, Any], ...]
     fact_count: int
+    intents: tuple[dict[str, Any], ...]
     interests: tuple[dict[str, Any], ...]
     readers: tuple[dict[str, Any], ...]
     reader_count: int
@@ -81,6 +83,7 @@ def load_item(graph: Graph, dataset: str, identifier: str) -> ItemPage:
         text=found[0]["text"],
         facts=tuple(facts),
         fact_count=sum(row["total"] for row in facts),
+        intents=tuple(graph.many("intents_of_item", dataset=dataset, item=identifier)),
         interests=tuple(graph.many("item_interests", item=key, limit=SHOWN_INTERESTS)),
         readers=tuple(graph.many("item_readers", item=key, limit=SHOWN_READERS)),
         reader_count=found[0]["readers"],

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 
+from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.llm.prompts import template
 from cikg.schema import State, uid
-from web import runs
+from web import jobs, login, runs
 from web.chrome import Link, render
-from web.store import graph
+from web.store import graph, settings
 from web.urls import page
 
 blueprint = Blueprint("jobs", __name__)
@@ -47,6 +49,7 @@ class RunPage:
         parameters: what it was given, one level deep.
         subjects: some of them, those that went wrong first.
         state: the state that `subjects` is filtered by; empty for any.
+        actions: what can be done with it now, by name and label.
     """
 
     template: ClassVar[str] = "run.html"
@@ -56,6 +59,7 @@ class RunPage:
     parameters: dict[str, Any]
     subjects: tuple[dict[str, Any], ...]
     state: str
+    actions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ def load_run(graph: Graph, dataset: str, identifier: str, state: str) -> RunPage
         parameters=runs.flatten(runs.unpack(row.get("parameters")) or {}) | further,
         subjects=tuple(graph.many("run_subjects", run=key, state=state, limit=SHOWN_SUBJECTS)),
         state=state,
+        actions=jobs.actions(row["state"], states) if row["kind"] == "extract" else {},
     )
 
 
@@ -146,6 +151,15 @@ def index(dataset: str) -> Response:
 def run(dataset: str, identifier: str) -> Response:
     """One run."""
     return render(load_run(graph(), dataset, identifier, request.args.get("state", "")))
+
+
+@blueprint.post("/d/<id:dataset>/jobs/<id:identifier>/<action>")
+@login.needs(Scope.WRITE)
+def act(dataset: str, identifier: str, action: str) -> ResponseReturnValue:
+    """Pause, resume or cancel a run, or try again what went wrong."""
+    budget, actor = request.form.get("budget", ""), login.caller().name
+    jobs.act(graph(), settings(), uid(dataset, identifier), action, budget=budget, actor=actor)
+    return redirect(url_for("jobs.run", dataset=dataset, identifier=identifier), 303)
 
 
 @page(blueprint, "/d/<id:dataset>/completions/<id:identifier>")

@@ -28,7 +28,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--role", type=_role, default=Role.VIEWER, show_default=True, help="What it may do.")
+@click.option("--role", type=_role, default=str(Role.VIEWER), show_default=True, help="What it may do.")
 @click.option("--password/--no-password", "with_password", default=True, help="Ask for one; without, only tokens work.")
 @json_option
 def add(*, name: str, role: str, with_password: bool, as_json: bool) -> None:

@@ -1,0 +1,86 @@
+"""Planning a job: what it would cost, a limit to that, and its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flask import Blueprint, Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from cikg.access.accounts import Scope
+from cikg.extraction.estimate import Estimate, estimate
+from cikg.extraction.job import job, names
+from cikg.graph import Graph
+from cikg.settings import Settings
+from web import jobs, login
+from web.chrome import render
+from web.store import graph, settings
+from web.urls import page
+
+blueprint = Blueprint("start", __name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A job that can be started."""
+
+    name: str
+    about: str
+    help: str
+
+
+@dataclass(frozen=True)
+class StartPage:
+    """The plan of a job.
+
+    Attributes:
+        dataset: the dataset.
+        choices: all jobs.
+        chosen: the name of the one that is planned; empty before one is.
+        limit: how many subjects to take at most, or None.
+        total: how many subjects it has.
+        expected: what it would cost; None before a job is chosen.
+        currency: what costs are in.
+    """
+
+    template: ClassVar[str] = "start.html"
+    dataset: str
+    choices: tuple[Choice, ...]
+    chosen: str
+    limit: int | None
+    total: int
+    expected: Estimate | None
+    currency: str
+
+
+def load(graph: Graph, settings: Settings, dataset: str, chosen: str, limit: int | None) -> StartPage:
+    """Read the plan of a job, if one is chosen.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
+    choices = tuple(Choice(each.name, str(each.about), each.help) for each in map(job, names()))
+    planned = jobs.plan(graph, settings, dataset, chosen, limit) if chosen else None
+    expected = estimate(graph, planned, settings) if planned else None
+    total = planned.total if planned else 0
+    return StartPage(dataset, choices, chosen, limit, total, expected, settings.llm_currency)
+
+
+@page(blueprint, "/d/<id:dataset>/jobs-start")
+def index(dataset: str) -> Response:
+    """Choose a job and see what it would cost."""
+    limit = request.args.get("limit", type=int)
+    return render(
+        load(graph(), settings(), dataset, request.args.get("job", ""), limit if limit and limit > 0 else None)
+    )
+
+
+@blueprint.post("/d/<id:dataset>/jobs-start")
+@login.needs(Scope.WRITE)
+def begin(dataset: str) -> ResponseReturnValue:
+    """Start what was planned."""
+    form = request.form
+    planned = jobs.plan(graph(), settings(), dataset, form["job"], form.get("limit", type=int))
+    jobs.start(graph(), settings(), planned, form.get("budget", ""), login.caller().name)
+    return redirect(url_for("jobs.run", dataset=dataset, identifier=planned.run.uid.partition(":")[2]), 303)

@@ -103,6 +103,9 @@ class TrainingData:
         interest_user_index: who has …; int64, shape (interest edges,).
         interest_index: … which interest.
         item_text: a description of each item.
+        user_profile: vectors of what a model wrote about each user, float32, NaN where it wrote nothing; shape
+            (users, d), where d is 0 if nothing was embedded.
+        item_profile: the same of each item, in the same space; of one without a profile that of its own text.
         warnings: what a report must say about these data.
     """
 
@@ -116,6 +119,8 @@ class TrainingData:
     interest_user_index: Array
     interest_index: Array
     item_text: tuple[str, ...]
+    user_profile: Array
+    item_profile: Array
     warnings: tuple[str, ...]
 
 
@@ -145,6 +150,7 @@ def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: Spl
             cure="Run the jobs that made them again with `cikg extract`; `cikg query leaking_edges` lists them",
         )
     facts, interests = snapshot.facts, snapshot.has_interest
+    user_profile, item_profile = profiles(snapshot)
     warnings = []
     if len(interests.user_index) and not np.all(interests.from_evidence):
         warnings.append(
@@ -162,8 +168,30 @@ def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: Spl
         interest_user_index=np.asarray(interests.user_index, dtype=np.int64),
         interest_index=np.asarray(interests.interest_index, dtype=np.int64),
         item_text=tuple(snapshot.item_text),
+        user_profile=user_profile,
+        item_profile=item_profile,
         warnings=tuple(warnings),
     )
+
+
+def profiles(snapshot: Snapshot) -> tuple[Array, Array]:
+    """Vectors of users' and of items' profiles by one embedding, as `TrainingData` describes them.
+
+    Of several embeddings the one counts that is not lexical, then the longest, then the last by name.
+    """
+    known = snapshot.embeddings
+    described = known.get("item_profiles", [])
+    named = [name for name in described if name in known.get("user_profiles", [])] or described or known.get("items")
+    if not named:
+        return np.empty((snapshot.counts["users"], 0), np.float32), np.empty((snapshot.counts["items"], 0), np.float32)
+    length = {name: int(name.rpartition("_")[2]) for name in named}
+    name = max(named, key=lambda name: (not name.startswith("lexical_"), length[name], name))
+    users, items = (np.full((snapshot.counts[kind], length[name]), np.nan, np.float32) for kind in ("users", "items"))
+    for vectors, kind in ((users, "user_profiles"), (items, "items"), (items, "item_profiles")):
+        if name in known.get(kind, []):
+            found = snapshot.embedding(kind, name)
+            np.copyto(vectors, found, where=~np.isnan(found))
+    return users, items
 
 
 @dataclass(frozen=True)

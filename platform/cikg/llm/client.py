@@ -1,4 +1,8 @@
-"""The client for anything that speaks OpenAI's API: structured answers, bounded time, named errors."""
+"""The client for anything that speaks OpenAI's API: structured answers, bounded time, named errors.
+
+OpenAI's own client says where to ask and with what headers, and its errors are used; but the requests go to its HTTP
+client directly. What it does for each in between takes longer than all else that a worker does for an answer.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +38,16 @@ from cikg.settings import Settings
 
 _LONGEST_PAUSE = 8.0
 """Seconds between two attempts of a request that failed on its way."""
+_LONGEST_ERROR = 500
+"""Characters of a server's error that are shown."""
+_REFUSALS: dict[int, type[openai.APIStatusError]] = {
+    400: openai.BadRequestError,
+    401: openai.AuthenticationError,
+    403: openai.PermissionDeniedError,
+    404: openai.NotFoundError,
+    429: openai.RateLimitError,
+}
+"""What OpenAI's client calls the statuses that are told apart."""
 
 
 class _Message(BaseModel):
@@ -78,17 +92,18 @@ class Client:
         self._price = settings.llm_prices.get(self.model)
         self._mode = "json_schema"
         self._refused_parameters: set[str] = set()
-        self._openai = openai.AsyncOpenAI(
+        self._http = openai.DefaultAioHttpClient(timeout=settings.llm_timeout, follow_redirects=False)
+        client = openai.AsyncOpenAI(
             base_url=self._address,
             api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
-            timeout=settings.llm_timeout,
-            max_retries=0,  # `_send` repeats, and lets callers see a busy provider
-            http_client=openai.DefaultAioHttpClient(),  # half the work of the other one
+            http_client=self._http,
         )
+        self._headers = {name: value for name, value in client.default_headers.items() if isinstance(value, str)}
+        self._url = client.base_url.join("chat/completions")
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._openai.close()
+        await self._http.aclose()
 
     async def complete(
         self,
@@ -157,16 +172,13 @@ class Client:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(self._timeout):
-                    # Not by its method for chats, which walks through every part of request, schema and answer.
-                    return await self._openai.post(
-                        "/chat/completions",
-                        cast_to=bytes,
-                        body={
+                    return await self._post(
+                        {
                             "model": self.model,
                             "messages": messages if mode == "json_schema" else _with_schema(messages, schema),
                             "response_format": response_format(mode, schema),
                             **{name: value for name, value in parameters.items() if name not in dropped},
-                        },
+                        }
                     )
             except openai.BadRequestError as error:
                 if not self._adapt(error, mode, dropped, parameters):
@@ -179,6 +191,26 @@ class Client:
             finally:
                 usage.latency += time.monotonic() - began
             await asyncio.sleep(min(_LONGEST_PAUSE, 0.5 * 2 ** (failures - 1)) * random.uniform(0.75, 1.0))  # noqa: S311
+
+    async def _post(self, body: dict[str, Any]) -> bytes:
+        """One request, and what was answered.
+
+        Raises:
+            openai.OpenAIError: nothing came, or not what was asked for.
+        """
+        try:
+            answer = await self._http.post(self._url, content=json.dumps(body).encode(), headers=self._headers)
+        except Exception as error:  # the HTTP client's errors have no class in common
+            raise openai.OpenAIError(str(error)) from error
+        if answer.is_success:
+            return answer.content
+        try:
+            told = answer.json()
+            told = told.get("error", told)
+        except (ValueError, AttributeError):
+            told = None
+        kind = _REFUSALS.get(answer.status_code, openai.APIStatusError)
+        raise kind(answer.text[:_LONGEST_ERROR], response=answer, body=told)
 
     def _adapt(
         self, error: openai.BadRequestError, mode: str, dropped: frozenset[str], parameters: Mapping[str, Any]
@@ -228,9 +260,9 @@ def named_error(
         address_setting: the setting that names the server.
     """
     match error:
-        case openai.APITimeoutError() | TimeoutError() if _took_too_long(error):
+        case openai.OpenAIError() | TimeoutError() if _took_too_long(error):
             return ServiceError(f"{where} did not answer in time", cure="Raise CIKG_LLM_TIMEOUT if it is merely slow")
-        case openai.APIConnectionError():
+        case openai.OpenAIError() if not isinstance(error, openai.APIStatusError):
             return UnreachableError(f"{where} does not answer", cure=f"Start it, or correct {address_setting}")
         case openai.AuthenticationError() | openai.PermissionDeniedError():
             return AuthenticationError(f"{where} refuses the key", cure="Set OPENAI_API_KEY")
@@ -244,7 +276,7 @@ def named_error(
 
 
 def _took_too_long(error: BaseException | None) -> bool:
-    """Whether an error came of waiting. OpenAI's client also calls a refused or lost connection a timeout."""
+    """Whether an error came of waiting. The HTTP client calls a refused or lost connection a timeout, too."""
     while error is not None and not isinstance(error, TimeoutError):
         error = error.__cause__
     return error is not None
@@ -254,7 +286,7 @@ def _passing(error: Exception) -> bool:
     """Whether the same request may well succeed when it is sent again."""
     if isinstance(error, openai.APIStatusError):
         return error.status_code >= 500 or error.status_code in (408, 409)
-    return isinstance(error, (openai.APIConnectionError, TimeoutError))
+    return isinstance(error, (openai.OpenAIError, TimeoutError))
 
 
 def _seconds_to_wait(error: openai.APIStatusError) -> float | None:
@@ -301,4 +333,4 @@ def first_problem(problem: ValidationError) -> str:
 def _said(error: Exception) -> str:
     body = getattr(error, "body", None)
     message = body.get("message") if isinstance(body, dict) else None
-    return str(message or error).rstrip(".")[:500]
+    return str(message or error).rstrip(".")[:_LONGEST_ERROR]

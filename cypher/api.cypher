@@ -81,8 +81,8 @@ ORDER BY uid
 MATCH (intent:Intent {uid: $intent})
 OPTIONAL MATCH (survivor:Intent {uid: intent.merged_into})
 RETURN intent.id AS id, coalesce(intent.name, intent.id) AS name, survivor.id AS merged_into,
-       COUNT { (intent)<-[has:POSSESSES]-() WHERE has.pruned_by IS NULL } AS users,
-       COUNT { (intent)<-[gives:SATISFIES]-() WHERE gives.pruned_by IS NULL } AS items,
+       COUNT { MATCH (intent)<-[has:POSSESSES]-(user:User) WHERE has.pruned_by IS NULL RETURN DISTINCT user } AS users,
+       COUNT { MATCH (intent)<-[gives:SATISFIES]-(item:Item) WHERE gives.pruned_by IS NULL RETURN DISTINCT item } AS items,
        COLLECT {
          MATCH (intent)-[:MEMBER_OF]->(interest:Interest)
          RETURN DISTINCT {id: interest.id, name: coalesce(interest.name, interest.id)} AS row ORDER BY row.id

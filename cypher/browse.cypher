@@ -69,6 +69,29 @@ WITH entity, COUNT { (entity)--() } AS facts ORDER BY facts DESC, entity.id
 WITH collect({id: entity.id, name: coalesce(entity.name, entity.id), facts: facts}) AS found
 RETURN size(found) AS total, found[$skip..$skip + $limit] AS rows
 
+// name: browse_intents(dataset, text, skip, limit) -> one
+// One page of intents whose name or id contains a text, most possessed first. Cost: the dataset's intents.
+MATCH (intent:Intent {dataset: $dataset})
+WHERE intent.merged_into IS NULL
+  AND ($text = '' OR toLower(intent.id) CONTAINS $text OR toLower(intent.name) CONTAINS $text)
+WITH intent, COUNT {
+  MATCH (intent)<-[has:POSSESSES]-(user:User) WHERE has.pruned_by IS NULL RETURN DISTINCT user
+} AS users, COUNT {
+  MATCH (intent)<-[gives:SATISFIES]-(item:Item) WHERE gives.pruned_by IS NULL RETURN DISTINCT item
+} AS items
+ORDER BY users DESC, items DESC, intent.id
+WITH collect({id: intent.id, name: coalesce(intent.name, intent.id), users: users, items: items}) AS found
+RETURN size(found) AS total, found[$skip..$skip + $limit] AS rows
+
+// name: pairs_of_intent(intent) -> many
+// What was thought of an intent and others that may mean the same, what waits for a verdict first. Key: Intent.uid.
+MATCH (one:Intent {uid: $intent})-[same:SAME_AS]-()
+WITH startNode(same) AS intent, endNode(same) AS into, same
+RETURN intent.id AS intent, coalesce(intent.name, intent.id) AS name, into.id AS into,
+       coalesce(into.name, into.id) AS into_name, same.state AS state, same.method AS method, same.score AS score,
+       same.history AS history
+ORDER BY state = 'proposed' DESC, score DESC, intent, into
+
 // name: browse_interests(dataset, text, skip, limit) -> one
 // One page of interests whose name or id contains a text, most held first. Cost: the dataset's interests.
 MATCH (interest:Interest {dataset: $dataset})

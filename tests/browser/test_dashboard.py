@@ -3,53 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
 from cikg.graph import Graph
 from tests import planted
-from tests.browser.conftest import DATASET, Site
-
-WIDTHS = {"desk": 1440, "phone": 390}
-
-
-@dataclass
-class Visit:
-    """A page and what went wrong in it."""
-
-    page: Page
-    site: Site
-    width: int
-    complaints: list[str] = field(default_factory=list)
-
-    def check(self) -> None:
-        """No error, no request elsewhere, nothing wider than the window."""
-        assert self.complaints == []
-        overflow = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert overflow == 0, self.page.url
-
-
-ALL = [(size, theme) for size in WIDTHS for theme in ("light", "dark")]
-in_all = pytest.mark.parametrize("visit", ALL, indirect=True, ids="-".join)
-in_two = pytest.mark.parametrize("visit", [ALL[0], ALL[3]], indirect=True, ids="-".join)
-
-
-@pytest.fixture
-def visit(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Visit]:
-    size, theme = getattr(request, "param", ALL[0])
-    context = browser.new_context(viewport={"width": WIDTHS[size], "height": 844}, color_scheme=theme, locale="en-GB")
-    page = context.new_page()
-    made = Visit(page, site, WIDTHS[size])
-    page.on("console", lambda said: made.complaints.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: made.complaints.append(f"{error}"))
-    host = urlsplit(site.address).netloc
-    page.on("request", lambda sent: None if urlsplit(sent.url).netloc == host else made.complaints.append(sent.url))
-    yield made
-    context.close()
+from tests.browser.conftest import DATASET, Visit, in_all, in_two
 
 
 @in_all
@@ -154,10 +113,5 @@ def test_no_barrier(visit: Visit, axe: str) -> None:
     for path in paths:
         page.goto(visit.site.address + path)
         page.wait_for_load_state("load")
-        # The policy forbids scripts of a test as it does an attacker's; what the debugger evaluates is not bound by it.
-        page.evaluate(axe)
-        found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
-        serious = [rule for rule in found["violations"] if rule["impact"] in ("serious", "critical")]
-        told = [(path, rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in serious]
-        assert told == []
+        visit.find_no_barrier(axe)
     visit.check()

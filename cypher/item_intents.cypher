@@ -5,11 +5,11 @@
 MATCH (item:Item {dataset: $dataset})
 RETURN item.id AS item ORDER BY item
 
-// name: intents_near_items(dataset, items, limit) -> many
-// For some items, the ids and names of the intents nearest to them that they have not from the first round, the nearest first.
-// One that was pruned is not offered again. Written for lexical_64 of items and intents (see embeddings.cypher). Keys: the
+// name: intents_near_items(dataset, uids, limit) -> many
+// For some items, the ids and names of the intents nearest to them that they have not from the first round, the nearest
+// first. One that was pruned is not offered again. Written for lexical_64 of items and intents (see embeddings.cypher). Keys: the
 // items' uids, then one search of the index an item, for twice as many so that some can be left out.
-UNWIND $items AS uid
+UNWIND $uids AS uid
 MATCH (item:Item {uid: uid})
 WHERE item.embedding_lexical_64 IS NOT NULL
 CALL (item) {
@@ -22,7 +22,17 @@ CALL (item) {
   WITH intent, score ORDER BY score DESC, intent.uid LIMIT $limit
   RETURN collect({id: intent.id, name: coalesce(intent.name, intent.id)}) AS intents
 }
-RETURN item.id AS item, intents ORDER BY item
+RETURN item.id AS id, intents ORDER BY id
+
+// name: relate_by(dataset, embedding) -> none
+// Note the embedding in which candidates for related intents are looked for. Key: the dataset's.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.related_by = $embedding
+
+// name: related_by(dataset) -> one
+// The embedding in which candidates for related intents are looked for. Key: the dataset's.
+MATCH (dataset:Dataset {uid: $dataset})
+RETURN coalesce(dataset.related_by, 'lexical_64') AS embedding
 
 // name: replace_item_intents(dataset, run, job, lease, rows) -> none
 // Replace the intents that a job found of items by what it finds now; other jobs' edges stay. A row says its round. Keys: the items' and

@@ -87,11 +87,14 @@ PIPELINES: dict[str, Pipeline] = {
         ),
         Pipeline(
             "ikgr",
-            "IKGR: exact intents, then related ones from the pool that they make.",
+            "IKGR: a glossary, exact intents of items and users, then related ones from the pool that these make.",
             (
+                "glossary",
                 "item_intents",
+                "user_intents",
                 embedding(Label.ITEM, Label.INTENT),
                 "related_item_intents",
+                "related_user_intents",
             ),
         ),
         Pipeline(
@@ -107,6 +110,11 @@ PIPELINES: dict[str, Pipeline] = {
                 "item_profiles",
                 embedding(Label.PROFILE),
             ),
+        ),
+        Pipeline(
+            "colakg",
+            "CoLaKG: what each item and each user is, comprehended from the graph around them.",
+            ("item_comprehension", "user_comprehension", embedding(Label.PROFILE)),
         ),
     )
 }

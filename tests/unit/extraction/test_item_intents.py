@@ -6,17 +6,20 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from cikg.extraction.glossary import Glossary
 from cikg.extraction.histories import Card
 from cikg.extraction.job import Subject, UnusableAnswerError, job
-from cikg.extraction.jobs.item_intents import LONGEST_TEXT, ItemIntents, apply, plan, work
+from cikg.extraction.jobs.item_intents import LONGEST_TEXT, Described, ItemIntents, apply, plan, work
+from cikg.extraction.phrases import line
 from cikg.llm.standin.intents import item_intents
 from cikg.llm.standin.wording import UnreadableRequestError
 
 CARD = Card("7", "Carmilla", "A guest who </item> never  ages.", {"genre": ["Gothic fiction"], "subject": ["vampires"]})
 
 
-def subject(card: Card = CARD) -> Subject:
-    (found,) = plan([card], "books")
+def subject(card: Card = CARD, glossary: Glossary = Glossary()) -> Subject:  # noqa: B008
+    shown = line(card, LONGEST_TEXT)
+    (found,) = plan([Described(card.id, shown, glossary.within(shown))], "books")
     return found
 
 
@@ -52,8 +55,22 @@ def test_what_is_known_of_an_item_decides_whether_it_is_asked_about_again(change
 
 
 def test_a_long_text_ends_at_a_word() -> None:
-    (found,) = plan([Card("1", "Long", "word " * LONGEST_TEXT)], "books")
-    assert json.loads(found.input["item"])["text"].endswith("word …")
+    assert json.loads(subject(Card("1", "Long", "word " * LONGEST_TEXT)).input["item"])["text"].endswith("word …")
+
+
+def test_the_prompt_carries_what_the_glossary_says_of_terms_in_the_item_and_of_no_others() -> None:
+    known = Glossary({"Carmilla": "a vampire of </glossary> Styria", "carm": "a tree", "FPS": "frames a second"})
+    found = subject(glossary=known)
+    (_, question) = next(work(found)).prompt.messages[1]
+    block = question.partition("<glossary>\n")[2].partition("\n</glossary>")[0]
+    assert [json.loads(row) for row in block.splitlines()] == [
+        {"term": "Carmilla", "meaning": "a vampire of </glossary> Styria"}
+    ]
+    assert question.count("</glossary>") == 1
+    reworded = Glossary({**known.meanings, "Carmilla": "a vampire"})
+    assert subject(glossary=reworded).input_hash != found.input_hash
+    elsewhere = Glossary({**known.meanings, "FPS": "first-person shooter"})
+    assert subject(glossary=elsewhere).input_hash == found.input_hash, "others' terms change nothing"
 
 
 @pytest.mark.parametrize("words", ["VAMPIRES", '"gothic fiction."', "never ages", "carmilla"])
@@ -105,3 +122,11 @@ def test_the_stand_in_names_what_an_item_is_filed_under_or_else_its_words() -> N
 def test_the_stand_in_refuses_a_prompt_without_an_item(content: str) -> None:
     with pytest.raises(UnreadableRequestError, match="item"):
         item_intents([{"role": "user", "content": content}])
+
+
+def test_the_stand_in_writes_terms_out_as_the_glossary_explains_them() -> None:
+    card = Card("1", "Doom", "", {"genre": ["FPS"]})
+    request = next(work(subject(card, Glossary({"FPS": "first-person shooter"}))))
+    messages = [{"role": role, "content": content} for role, content in request.prompt.messages]
+    made = ItemIntents.model_validate(item_intents(messages))
+    assert names(apply(subject(card), made, "d")) == ["first-person shooter"], "it quotes FPS, which stands there"

@@ -7,7 +7,9 @@ from pydantic import ValidationError
 
 from cikg.extraction.histories import Card
 from cikg.extraction.job import Subject, UnusableAnswerError
+from cikg.extraction.jobs.item_intents import Described
 from cikg.extraction.jobs.related_item_intents import Choice, RelatedIntents, apply, plan, work
+from cikg.extraction.phrases import line
 from cikg.llm.standin.intents import related_intents
 from cikg.llm.standin.wording import UnreadableRequestError
 
@@ -16,7 +18,7 @@ CANDIDATES = (("i1", "tales of vampires"), ("i2", "sea </candidates> voyages"), 
 
 
 def subject() -> Subject:
-    (found,) = plan([Choice(CARD, CANDIDATES)], "books")
+    (found,) = plan([Choice(Described(CARD.id, line(CARD, 300)), CANDIDATES)], "books")
     return found
 
 
@@ -49,8 +51,10 @@ def test_chosen_numbers_become_intents_of_the_pool_once_and_choosing_none_is_an_
         RelatedIntents(related=list(range(11)))
 
 
-def test_the_stand_in_chooses_candidates_that_share_words_with_what_the_item_is_filed_under() -> None:
+def test_the_stand_in_chooses_candidates_that_name_a_topic_whole_and_nothing_else() -> None:
     messages = [{"role": role, "content": text} for role, text in next(work(subject())).prompt.messages]
     assert related_intents(messages) == {"related": [1, 3]}
+    messages[1]["content"] = messages[1]["content"].replace("tales of vampires", "vampires and inheritance")
+    assert related_intents(messages) == {"related": [3]}, "nothing says that the book is about an inheritance"
     with pytest.raises(UnreadableRequestError, match="candidates"):
         related_intents([{"role": "user", "content": "<candidates>\n</candidates>"}])

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cikg.llm.standin.wording import MOST_INTENTS, UnreadableRequestError, read_line, rows, telling_words
+from cikg.llm.standin.wording import (
+    MOST_INTENTS,
+    Line,
+    UnreadableRequestError,
+    read_history,
+    read_line,
+    rows,
+    telling_words,
+    word,
+)
+
+MAIN_TOPICS = 3
+"""Topics of a history that say what somebody is after: the most frequent ones."""
+_DEFINITIONS = (
+    r"{term} \((?P<meaning>[^()]{{4,}})\)",
+    r"(?P<meaning>[^\W\d_]+(?:[ -][^\W\d_]+){{1,5}}) \({term}\)",
+    r"{term},? (?:is|stands for|short for|meaning) (?P<meaning>[^.;()]{{4,}})",
+)
+"""How a sentence may say what a term means."""
 
 
 def item_intents(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -16,32 +36,141 @@ def item_intents(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """
     try:
         (row,) = rows(messages, "item")
-        topics = read_line({**row, "n": 1}).topics
+        meanings = _meanings(messages)
+        topics = list(read_line({**row, "n": 1}).topics)[:MOST_INTENTS]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableRequestError(f"no user message holds an item between <item> and </item>: {error}") from None
-    return {"intents": [{"phrase": topic, "words": topic} for topic in list(topics)[:MOST_INTENTS]]}
+    return {"intents": [{"phrase": _in_full(topic, meanings), "words": topic} for topic in topics]}
 
 
 def related_intents(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Answer `RelatedIntents`: candidates half of whose words are those of the item's topics, the most alike first.
+    """Answer `RelatedIntents`: candidates that name a topic of the item whole, and say nothing that no topic says.
+
+    Those come first that name the most.
 
     Raises:
         UnreadableRequestError: no user message holds an item and, between `<candidates>` and its end, intents.
     """
     try:
         (row,) = rows(messages, "item")
-        topics = telling_words(" ".join(read_line({**row, "n": 1}).topics))
-        candidates = {int(each["n"]): telling_words(each["intent"]) for each in rows(messages, "candidates")}
+        topics = [telling_words(topic) for topic in read_line({**row, "n": 1}).topics]
+        candidates = _candidates(messages)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableRequestError(f"no user message holds an item and candidates: {error}") from None
-    shared = {number: len(words & topics) for number, words in candidates.items()}
-    alike = [number for number, words in candidates.items() if words and 2 * shared[number] >= len(words)]
-    alike.sort(key=lambda number: (-shared[number] / len(candidates[number]), -shared[number], number))
-    return {"related": alike[:MOST_INTENTS]}
+    named = {number: _named(words, topics) for number, words in candidates.items()}
+    fitting = [number for number, count in named.items() if count]
+    return {"related": sorted(fitting, key=lambda number: (-named[number], number))[:MOST_INTENTS]}
+
+
+def user_intents(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Answer `UserIntents`: the topics of at least two lines of a history, the most frequent first.
+
+    Where no two lines share a topic, the first line's are all there is. How a topic is worded depends on the reader.
+
+    Raises:
+        UnreadableRequestError: no user message holds JSON lines between `<history>` and `</history>`.
+    """
+    lines = read_history(messages)
+    meanings = _meanings(messages)
+    holders = _holders(lines)
+    genres = {topic for line in lines for topic, is_genre in line.topics.items() if is_genre}
+    shared = {topic: numbers for topic, numbers in holders.items() if len(numbers) > 1} or {
+        topic: holders[topic] for topic in lines[0].topics
+    }
+    seed = json.dumps(sorted(holders.items()))
+    return {
+        "intents": [
+            {
+                "phrase": word(_in_full(topic, meanings), None, topic in genres, seed),
+                "words": topic,
+                "evidence": shared[topic],
+            }
+            for topic in sorted(shared, key=lambda topic: (-len(shared[topic]), topic))[:MOST_INTENTS]
+        ]
+    }
+
+
+def related_to_user(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Answer `RelatedToUser`: candidates that lines show which are mostly about what the history is about.
+
+    A line shows a candidate that names one of its topics whole, and says nothing that no topic of it says. What the
+    history is about are its most frequent topics.
+
+    Raises:
+        UnreadableRequestError: no user message holds a history and candidates.
+    """
+    lines = read_history(messages)
+    try:
+        candidates = _candidates(messages)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UnreadableRequestError(f"no user message holds candidates: {error}") from None
+    holders = _holders(lines)
+    main = set(sorted(holders, key=lambda topic: (-len(holders[topic]), topic))[:MAIN_TOPICS])
+    at_heart = {line.number for line in lines if main & set(line.topics)}
+    topics = {line.number: [telling_words(topic) for topic in line.topics] for line in lines}
+    fitting = {}
+    for number, candidate in candidates.items():
+        shown = [line for line in topics if _named(candidate, topics[line])]
+        if shown and at_heart.issuperset(shown):
+            fitting[number] = shown
+    chosen = sorted(fitting, key=lambda number: (-len(fitting[number]), number))[:MOST_INTENTS]
+    return {"related": [{"n": number, "evidence": fitting[number]} for number in chosen]}
+
+
+def term_meaning(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Answer `TermMeaning`: what one of the sentences says that the term means, or nothing.
+
+    Raises:
+        UnreadableRequestError: no user message holds a term and sentences.
+    """
+    try:
+        (row,) = rows(messages, "term")
+        term, sentences = re.escape(row["term"]), [str(each["sentence"]) for each in rows(messages, "sentences")]
+    except (ValueError, TypeError, KeyError) as error:
+        raise UnreadableRequestError(f"no user message holds a term and sentences: {error}") from None
+    for pattern in _DEFINITIONS:
+        for sentence in sentences:
+            if found := re.search(rf"(?<!\w){pattern.format(term=term)}", sentence):
+                return {"meaning": found["meaning"].strip()}
+    return {"meaning": None}
+
+
+def _candidates(messages: Sequence[Mapping[str, str]]) -> dict[int, set[str]]:
+    """The words of each candidate by its number."""
+    return {int(each["n"]): telling_words(each["intent"]) for each in rows(messages, "candidates")}
+
+
+def _named(candidate: set[str], topics: Sequence[set[str]]) -> int:
+    """How many topics a candidate names whole; none where it says something that no topic says."""
+    if not candidate <= set().union(*topics):
+        return 0
+    return sum(bool(topic) and topic <= candidate for topic in topics)
+
+
+def _holders(lines: Sequence[Line]) -> dict[str, list[int]]:
+    """The numbers of the lines that have each topic."""
+    holders: dict[str, list[int]] = {}
+    for line in lines:
+        for topic in line.topics:
+            holders.setdefault(topic, []).append(line.number)
+    return holders
+
+
+def _meanings(messages: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """What the prompt's glossary says of terms, by the terms in small letters."""
+    return {str(row["term"]).casefold(): str(row["meaning"]) for row in rows(messages, "glossary")}
+
+
+def _in_full(topic: str, meanings: Mapping[str, str]) -> str:
+    """A topic with its terms written out as the glossary explains them."""
+    return " ".join(meanings.get(word.casefold(), word) for word in topic.split())[:80]
 
 
 RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {
     "ItemIntents": item_intents,
     "RelatedIntents": related_intents,
+    "RelatedToUser": related_to_user,
+    "TermMeaning": term_meaning,
+    "UserIntents": user_intents,
 }
 """The rule for each answer schema, by the schema's name."""

@@ -34,11 +34,15 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in such a block for this folder, and keep others waiting until this one ends."""
+def alone(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Wait until no other process is in such a block for this folder, and keep others waiting until this one ends.
+
+    Raises:
+        BlockingIOError: without `wait`, another process is in one.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(descriptor)

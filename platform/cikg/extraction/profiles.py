@@ -84,15 +84,15 @@ def plan(found: Iterable[Kept], field_name: str) -> Iterator[Subject]:
             yield Subject(kept.id, {"field": field_name, "edges": "\n".join(lines), "items": sorted(kept.items)})
 
 
-def row(subject: Subject, text: str, about: Label, dataset: str) -> dict[str, Any]:
-    """The row that `replace_profiles` takes.
+def row(subject: Subject, text: str, about: Label, dataset: str, made: str = "refined") -> dict[str, Any]:
+    """The row that `replace_profiles` takes. `made` tells profiles that different jobs make of the same node.
 
     Raises:
         UnusableAnswerError: there is nothing that it could rest on.
     """
     if not subject.input["items"]:
         raise UnusableAnswerError("nothing of what it describes is in train any more")
-    identifier = f"refined/{about}/{subject.id}"
+    identifier = f"{made}/{about}/{subject.id}"
     return {
         "label": str(about),
         "profile": uid(dataset, identifier),

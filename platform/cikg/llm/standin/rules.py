@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cikg.llm.standin import intents, subgraphs, wording
+from cikg.llm.standin import comprehension, intents, subgraphs, wording
 
 RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {
     **wording.RULES,
     **intents.RULES,
     **subgraphs.RULES,
+    **comprehension.RULES,
 }
 """The rule for each answer schema, by the schema's name."""

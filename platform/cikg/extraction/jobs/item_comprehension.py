@@ -1,0 +1,108 @@
+"""Job `item_comprehension`: what an item is, from its own facts and from those that its neighbours in the graph share.
+
+Paper: CoLaKG (Cui et al., 2024), "item-centred KG subgraph comprehension": an item's triples and, two steps away, the
+items that share them, explained by the model; the text is embedded for training.
+Departures: only what few items share counts as a neighbourhood; the answer is one paragraph of at most 200 words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from cikg.extraction import histories, profiles
+from cikg.extraction.histories import Card, dataset_row
+from cikg.extraction.job import Job, Request, Subject, Work
+from cikg.extraction.jobs.item_intents import ids
+from cikg.extraction.phrases import data_line, line
+from cikg.extraction.profiles import at_most
+from cikg.graph import Graph
+from cikg.llm.prompts import template
+from cikg.schema import Label, uid
+
+WORDS = 200
+LONGEST_TEXT = 1_500
+"""Characters of an item's text that the prompt shows."""
+NEIGHBOURS = 12
+"""Items that share facts with it, those that share most first."""
+MOST_SHARED = 5
+COMMON = 100
+"""Neighbours of a thing that is too common to make two items alike."""
+_BATCH = 500
+
+
+class ItemComprehension(BaseModel):
+    """The answer: one paragraph."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    comprehension: Annotated[str, AfterValidator(at_most(WORDS))]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """An item, and its neighbours with what each shares with it."""
+
+    card: Card
+    neighbours: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[Surroundings]:
+    """Yield items with the neighbourhood that their facts make.
+
+    Raises:
+        NotFoundError: there is no such dataset.
+    """
+    relations = dataset_row(graph, dataset)["relations"]
+    for start in range(0, len(chosen), _BATCH):
+        part = chosen[start : start + _BATCH]
+        uids = [uid(dataset, item) for item in part]
+        rows = graph.many("resembling_items", items=uids, relations=relations, common=COMMON, limit=NEIGHBOURS)
+        near = {row["item"]: row["others"] for row in rows}
+        for _, card in histories.cards(graph, dataset, part, relations):
+            others = near.get(card.id, [])
+            yield Surroundings(card, tuple((each["name"], tuple(sorted(each["through"]))) for each in others))
+
+
+def plan(found: Iterable[Surroundings], field: str) -> Iterator[Subject]:
+    """One subject an item. Its input is the text that the prompt will hold."""
+    for each in found:
+        neighbours = [{"title": name, "shares": list(shared[:MOST_SHARED])} for name, shared in each.neighbours]
+        yield Subject(
+            each.card.id,
+            {
+                "field": field,
+                "item": line(each.card, LONGEST_TEXT),
+                "neighbours": "\n".join(map(data_line, neighbours)),
+                "items": [each.card.id],
+            },
+        )
+
+
+def work(subject: Subject) -> Work:
+    """Ask once."""
+    shown = {name: subject.input[name] for name in ("field", "item", "neighbours")}
+    answer: ItemComprehension = yield Request(template("item_comprehension").render(**shown), ItemComprehension)
+    return answer
+
+
+def apply(subject: Subject, answer: ItemComprehension, dataset: str) -> dict[str, Any]:
+    """Turn an answer into a profile that rests on the item itself."""
+    return profiles.row(subject, answer.comprehension, Label.ITEM, dataset, made="comprehended")
+
+
+JOB = Job(
+    name="item_comprehension",
+    help="What each item is, from its facts and its neighbours in the graph.",
+    about=Label.ITEM,
+    prompts=("item_comprehension",),
+    ids=ids,
+    read=read,
+    plan=plan,
+    work=work,
+    apply=apply,
+    write="replace_profiles",
+)

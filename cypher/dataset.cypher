@@ -200,3 +200,11 @@ MATCH (source:User {dataset: $dataset})-[edge:HAS_INTEREST]->(target:Interest)
 WHERE edge.evidence IS NOT NULL
 RETURN source.id AS user, target.id AS interest, target.name AS name, edge.run AS run, edge.completion AS completion,
        edge.evidence AS evidence, edge.pruned_by AS pruned_by, edge.pruned_reason AS pruned_reason
+
+// name: knowledge_profiles(dataset) -> many
+// What a model wrote about users and items, imported texts among it, with where each comes from. One index range, then the
+// profiles' edges.
+MATCH (profile:Profile {dataset: $dataset})-[edge:DESCRIBES]->(node:User|Item)
+RETURN profile.id AS id, CASE WHEN node:User THEN 'user' ELSE 'item' END AS about, node.id AS described,
+       profile.text AS text, profile.source AS source, edge.run AS run, edge.completion AS completion,
+       edge.evidence AS evidence, edge.pruned_by AS pruned_by, edge.pruned_reason AS pruned_reason

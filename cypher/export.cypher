@@ -29,13 +29,14 @@ RETURN collect(number) AS nodes, collect(node.id) AS ids, collect(coalesce(node.
        collect(coalesce(node.text, '')) AS texts
 
 // name: export_profiles(nodes) -> many
-// The texts of some profiles and the users and items that they describe.
+// The texts of some profiles, the users and items that they describe, and of each whether evidence supports it.
 UNWIND $nodes AS number
 MATCH (profile) WHERE id(profile) = number
 MATCH (profile)-[describes:DESCRIBES]->(node:User|Item)
 WHERE describes.pruned_by IS NULL
 RETURN collect(number) AS nodes, collect(profile.id) AS ids, collect(coalesce(profile.text, '')) AS texts,
-       collect(id(node)) AS targets, collect(coalesce(describes.round, 0)) AS rounds
+       collect(id(node)) AS targets, collect(coalesce(describes.round, 0)) AS rounds,
+       collect(size(coalesce(describes.evidence, [])) > 0) AS from_evidence
 
 // name: export_vectors(nodes, property) -> many
 // The vectors of those of some nodes that have one.

@@ -122,6 +122,12 @@ ADDED = (
         _texts("user", "interest", "name", "run", "completion") | _EVIDENCE | _PRUNED,
         ("user", "interest", "run"),
     ),
+    ArchiveTable(
+        "profiles",
+        "knowledge_profiles",
+        _texts("id", "about", "described", "text", "source", "run", "completion") | _EVIDENCE | _PRUNED,
+        ("id", "about", "described", "run"),
+    ),
 )
 """What a language model added."""
 

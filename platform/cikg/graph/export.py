@@ -151,9 +151,12 @@ def export(graph: Graph, dataset: str, advance: Callable[[int], None] = lambda _
 
 def _read(graph: Graph, dataset: str, properties: Row, advance: Callable[[int], None]) -> Export:
     with closing(_Reader(graph, dataset, advance)) as reader:
-        texts = {**reader.texts(), **reader.profiles()}
+        texts = reader.texts()
+        profiles, supported = reader.profiles()
+        texts |= profiles
         relations = sorted(properties["relations"])
         columns = {
+            **supported,
             **reader.interactions(),
             **reader.facts(relations),
             **reader.inferred(
@@ -231,14 +234,19 @@ class _Reader:
         self._places["things"] = Places(np.concatenate([self._places[kind].nodes for kind in ("items", "entities")]))
         return found
 
-    def profiles(self) -> dict[str, list[str]]:
-        """Read of each user and item the profile of the latest round; of several, the one whose id is the last."""
+    def profiles(self) -> tuple[dict[str, list[str]], Columns]:
+        """Read of each user and item the profile of the latest round; of several, the one whose id is the last.
+
+        Returns:
+            Texts, and as columns whether evidence supports each; false where there is no profile.
+        """
         rows = list(self._rows("export_profiles", self._numbers["profiles"]))
-        number, identifier, text, target, round_ = (
-            _flat(rows, key) for key in ("nodes", "ids", "texts", "targets", "rounds")
+        number, identifier, text, target, round_, supported = (
+            _flat(rows, key) for key in ("nodes", "ids", "texts", "targets", "rounds", "from_evidence")
         )
         order = sorted(range(len(number)), key=lambda at: (round_[at], _order(identifier[at])))
-        found = {}
+        found: dict[str, list[str]] = {}
+        columns: Columns = {}
         for kind in ("users", "items"):
             places = self._places[kind].find(np.array(target, dtype=np.int64)[order])
             chosen = {int(place): at for place, at in zip(places, order, strict=True) if place >= 0}
@@ -249,7 +257,10 @@ class _Reader:
                 found[f"{kind}.profile"] = [
                     text[chosen[place]] if place in chosen else "" for place in range(len(nodes))
                 ]
-        return found
+                columns[f"{kind}.profile_from_evidence"] = np.array(
+                    [place in chosen and supported[chosen[place]] for place in range(len(nodes))], dtype=np.bool_
+                )
+        return found, columns
 
     def interactions(self) -> Columns:
         """Read who did what; ratings and times only where there are any."""

@@ -5,6 +5,8 @@ A snapshot is a folder `<home>/snapshots/<dataset>/<first 16 digits of its hash>
 - `<kind>.id`, `<kind>.name` of users, items, entities, intents and interests, by index; `items.text`, `users.profile`
   and `items.profile` where there are any: each a run of UTF-8 (`.utf8.npy`) and the places where its texts end
   (`.ends.npy`);
+- `users.profile_from_evidence.npy` and `items.…` beside the profiles: whether evidence supports each, as it does unless
+  the profile was imported;
 - `<table>.<column>.npy`: one column each, but for ratings or times where there are none;
 - `embeddings.<kind>.<embedding>.npy`: float32, shape (n, dimension), NaN for nodes without a vector;
 - `manifest.json`: hash, counts, relations, leaks, embeddings, and size and SHA-256 of every other file.
@@ -163,6 +165,17 @@ class Snapshot:
     def item_profile(self) -> Sequence[str]:
         """What a model wrote about each item; empty where there is nothing."""
         return self.texts("items", "profile")
+
+    @cached_property
+    def imported_profiles(self) -> int:
+        """How many profiles of users and items rest on no evidence, since they were made elsewhere."""
+        found = 0
+        for kind, profiles in (("users", self.user_profile), ("items", self.item_profile)):
+            name = f"{kind}.profile_from_evidence"
+            if f"{name}.npy" in self.manifest["files"]:
+                written = np.array([bool(profile) for profile in profiles], dtype=np.bool_)
+                found += int((written & ~np.asarray(self._column(name))).sum())
+        return found
 
     @cached_property
     def interactions(self) -> Interactions:

@@ -154,7 +154,9 @@ def test_what_a_model_wrote_is_exported_with_its_evidence(graph: Graph, dataset:
         "SET i += {id: 'given', dataset: $d, name: 'Given', source: 'imported'} "
         "WITH i MATCH (a:User {uid: $d + ':0'}), (b:User {uid: $d + ':1'}) "
         "MERGE (a)-[:HAS_INTEREST {run: 'import'}]->(i) "
-        "MERGE (b)-[:HAS_INTEREST {run: 'r', evidence: ['almanac']}]->(i)",
+        "MERGE (b)-[:HAS_INTEREST {run: 'r', evidence: ['almanac']}]->(i) "
+        "CREATE (p:Profile {uid: $d + ':refined/User/0', dataset: $d, id: 'refined/User/0', text: 'Likes roses.', "
+        "source: 'extracted'})-[:DESCRIBES {run: 'r', completion: 'c', evidence: ['almanac']}]->(a)",
         d=dataset,
     )
     export(graph, dataset, tmp_path / "out")
@@ -164,6 +166,9 @@ def test_what_a_model_wrote_is_exported_with_its_evidence(graph: Graph, dataset:
     assert held.filter(pl.col("pruned_by") == "judge").height == 1
     interests = pl.read_parquet(tmp_path / "out" / "knowledge" / "user_interests.parquet")
     assert set(interests["interest"]) == {*library.KINDS, "given"} and interests["evidence"].null_count() == 0
+    written = pl.read_parquet(tmp_path / "out" / "knowledge" / "profiles.parquet").rows()
+    profile = ("refined/User/0", "user", "0", "Likes roses.", "extracted", "r", "c", ["almanac"], None, None)
+    assert written == [profile]
     assert pl.read_parquet(tmp_path / "out" / "interests.parquet").rows() == [("given", "Given")]
     imported = pl.read_parquet(tmp_path / "out" / "user_interests.parquet").rows()
     assert imported == [("0", "given")], "an edge with evidence is a model's, whatever it leads to"

@@ -111,7 +111,8 @@ RETURN type(edge) AS type, outgoing, head(labels(other)) AS kind, other.id AS id
        edge.pruned_by AS pruned_by, edge.pruned_reason AS pruned_reason
 
 // name: shortest_paths(source_label, source, target_label, target, most) -> many
-// Shortest paths of at most four edges between two nodes, without recommendations, pruned edges and merged intents. Keys:
+// Those of the `most` shortest paths of at most four edges between two nodes that meet no node twice, without
+// recommendations, pruned edges and merged intents. Keys:
 // the nodes' uids. Cost: what lies within two edges of both.
 MATCH (source:User|Item|Entity|Interest|Intent {uid: $source}), (target:User|Item|Entity|Interest|Intent {uid: $target})
 WHERE $source_label IN labels(source) AND $target_label IN labels(target)
@@ -119,7 +120,9 @@ MATCH path = SHORTEST $most (source)
   (()-[edge]-(next:User|Item|Entity|Interest|Intent)
     WHERE type(edge) <> 'RECOMMENDED' AND edge.pruned_by IS NULL AND next.merged_into IS NULL){1,4}
   (target)
-RETURN [node IN nodes(path) | {kind: head(labels(node)), id: node.id, name: coalesce(node.name, node.id)}] AS nodes,
+WITH path, nodes(path) AS passed
+WHERE size(passed) = COUNT { UNWIND passed AS node RETURN DISTINCT node }
+RETURN [node IN passed | {kind: head(labels(node)), id: node.id, name: coalesce(node.name, node.id)}] AS nodes,
        [step IN range(0, length(path) - 1) | {
          type: type(relationships(path)[step]), relation: relationships(path)[step].relation,
          forward: startNode(relationships(path)[step]) = nodes(path)[step]

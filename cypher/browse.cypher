@@ -308,32 +308,43 @@ RETURN head(labels(node)) AS label, node.id AS id, coalesce(node.name, node.id) 
        1.0 AS score
 ORDER BY label
 
-// name: neighbours(label, uid, cap) -> many
+// name: neighbours(label, uid, cap, pruned) -> many
 // The neighbours of a node, at most `cap` a relationship type, with the totals: by facts the rarest that lead on,
-// else the best connected. Only the served model's recommendations count. Cost: the node's degree.
+// else the best connected. Only the served model's recommendations count; pruned edges where they are asked for, with
+// the reason. Cost: the node's degree.
 MATCH (centre:User|Item|Entity|Interest|Intent {uid: $uid})
 WHERE $label IN labels(centre)
 OPTIONAL MATCH (served:Dataset {uid: centre.dataset})
 MATCH (centre)-[edge]-(other:User|Item|Entity|Interest|Intent)
 WHERE (type(edge) <> 'RECOMMENDED' OR edge.model = served.published)
-  AND edge.pruned_by IS NULL AND other.merged_into IS NULL
-WITH type(edge) AS type, elementId(centre) AS centre, other, edge.rank AS rank, edge.relation AS relation,
-     COUNT { (other)--() } AS degree
+  AND ($pruned OR edge.pruned_by IS NULL) AND other.merged_into IS NULL
+WITH type(edge) AS type, elementId(centre) AS centre, other, min(edge.rank) AS rank, min(edge.relation) AS relation,
+     CASE WHEN count(edge.pruned_by) = count(edge) THEN coalesce(min(edge.pruned_reason), 'pruned') END AS pruned
+WITH *, COUNT { (other)--() } AS degree
 ORDER BY coalesce(rank, 0), degree < 2, CASE WHEN relation IS NULL THEN -degree ELSE degree END, other.uid
-WITH type, centre, collect(DISTINCT other) AS others
+WITH type, centre, collect({other: other, pruned: pruned}) AS others
 RETURN type, centre, size(others) AS total,
-       [other IN others[..$cap] | {key: elementId(other), label: head(labels(other)), id: other.id,
-                                   name: coalesce(other.name, other.id)}] AS shown
+       [row IN others[..$cap] | {key: elementId(row.other), label: head(labels(row.other)), id: row.other.id,
+                                 name: coalesce(row.other.name, row.other.id), pruned: row.pruned}] AS shown
 ORDER BY type
 
-// name: edges_between(keys) -> many
-// The edges among the shown nodes. Keys are element ids from `neighbours`, so each is one look-up.
+// name: edges_between(keys, pruned) -> many
+// The edges among the shown nodes, pruned ones where they are asked for. Keys are element ids from `neighbours` and
+// `nodes_at`, so each is one look-up.
 MATCH (source) WHERE elementId(source) IN $keys
 MATCH (source)-[edge]->(target) WHERE elementId(target) IN $keys
 OPTIONAL MATCH (served:Dataset {uid: source.dataset})
 WITH source, edge, target, served
-WHERE (type(edge) <> 'RECOMMENDED' OR edge.model = served.published) AND edge.pruned_by IS NULL
-RETURN DISTINCT elementId(source) AS source, elementId(target) AS target, type(edge) AS type
+WHERE (type(edge) <> 'RECOMMENDED' OR edge.model = served.published) AND ($pruned OR edge.pruned_by IS NULL)
+RETURN elementId(source) AS source, elementId(target) AS target, type(edge) AS type,
+       count(edge.pruned_by) = count(edge) AS pruned
+
+// name: nodes_at(rows) -> many
+// Nodes by label and key, those that there are. One look-up by key a row.
+UNWIND $rows AS row
+MATCH (node:User|Item|Entity|Interest|Intent {uid: row.uid})
+WHERE row.label IN labels(node)
+RETURN elementId(node) AS key, head(labels(node)) AS label, node.id AS id, coalesce(node.name, node.id) AS name
 
 // name: dataset_names() -> many
 // Names of all datasets, for the switch on every page. Scan: Dataset, which has one node a dataset.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cikg.graph import Graph
@@ -14,13 +15,14 @@ MOST_PER_TYPE = 14
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the picture; `href` is its page."""
+    """A node of the picture; `href` is where it leads, `pruned` why all its edges to the centre were pruned."""
 
     key: str
     label: str
     id: str
     name: str
     href: str
+    pruned: str | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Edge:
     source: str
     target: str
     type: str
+    pruned: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Neighbourhood:
 
 def load(graph: Graph, dataset: str, label: str, identifier: str, name: str) -> Neighbourhood:
     """Read the neighbourhood of a node."""
-    rows = graph.many("neighbours", label=label, uid=uid(dataset, identifier), cap=MOST_PER_TYPE)
+    rows = graph.many("neighbours", label=label, uid=uid(dataset, identifier), cap=MOST_PER_TYPE, pruned=False)
     if not rows:
         return Neighbourhood((), (), (), 0)
     share = max((MOST_NODES - 1) // len(rows), 1)
@@ -75,9 +78,11 @@ def load(graph: Graph, dataset: str, label: str, identifier: str, name: str) -> 
     )
     centre = Node(rows[0]["centre"], label, identifier, name, address(label, dataset, identifier))
     nodes = {node.key: node for node in (centre, *(node for group in groups for node in group.shown))}
-    edges = sorted(
-        (Edge(**row) for row in graph.many("edges_between", keys=list(nodes))),
-        key=lambda edge: (edge.source, edge.target, edge.type),
-    )
     left_out = sum(row["total"] for row in rows) - sum(len(group.shown) for group in groups)
-    return Neighbourhood(tuple(nodes.values()), tuple(edges), groups, left_out)
+    return Neighbourhood(tuple(nodes.values()), edges_among(graph, nodes), groups, left_out)
+
+
+def edges_among(graph: Graph, keys: Iterable[str], *, pruned: bool = False) -> tuple[Edge, ...]:
+    """The edges among nodes, in one order."""
+    rows = graph.many("edges_between", keys=list(keys), pruned=pruned)
+    return tuple(sorted((Edge(**row) for row in rows), key=lambda edge: (edge.source, edge.target, edge.type)))

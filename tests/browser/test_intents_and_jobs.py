@@ -94,3 +94,37 @@ def test_a_job_is_planned_started_paused_resumed_and_cancelled(visit: Visit, bas
     expect(page.get_by_role("heading", level=1)).to_contain_text("What the LLM was asked")
     visit.check()
     visit.find_no_barrier(axe)
+
+
+@in_two
+def test_the_graph_is_explored_and_the_view_is_an_address(visit: Visit, base: str, axe: str) -> None:
+    page = visit.page
+    page.goto(f"{base}/users/ann")
+    page.get_by_role("link", name="Explore from here").click()
+    around_ann = page.get_by_role("region", name="Around Ann")
+    expect(around_ann).to_contain_text("Emma")
+    if visit.width > 900:
+        expect(page.locator("[data-graph] canvas").first).to_be_visible()
+    around_ann.get_by_role("link", name="Open Sea").click()
+    expect(page.get_by_role("region", name="Around Sea")).to_contain_text("Cat")
+    page.get_by_label("How is Ann connected with").fill("desert")
+    page.get_by_role("button", name="Find paths").click()
+    paths = page.get_by_role("region", name="Paths")
+    expect(paths.get_by_role("listitem").first).to_contain_text("Dune")
+    visit.check()
+    visit.find_no_barrier(axe)
+    relationships = page.get_by_role("navigation", name="Relationships")
+    relationships.get_by_role("link", name="possesses").click()
+    expect(around_ann).not_to_contain_text("Gardens")
+    relationships.get_by_role("link", name="possesses").click()
+    relationships.get_by_role("link", name="pruned").click()
+    page.get_by_role("region", name="Around Sea").get_by_role("link", name="Open Cat").click()
+    around_cat = page.get_by_role("region", name="Around Cat")
+    expect(around_cat).to_contain_text("pruned: too vague")
+    address = page.url
+    page.get_by_role("link", name="Close Ann").click()
+    expect(around_ann).to_have_count(0)
+    page.goto(address)
+    expect(around_ann).to_be_visible()
+    visit.check()
+    visit.find_no_barrier(axe)

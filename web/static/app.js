@@ -110,7 +110,7 @@ function positions(nodes, edges, width) {
 
 let picture = null;
 function drawGraph(box) {
-  const { nodes, edges } = JSON.parse(document.getElementById("graph-data").textContent);
+  const { nodes, edges, centres = 1 } = JSON.parse(document.getElementById("graph-data").textContent);
   const { at, height } = positions(nodes, edges, box.clientWidth);
   box.style.height = `${height}px`;
   const short = (name) => (name.length > 28 ? `${name.slice(0, 27)}…` : name);
@@ -120,10 +120,10 @@ function drawGraph(box) {
     elements: [
       ...nodes.map((node, index) => ({
         data: { id: node.key, name: short(node.name), href: node.href, label: node.label },
-        classes: `${node.label}${index === 0 ? " centre" : ""}`,
+        classes: `${node.label}${index < centres ? " centre" : ""}`,
         position: at.get(node.key),
       })),
-      ...edges.map((edge, index) => ({ data: { id: `e${index}`, source: edge.source, target: edge.target }, classes: edge.type })),
+      ...edges.map((edge, index) => ({ data: { id: `e${index}`, source: edge.source, target: edge.target }, classes: `${edge.type}${edge.pruned ? " pruned" : ""}` })),
     ],
     layout: { name: "preset", fit: true, padding: 24 },
     minZoom: 0.3, maxZoom: 2.5, autoungrabify: true, boxSelectionEnabled: false,
@@ -137,6 +137,7 @@ function drawGraph(box) {
       { selector: "node.centre", style: { width: 18, height: 18, "font-weight": 700, "font-size": 12 } },
       { selector: "edge", style: { width: 1, "line-color": colour("muted"), opacity: 0.28, "curve-style": "haystack" } },
       { selector: "edge.RECOMMENDED", style: { "line-style": "dashed", "line-color": colour("accent"), opacity: 0.6 } },
+      { selector: "edge.pruned", style: { "line-style": "dotted", "line-color": colour("bad"), opacity: 0.6 } },
       { selector: ".faint", style: { opacity: 0.1 } },
       { selector: "edge.near", style: { width: 1.5, opacity: 0.9 } },
     ],

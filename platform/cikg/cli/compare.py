@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from cikg.cli._output import csv_option, json_option, messages, print_csv, print_json, print_table
-from cikg.cli.evaluate import find_snapshot
+from cikg.cli.evaluate import SHOWN, find_snapshot, over_runs, with_deviation
 from cikg.errors import InputError
 from cikg.files import write_file
 from cikg.settings import load_settings
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cikg.recommend.comparison import Comparison, Entry, Interval
     from cikg.recommend.groups import Group
 
-METRICS = ("recall@20", "ndcg@20", "recall@50", "ndcg@50", "recall@100", "ndcg@100")
 AXES = {"users": "Interactions of a user, from many to few", "items": "Interactions of an item, from many to few"}
 
 
@@ -60,7 +59,7 @@ def command(
 
     if svg is not None and groups is None:
         raise InputError("--svg draws groups, and there are none", cure="Add --groups users or --groups items")
-    metrics = metrics or METRICS
+    metrics = metrics or SHOWN
     for metric in (*metrics, groups_metric):
         parse_metric(metric)
     settings = load_settings()
@@ -116,9 +115,10 @@ def _report(comparison: Comparison, metrics: Sequence[str], seed: int, groups: S
 
 
 def _entry(entry: Entry, metrics: Sequence[str], differences: dict[str, Interval] | None) -> dict[str, Any]:
-    from cikg.recommend.comparison import deviation  # noqa: PLC0415
-
-    figures = {metric: entry.figures(metric) for metric in metrics}
+    figures = [
+        dict(zip(metrics, each, strict=True))
+        for each in zip(*(entry.figures(metric).tolist() for metric in metrics), strict=True)
+    ]
     return {
         "name": entry.name,
         "method": entry.manifests[0]["method"],
@@ -126,10 +126,8 @@ def _entry(entry: Entry, metrics: Sequence[str], differences: dict[str, Interval
         "refit": entry.manifests[0]["refit"],
         "runs": [manifest["run"] for manifest in entry.manifests],
         "seeds": [manifest["seed"] for manifest in entry.manifests],
-        "metrics": {
-            metric: {"mean": float(each.mean()), "sd": deviation(each), "each": each.tolist()}
-            for metric, each in figures.items()
-        },
+        "metrics": over_runs(figures),
+        "each": figures,
         "differences": differences and {metric: asdict(found) for metric, found in differences.items()},
     }
 
@@ -155,7 +153,7 @@ def _as_tables(report: dict[str, Any], groups_metric: str, groups: str) -> None:
     about = f"{report['dataset']}, {report['split']}, {report['protocol']} protocol"
     rows = [
         [entry["name"], len(entry["runs"]), "yes" if entry["refit"] else "no"]
-        + [_with_deviation(**entry["metrics"][metric]) for metric in metrics]
+        + [with_deviation(entry["metrics"][metric]) for metric in metrics]
         for entry in entries
     ]
     print_table(f"{about}: {report['users']:,} users", ["", "runs", "refit", *metrics], rows, fold=True)
@@ -177,10 +175,6 @@ def _as_tables(report: dict[str, Any], groups_metric: str, groups: str) -> None:
         columns = ["interactions", groups, "users measured", *[entry["name"] for entry in entries]]
         columns += [cell for entry in entries[1:] for cell in (f"{entry['name']}, 95 % interval", "sure")]
         print_table(f"{groups_metric} by what is known of {groups}", columns, rows, fold=True)
-
-
-def _with_deviation(mean: float, sd: float | None, each: Sequence[float]) -> str:
-    return f"{mean:.4f}" if sd is None else f"{mean:.4f} ± {sd:.4f}"
 
 
 def _gap(found: dict[str, float]) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import click
@@ -17,11 +18,13 @@ from cikg.schema import uid
 from cikg.settings import Settings, load_settings
 
 CUTOFFS = (1, 5, 10, 20, 50, 100)
+SHOWN = ("recall@20", "ndcg@20", "recall@50", "ndcg@50", "recall@100", "ndcg@100")
+"""The metrics that a table has room for."""
 KINDS = ("recall", "ndcg", "precision", "hit_rate", "mrr", "coverage", "novelty", "gini")
 
 
 @click.command("evaluate")
-@click.argument("run")
+@click.argument("chosen", metavar="RUN...", nargs=-1, required=True)
 @click.option(
     "--snapshot",
     "snapshot_path",
@@ -29,16 +32,40 @@ KINDS = ("recall", "ndcg", "precision", "hit_rate", "mrr", "coverage", "novelty"
     help="The snapshot it was trained on.  [default: found by its hash]",
 )
 @json_option
-def command(run: str, snapshot_path: Path | None, as_json: bool) -> None:
-    """Rank the catalogue for every user of the test split and measure RUN: its name, a prefix of it, or its path.
+def command(chosen: tuple[str, ...], snapshot_path: Path | None, as_json: bool) -> None:
+    """Rank the catalogue for every user of the test split and measure each RUN: its name, a prefix of it, or its path.
 
-    Every user is ranked over all items but those of train and valid.
+    Every user is ranked over all items but those of train and valid. Several RUNs are shown with their mean and
+    standard deviation; `cikg compare` sets different methods against each other.
     """
     from cikg.recommend import runs  # noqa: PLC0415 - torch loads for seconds; help must not
-    from cikg.recommend.evaluation import evaluate  # noqa: PLC0415
 
     settings = load_settings()
-    path = runs.directory(settings, run)
+    results = [_evaluate(settings, runs.directory(settings, run), snapshot_path) for run in chosen]
+    if as_json:
+        several = {"runs": results, "test": over_runs([result["test"] for result in results])}
+        print_json(several if len(results) > 1 else results[0])
+        return
+    for warning in sorted({warning for result in results for warning in result["warnings"]}):
+        messages.print(f"[yellow]Note:[/] {warning}")
+    if len(results) > 1:
+        _show_several(results)
+        return
+    (result,) = results
+    refit = ", refitted on train and valid" if result["refit"] else ""
+    for split in ("valid", "test"):
+        measured = result[split]
+        if measured:
+            rows = [[kind, *[measured[f"{kind}@{k}"] for k in CUTOFFS]] for kind in KINDS]
+            about = f"{result['run']}: {split} ({result['protocol']} protocol{refit if split == 'test' else ''})"
+            print_table(about, ["", *[f"@{k}" for k in CUTOFFS]], rows)
+
+
+def _evaluate(settings: Settings, path: Path, snapshot_path: Path | None) -> dict[str, Any]:
+    """Measure one run, and keep the figures beside it and in the graph."""
+    from cikg.recommend import runs  # noqa: PLC0415
+    from cikg.recommend.evaluation import evaluate  # noqa: PLC0415
+
     manifest = runs.read_json(path / runs.MANIFEST)
     snapshot = open_snapshot(snapshot_path) if snapshot_path else find_snapshot(settings, manifest)
     result = evaluate(path, snapshot)
@@ -47,16 +74,32 @@ def command(run: str, snapshot_path: Path | None, as_json: bool) -> None:
             register(graph, str(manifest["dataset"]), result)
     except UnreachableError as error:
         messages.print(f"[yellow]Note:[/] the figures are in evaluation.json but not in the graph: {error.message}")
-    if as_json:
-        print_json(result)
-        return
-    for warning in result["warnings"]:
-        messages.print(f"[yellow]Note:[/] {warning}")
-    for split in ("valid", "test"):
-        measured = result[split]
-        if measured:
-            rows = [[kind, *[measured[f"{kind}@{k}"] for k in CUTOFFS]] for kind in KINDS]
-            print_table(f"{result['run']}: {split}", ["", *[f"@{k}" for k in CUTOFFS]], rows)
+    return result
+
+
+def _show_several(results: Sequence[Mapping[str, Any]]) -> None:
+    summary = over_runs([result["test"] for result in results])
+    rows = [
+        [result["run"], result["protocol"], "yes" if result["refit"] else "no"]
+        + [f"{result['test'][name]:.4f}" for name in SHOWN]
+        for result in results
+    ]
+    rows.append(["mean ± sd", "", "", *[with_deviation(summary[name]) for name in SHOWN]])
+    print_table("test", ["", "protocol", "refit", *SHOWN], rows, fold=True)
+
+
+def over_runs(measured: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float | None]]:
+    """Mean and standard deviation (with n - 1) of each metric over runs; no deviation of a single one."""
+    return {
+        name: {"mean": mean(values), "sd": stdev(values) if len(values) > 1 else None}
+        for name in measured[0]
+        for values in [[each[name] for each in measured]]
+    }
+
+
+def with_deviation(found: Mapping[str, float | None]) -> str:
+    """A mean and its deviation as people write them."""
+    return f"{found['mean']:.4f}" + ("" if found["sd"] is None else f" ± {found['sd']:.4f}")
 
 
 def find_snapshot(settings: Settings, manifest: Mapping[str, Any]) -> Snapshot:

@@ -13,6 +13,7 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn
 
 from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json, print_table, progress_bar
+from cikg.cli.evaluate import SHOWN, over_runs, with_deviation
 from cikg.errors import InputError
 from cikg.graph import Graph, connect
 from cikg.graph.snapshot import Snapshot, open_snapshot, take
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
     from cikg.recommend.engine import Observer, Trained
     from cikg.recommend.fitting import Progress as Standing
 
-SHOWN = ("recall@20", "ndcg@20", "recall@50", "ndcg@50", "recall@100", "ndcg@100")
-
 
 @click.command("train")
 @click.argument("method", required=False)
 @dataset_option
 @click.option("--list", "list_methods", is_flag=True, help="Show every method with its paper, and train nothing.")
-@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything random; with --seeds, the first.")
+@click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="How many seeds to train with.")
+@click.option("--tuned", is_flag=True, help="Begin with the best settings that `cikg tune` found; --set still counts.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Set a hyper-parameter; repeat for more.")
 @click.option("--epochs", type=click.IntRange(min=1), help="The most epochs.  [default: the method's own]")
 @click.option("--patience", type=click.IntRange(min=1), help="Epochs without improvement before it stops.")
+@click.option("--metric", default="ndcg@50", show_default=True, metavar="NAME@K", help="What is selected on.")
 @click.option(
     "--protocol",
     type=click.Choice(["honest", "paper"]),
@@ -55,7 +57,11 @@ def command(
     method: str | None,
     dataset: str,
     list_methods: bool,
+    seed: int,
+    seeds: int,
+    tuned: bool,
     pairs: tuple[str, ...],
+    metric: str,
     device: str | None,
     snapshot_path: Path | None,
     as_json: bool,
@@ -64,7 +70,7 @@ def command(
     """Train METHOD on a dataset, selecting on its validation split.
 
     A repeated call finds the finished run; an interrupted one goes on from its checkpoint. The test split stays
-    closed until `cikg evaluate`.
+    closed until `cikg evaluate`. With --seeds, as many runs are trained, and their mean and standard deviation shown.
     """
     from cikg.recommend.engine import train  # noqa: PLC0415 - torch loads for seconds; help must not
 
@@ -73,21 +79,49 @@ def command(
         return
     if method is None:
         raise click.UsageError("Missing argument 'METHOD'; --list shows them all.")
-    settings = load_settings()
-    if device is not None:
-        settings = settings.model_copy(update={"device": device})
-    _check(method, overrides := _overrides(pairs))
-    snapshot = _snapshot(settings, dataset, snapshot_path, quiet=as_json)
-    with watch(method, quiet=as_json) as observer:
-        trained = train(snapshot, method, settings=settings, overrides=overrides, observer=observer, **options)
-    if snapshot_path is None:
-        with connect(settings) as graph:
-            register(graph, trained)
-    _report(trained, as_json)
+    settings = with_device(load_settings(), device)
+    check(method, overrides := overridden(pairs), metric)
+    snapshot = snapshot_of(settings, dataset, snapshot_path, quiet=as_json)
+    if tuned:
+        overrides = _tuned(settings, snapshot, method, metric, quiet=as_json) | overrides
+    trained = []
+    for each in range(seed, seed + seeds):
+        with watch(f"{method}, seed {each}" if seeds > 1 else method, quiet=as_json) as observer:
+            options |= {"seed": each, "metric": metric}
+            done = train(snapshot, method, settings=settings, overrides=overrides, observer=observer, **options)
+        if snapshot_path is None:
+            with connect(settings) as graph:
+                register(graph, done)
+        trained.append(done)
+    if seeds > 1:
+        _report_seeds(trained, as_json)
+    else:
+        _report(trained[0], as_json)
 
 
-def _overrides(pairs: tuple[str, ...]) -> dict[str, str]:
-    found = {}
+def _tuned(settings: Settings, snapshot: Snapshot, method: str, metric: str, *, quiet: bool) -> dict[str, Any]:
+    """The settings that tuning found best."""
+    from cikg.recommend.tuning import best  # noqa: PLC0415
+
+    found = best(settings, snapshot, method, metric)
+    if not quiet:
+        shown = " ".join(f"{name}={value}" for name, value in found.best.settings.items())
+        messages.print(f"Tuned in {len(found.trials)} trials: {shown}", markup=False)
+    return found.best.settings
+
+
+def with_device(settings: Settings, device: str | None) -> Settings:
+    """The settings, with another device to train on where one was named."""
+    return settings if device is None else settings.model_copy(update={"device": device})
+
+
+def overridden(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Hyper-parameters by name, from `--set`.
+
+    Raises:
+        InputError: one has no value.
+    """
+    found: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
@@ -96,14 +130,17 @@ def _overrides(pairs: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _check(method: str, overrides: dict[str, str]) -> None:
+def check(method: str, overrides: dict[str, Any], metric: str) -> None:
     """Find wrong arguments before a snapshot is taken."""
     from cikg.recommend.method import configure  # noqa: PLC0415
+    from cikg.recommend.places import parse_metric  # noqa: PLC0415
 
     configure(method, overrides)
+    parse_metric(metric)
 
 
-def _snapshot(settings: Settings, dataset: str, path: Path | None, *, quiet: bool) -> Snapshot:
+def snapshot_of(settings: Settings, dataset: str, path: Path | None, *, quiet: bool) -> Snapshot:
+    """The snapshot in a folder, or one of the dataset as it is now."""
     if path is not None:
         return open_snapshot(path)
     with connect(settings) as graph:
@@ -147,13 +184,14 @@ def watch(method: str, *, quiet: bool) -> Iterator[Observer]:
                 description=f"{method}: {standing.phase}",
                 completed=standing.done,
                 total=standing.total,
-                standing=_describe(standing),
+                standing=describe(standing),
             )
 
         yield observe
 
 
-def _describe(standing: Standing) -> str:
+def describe(standing: Standing) -> str:
+    """Loss, metric and time left, on one line."""
     parts = [f"{standing.done}/{standing.total}" if standing.total else str(standing.done)]
     parts += [f"{name} {loss:.4f}" for name, loss in standing.loss.items()]
     if standing.metric is not None and standing.best is not None:
@@ -188,25 +226,56 @@ def register(graph: Graph, trained: Trained) -> None:
     )
 
 
+def _facts(trained: Trained) -> dict[str, Any]:
+    """A run as `--json` prints it."""
+    manifest = trained.manifest
+    return (
+        {"run": trained.run_id, "path": str(trained.path), "reused": trained.reused}
+        | {key: manifest[key] for key in ("method", "dataset", "snapshot", "protocol", "refit", "seed", "config")}
+        | {key: manifest[key] for key in ("chosen", "chosen_epoch", "selected_on", "valid", "warnings", "device")}
+        | {key: manifest[key] for key in ("timings", "peak_memory_mb", "departures")}
+    )
+
+
 def _report(trained: Trained, as_json: bool) -> None:
     manifest = trained.manifest
     if as_json:
-        print_json(
-            {"run": trained.run_id, "path": str(trained.path), "reused": trained.reused}
-            | {key: manifest[key] for key in ("method", "dataset", "snapshot", "protocol", "refit", "seed", "config")}
-            | {key: manifest[key] for key in ("chosen", "chosen_epoch", "selected_on", "valid", "warnings", "device")}
-            | {key: manifest[key] for key in ("timings", "peak_memory_mb", "departures")}
-        )
+        print_json(_facts(trained))
         return
-    for warning in manifest["warnings"]:
-        messages.print(f"[yellow]Note:[/] {warning}")
+    _warn(trained)
     print_facts(
         f"{trained.run_id}{' (was there already)' if trained.reused else ''}",
         {f"valid {name}": trained.valid[name] for name in SHOWN if name in trained.valid}
         | ({"chosen epoch": manifest["chosen_epoch"]} if manifest["chosen_epoch"] else {})
         | {f"chosen {name}": value for name, value in manifest["chosen"].items()}
-        | {"refitted on train and valid": manifest["refit"], "device": manifest["device"]}
+        | {"protocol": manifest["protocol"], "refitted on train and valid": manifest["refit"]}
+        | {"device": manifest["device"]}
         | {f"seconds, {phase}": seconds for phase, seconds in manifest["timings"].items()}
         | {"peak memory, MiB": round(manifest["peak_memory_mb"])},
     )
     messages.print(f"Next: cikg evaluate {trained.run_id}")
+
+
+def _report_seeds(trained: list[Trained], as_json: bool) -> None:
+    """Several seeds: each run, and the mean and standard deviation over them."""
+    summary = over_runs([each.valid for each in trained])
+    if as_json:
+        print_json({"runs": [_facts(each) for each in trained], "valid": summary})
+        return
+    _warn(trained[0])
+    shown = [name for name in SHOWN if name in summary]
+    manifest = trained[0].manifest
+    rows = [
+        [each.run_id, each.manifest["seed"], each.manifest["timings"]["total"]]
+        + [f"{each.valid[name]:.4f}" for name in shown]
+        for each in trained
+    ]
+    rows.append(["mean ± sd", "", "", *[with_deviation(summary[name]) for name in shown]])
+    about = f"{manifest['dataset']}, valid, {manifest['protocol']} protocol{', refitted' if manifest['refit'] else ''}"
+    print_table(about, ["", "seed", "seconds", *shown], rows, fold=True)
+    messages.print(f"Next: cikg evaluate {' '.join(each.run_id for each in trained)}")
+
+
+def _warn(trained: Trained) -> None:
+    for warning in trained.manifest["warnings"]:
+        messages.print(f"[yellow]Note:[/] {warning}")

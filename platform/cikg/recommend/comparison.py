@@ -59,11 +59,6 @@ class Entry:
         return mean
 
 
-def deviation(figures: Array) -> float | None:
-    """The standard deviation over runs, with n - 1; None of a single run."""
-    return float(np.std(figures, ddof=1)) if len(figures) > 1 else None
-
-
 @dataclass(frozen=True)
 class Interval:
     """A mean over users, and between which ends it lies with a probability of `CONFIDENCE`.

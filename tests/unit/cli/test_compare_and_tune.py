@@ -1,0 +1,132 @@
+"""Training, comparing and tuning from a snapshot's folder, without a database."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from cikg.cli import compare, evaluate, train, tune
+from cikg.errors import CikgError
+from cikg.graph.snapshot import Snapshot
+from cikg.recommend import method
+from tests.unit.recommend.planted import two_tastes
+
+COMMANDS = {module.command.name: module.command for module in (compare, evaluate, train, tune)}
+Run = Callable[..., Result]
+
+TINY = ("--set", "dimension=4", "--set", "translation=false", "--epochs", "2")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in a home of its own, where no database answers."""
+    monkeypatch.setenv("CIKG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CIKG_NEO4J_URI", "bolt://127.0.0.1:9")
+    monkeypatch.setenv("CIKG_NEO4J_PASSWORD", "none")
+    monkeypatch.setenv("COLUMNS", "200")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def call(name: str, *arguments: object) -> Result:
+        return CliRunner().invoke(COMMANDS[name], [str(each) for each in arguments])
+
+    yield call
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Snapshot:
+    """Readers of two tastes, where `--dataset planted` looks for its snapshots."""
+    return two_tastes(tmp_path / "home" / "snapshots" / "planted")
+
+
+def data(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, (result.output, result.exception)
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
+
+
+def test_seeds_are_trained_evaluated_and_compared_as_one(run: Run, snapshot: Snapshot, tmp_path: Path) -> None:
+    here = ("--snapshot", snapshot.path)
+    trained = data(run("train", "cikgrec", *here, *TINY, "--seeds", 3, "--seed", 4, "--json"))
+    assert [each["seed"] for each in trained["runs"]] == [4, 5, 6]
+    values = [each["valid"]["ndcg@50"] for each in trained["runs"]]
+    assert trained["valid"]["ndcg@50"]["mean"] == pytest.approx(sum(values) / 3)
+    assert trained["valid"]["ndcg@50"]["sd"] > 0
+    again = run("train", "cikgrec", *here, *TINY, "--seeds", 3, "--seed", 4)
+    assert "planted, valid, honest protocol, refitted" in again.output
+    assert "±" in again.output
+    names = [each["run"] for each in trained["runs"]]
+    evaluated = data(run("evaluate", *names, "--json"))
+    assert [each["run"] for each in evaluated["runs"]] == names
+    assert "mean ± sd" in run("evaluate", *names).output
+    popular = data(run("train", "popularity", *here, "--json"))["run"]
+    assert "honest protocol, refitted on train and valid" in " ".join(run("evaluate", popular).output.split())
+
+    picture = tmp_path / "groups.svg"
+    arguments = (popular, "cikgrec-", "--groups", "users", "--svg", picture, "--metric", "ndcg@10", "--metric", "mrr@5")
+    report = data(run("compare", *arguments, "--json"))
+    assert [entry["name"] for entry in report["entries"]] == ["popularity", "cikgrec"]
+    assert report["entries"][1]["seeds"] == [4, 5, 6]
+    assert report["entries"][1]["metrics"]["ndcg@10"] == pytest.approx(evaluated["test"]["ndcg@10"])
+    gap = report["entries"][1]["differences"]["ndcg@10"]
+    assert gap["low"] <= gap["mean"] <= gap["high"]
+    assert report["entries"][0]["differences"] is None
+    assert sum(group["users"] for group in report["groups"]) == report["users"] == 60
+    assert "honest protocol" in ET.parse(picture).getroot()[0].text
+    rows = list(csv.DictReader(io.StringIO(run("compare", *arguments, "--csv").stdout)))
+    assert [(row["entry"], row["metric"]) for row in rows] == [
+        (name, metric) for name in ("popularity", "cikgrec") for metric in ("ndcg@10", "mrr@5")
+    ]
+    assert float(rows[2]["low"]) == gap["low"]
+    table = run("compare", *arguments).output
+    for words in ("planted, test, honest protocol: 60 users", "Against popularity", f"{gap['mean']:+.4f}", "±"):
+        assert words in table
+
+
+def test_tuned_settings_are_trained_with(run: Run, snapshot: Snapshot) -> None:
+    here, searched = ("--snapshot", snapshot.path), method.find("cikgrec").search
+    fixed = [f"--set={name}={method.find('cikgrec').config.model_fields[name].default}" for name in list(searched)[2:]]
+    tuned = data(run("tune", "cikgrec", *here, *TINY, *fixed, "--trials", 3, "--json"))
+    assert len(tuned["trials"]) == 3
+    best = max(trial["value"] for trial in tuned["trials"])
+    assert tuned["best"]["value"] == best
+    trained = data(run("train", "cikgrec", *here, "--tuned", "--epochs", 2, "--json"))
+    for name in searched:
+        assert str(trained["config"][name]).lower() == str(tuned["best"]["settings"][name]).lower()
+    assert trained["config"]["dimension"] == 4
+    assert trained["valid"]["ndcg@50"] == pytest.approx(best)
+    other = data(run("train", "cikgrec", *here, "--tuned", "--set", "dimension=3", "--epochs", 1, "--json"))
+    assert other["config"]["dimension"] == 3
+    shown = run("tune", "cikgrec", *here, *TINY, *fixed, "--trials", 3).output
+    assert "3 trials, 0 pruned, 0 failed" in shown
+    assert "Next: cikg train cikgrec --dataset planted --tuned" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("compare", "popularity", "--metric", "gini@5"), "there is no metric 'gini@5'"),
+        (("compare", "popularity", "--svg", "x.svg"), "--svg draws groups"),
+        (("compare", "popularity"), "has not been measured on test"),
+        (("compare", "ease"), "there is no finished run named 'ease'"),
+        (("train", "popularity", "--snapshot", "HERE", "--metric", "ndcg@7"), "there is no metric 'ndcg@7'"),
+        (("train", "cikgrec", "--snapshot", "HERE", "--tuned"), "cikg tune cikgrec --dataset planted"),
+        (("tune", "popularity", "--snapshot", "HERE"), "popularity has no setting to search"),
+        (("tune", "ease", "--snapshot", "HERE", "--set", "lambda=3"), "ease has no setting 'lambda'"),
+    ],
+)
+def test_a_mistake_is_one_sentence(run: Run, snapshot: Snapshot, arguments: tuple[str, ...], sentence: str) -> None:
+    run("train", "popularity", "--snapshot", snapshot.path)
+    result = run(*(snapshot.path if each == "HERE" else each for each in arguments))
+    assert isinstance(result.exception, CikgError), result.output
+    assert sentence in str(result.exception)

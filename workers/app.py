@@ -1,4 +1,4 @@
-"""The Celery app: `celery --app workers.app worker --queues llm --pool threads`."""
+"""The Celery app: `celery --app workers.app worker`."""
 
 from __future__ import annotations
 

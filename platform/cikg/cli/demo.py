@@ -14,13 +14,12 @@ import click
 
 from cikg.access.sessions import one_time_link
 from cikg.cli._output import json_option, messages, print_facts, print_json, print_table, progress_bar
+from cikg.cli._pipelines import Wanted, carry_out_stage, title
 from cikg.cli.evaluate import register as register_evaluation
-from cikg.cli.extract import carry_out, failure
 from cikg.cli.train import register, watch
 from cikg.datasets.loader import load
 from cikg.embedded import supervisor
-from cikg.extraction import ledger
-from cikg.extraction.job import job
+from cikg.extraction.pipelines import Stage, pipeline
 from cikg.graph import Graph, connect
 from cikg.graph.snapshot import Snapshot, take
 from cikg.llm.answers import address_and_model
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 DATASET = "demo"
+PIPELINE = "cikgrec"
 METHODS = ("popularity", "ease", "cikgrec")
 """The first is the yardstick, the last is published."""
 METRICS = ("recall@10", "ndcg@10", "recall@50", "ndcg@50")
@@ -78,16 +78,16 @@ class _Demo:
     def run(self) -> dict[str, Any]:
         """Take every step; what the last page of a demo shows."""
         imported = self._step("import", self._import)
-        extracted = self._step("extract", self._extract)
-        clustered = self._step("cluster", self._cluster)
+        stages = pipeline(PIPELINE).stages
+        learned = {title(stage): self._step(title(stage), partial(self._learn, stage)) for stage in stages}
         snapshot = self._step("snapshot", self._snapshot)
         runs = {method: self._step(f"train {method}", partial(self._train, snapshot, method)) for method in METHODS}
         test = self._step("evaluate", lambda: {name: self._evaluate(snapshot, run) for name, run in runs.items()})
         published = self._step("publish", partial(self._publish, snapshot, runs[METHODS[-1]]))
         return {
             "dataset": DATASET,
-            "counts": imported | clustered,
-            "llm_calls": extracted["calls"],
+            "counts": imported | learned["cluster"],
+            "llm_calls": sum(result.get("calls", 0) for result in learned.values()),
             "runs": {method: run.run_id for method, run in runs.items()},
             "test": test,
             "published": published,
@@ -105,20 +105,12 @@ class _Demo:
     def _import(self) -> dict[str, int]:
         return load(self.graph, "demo", None, DATASET, progress=self.bar).counts
 
-    def _extract(self) -> dict[str, Any]:
+    def _learn(self, stage: Stage) -> dict[str, Any]:
         _, model = address_and_model(self.settings)
-        plan = ledger.plan(self.graph, job("user_interests"), DATASET, model)
-        result = carry_out(self.graph, self.settings, plan, wait=True, quiet=self.quiet)
-        error = failure(self.graph, result)
+        result, error = carry_out_stage(self.graph, self.settings, stage, Wanted(DATASET, model), quiet=self.quiet)
         if error is not None:
             raise error
         return result
-
-    def _cluster(self) -> dict[str, int]:
-        from cikg.extraction.interests import cluster_intents
-
-        made = cluster_intents(self.graph, DATASET)
-        return {"intents": made.intents, "interests": made.interests}
 
     def _snapshot(self) -> Snapshot:
         return take(self.graph, DATASET, self.settings, self.bar)

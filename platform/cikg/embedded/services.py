@@ -257,7 +257,7 @@ SERVICES: dict[str, Service] = {
             needs=("neo4j", "redis", "stand-in"),
             provides=lambda port, secrets: {},
             command=lambda settings: _module(
-                *("celery", "--app", "workers.app:app", "worker", "--pool", "threads", "--concurrency", "2"),
+                *("celery", "--app", "workers.app:app", "worker"),
                 *("--hostname", worker_name(settings), "--loglevel", settings.log_level),
             ),
             probe=probe_worker,

@@ -6,6 +6,7 @@ lost message costs time and no work.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -47,6 +48,8 @@ def create_app(settings: Settings) -> Celery:
         task_reject_on_worker_lost=True,  # bounded by the ledger: `MOST_ATTEMPTS` leases of a subject
         worker_prefetch_multiplier=1,
         worker_pool="threads",
+        # A thread waits for its shard; with one more than the slots can fill, one is read while others are asked about.
+        worker_concurrency=1 + math.ceil(2 * settings.llm_concurrency / ledger.SHARD),
         worker_soft_shutdown_timeout=10.0,
         worker_cancel_long_running_tasks_on_connection_loss=False,  # a thread cannot be cancelled; leases guard it
         worker_hijack_root_logger=False,

@@ -236,7 +236,7 @@ def worker(tmp_path: Path) -> Iterator[Callable[[Settings], subprocess.Popen[byt
             process = subprocess.Popen(
                 [
                     Path(sys.executable).with_name("celery"),
-                    *("--app", "workers.app", "worker", "--queues", "llm", "--pool", "threads", "--concurrency", "2"),
+                    *("--app", "workers.app", "worker"),
                     *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
                 ],
                 env=environment(settings),

@@ -41,7 +41,7 @@ def test_a_run_is_found_by_id_beginning_or_job(place: Workplace) -> None:
 
 
 def test_paused_runs_ask_nothing_until_resumed_and_a_budget_has_to_be_renewed(place: Workplace) -> None:
-    place.planted(40)
+    place.planted(70)
     run, settings = start(place, Budget(10, Unit.CALLS))
     assert control.stop(place.graph, run, State.PAUSED)["state"] == State.PAUSED, "pausing twice changes nothing"
     with Runner(place.graph, settings) as runner:
@@ -56,7 +56,7 @@ def test_paused_runs_ask_nothing_until_resumed_and_a_budget_has_to_be_renewed(pl
         control.stop(place.graph, run, State.PAUSED)
     with Runner(place.graph, settings) as runner:
         runner.work_all(run, control.resume(place.graph, run))
-    assert ledger.progress(place.graph, run)["done"] == 40
+    assert ledger.progress(place.graph, run)["done"] == 70
     with pytest.raises(ConflictError, match="nothing of the run is left"):
         control.resume(place.graph, run)
 

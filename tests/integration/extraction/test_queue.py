@@ -96,17 +96,17 @@ def test_a_killed_worker_costs_no_result_and_only_the_calls_under_way(place: Wor
 
 def test_work_that_no_message_announces_is_found(place: Workplace) -> None:
     """What an emptied Redis or a lost message leaves in the ledger is done all the same, once it has rested."""
-    place.planted(40)
+    place.planted(70)
     settings = place.settings(place.standin(), sweep_seconds=0.5)
     plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "stand-in")
     assert ledger.start(place.graph, plan) == [0, 1]
     ledger.postpone(place.graph, plan.run.uid, 600, "the provider wants a rest")
     place.worker(settings)
     time.sleep(1.5)
-    assert ledger.progress(place.graph, plan.run.uid)["planned"] == 40
+    assert ledger.progress(place.graph, plan.run.uid)["planned"] == 70
     place.graph.execute("MATCH (r:Run {uid: $run}) SET r.resume_at = timestamp()", run=plan.run.uid)
     wait_for(lambda: ledger.progress(place.graph, plan.run.uid)["state"] == "done", "the end of the run")
-    assert ledger.progress(place.graph, plan.run.uid)["done"] == 40
+    assert ledger.progress(place.graph, plan.run.uid)["done"] == 70
 
 
 def test_nothing_is_queued_while_messages_wait(place: Workplace) -> None:
@@ -183,7 +183,7 @@ def test_a_dead_llm_stops_the_run_early_and_it_resumes_when_the_llm_is_back(plac
     ended = place.cikg(settings, "extract", "--dataset", dataset).result()
     assert ended.code == 1
     assert ended.data["state"] == "failed"
-    assert 0 < ended.data["failed"] <= readers // 2
+    assert 0 < ended.data["failed"] < readers
     assert ended.data["done"] == 0
     assert url in ended.data["message"]
     assert all(url in row["error"] for row in ledger.errors(place.graph, run_uid(dataset)))

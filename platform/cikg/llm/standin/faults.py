@@ -79,7 +79,7 @@ class FaultBook:
     """Decides which fault a request meets, and remembers how often each distinct request met it."""
 
     def __init__(self, standing: list[Fault]) -> None:
-        self._standing = standing
+        self.standing = standing
         self._met: Counter[tuple[Fault, str]] = Counter()
 
     def choose(self, asked: list[Fault], body: str, key: str) -> Fault | None:
@@ -90,7 +90,7 @@ class FaultBook:
             body: the request's text.
             key: the same for equal requests.
         """
-        for fault in (*asked, *self._standing):
+        for fault in (*asked, *self.standing):
             if fault.text is not None and fault.text not in body:
                 continue
             if fault.times is not None:

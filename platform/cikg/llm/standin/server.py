@@ -164,6 +164,8 @@ class _Server:
             asked = parse_faults(request.headers.get("x-standin-fault", ""))
         except ValueError as error:
             raise ApiError(400, f"{error}.", param="x-standin-fault") from None
+        if not asked and not self._faults.standing:
+            return None
         return self._faults.choose(asked, json.dumps(body, ensure_ascii=False), digest)
 
 

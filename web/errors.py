@@ -10,17 +10,38 @@ from flask import Flask, Response, current_app
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from cikg.errors import CikgError, ConflictError, InputError, NotFoundError, ServiceError, SettingsError, SnapshotError
+from cikg.errors import (
+    CikgError,
+    ConflictError,
+    InputError,
+    NotFoundError,
+    NotReadOnlyError,
+    ServiceError,
+    SettingsError,
+    SnapshotError,
+    TooLargeError,
+    TooSlowError,
+)
 from web.api import problems
+from web.asking import ClosedError
 from web.chrome import render
 
 _STATUS: dict[type[CikgError], int] = {
+    NotReadOnlyError: 403,
+    TooSlowError: 504,
+    TooLargeError: 422,
     NotFoundError: 404,
     InputError: 400,
     ConflictError: 409,
     SnapshotError: 409,
     ServiceError: 503,
     SettingsError: 503,
+}
+_CODES: dict[type[CikgError], str] = {
+    ClosedError: "console_off",
+    NotReadOnlyError: "query_not_read_only",
+    TooSlowError: "query_timed_out",
+    TooLargeError: "query_too_large",
 }
 _SAID = {
     400: ("This request cannot be read", "Go back and try again; an old form is renewed by loading its page"),
@@ -66,16 +87,16 @@ def init_app(app: Flask) -> None:
 
 def _ours(error: CikgError) -> Response:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status in (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE):
         current_app.logger.error("%s", error)
-    return _shown(status, error.message, error.cure)
+    return _shown(status, error.message, error.cure, _CODES.get(type(error)))
 
 
-def _shown(status: int, message: str, cure: str | None) -> Response:
+def _shown(status: int, message: str, cure: str | None, code: str | None = None) -> Response:
     """An error as the API or as a page says it."""
     if not problems.asked():
         return render(ErrorPage(status, message, cure), status)
-    response = problems.answer(status, message, cure)
+    response = problems.answer(status, message, cure, code)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="cikg"'
     return response

@@ -2,6 +2,9 @@
 
     CikgError                     exit code 2 unless noted
     ├── InputError                a file, a row or an argument is wrong: says where
+    │   ├── NotReadOnlyError      a statement writes or leaves the database where only reading is allowed
+    │   ├── TooSlowError          a person's statement takes longer than it may
+    │   └── TooLargeError         a person's statement needs more memory than it may have
     ├── SettingsError             a setting is missing or contradictory: names it
     ├── NotFoundError             a dataset, user, run or statement that does not exist
     ├── ConflictError             something else holds what is needed: a port, a lock, a running job
@@ -61,6 +64,18 @@ class InputError(CikgError):
         super().__init__(where + message, cure)
         self.path = path
         self.line = line
+
+
+class NotReadOnlyError(InputError):
+    """A statement writes, or does something else than reading the graph."""
+
+
+class TooSlowError(InputError):
+    """A person's statement takes longer than it may."""
+
+
+class TooLargeError(InputError):
+    """A person's statement needs more memory than the server gives one."""
 
 
 class SettingsError(CikgError):

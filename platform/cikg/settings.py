@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     web_hosts: str = Field("", description="Further host names it answers to, separated by commas")
     web_port: int | None = Field(None, ge=1, le=65535, description="Its port; a free one is found unless given")
     api_rate_limit: str = Field("600 per minute", description="How often one caller may ask the API")
+    console: bool = Field(False, description="Whether people may ask Cypher of their own in the dashboard and the API")
+    console_seconds: float = Field(30.0, gt=0, le=600, description="The most seconds that one of these may take")
     secret_key: SecretStr | None = Field(
         None, description="Key that signs sessions; made and kept for the embedded services"
     )

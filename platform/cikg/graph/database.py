@@ -12,7 +12,16 @@ from typing import Any, Self
 import neo4j
 from neo4j import exceptions as driver_errors
 
-from cikg.errors import AuthenticationError, InputError, NotFoundError, ServiceError, UnreachableError
+from cikg.errors import (
+    AuthenticationError,
+    InputError,
+    NotFoundError,
+    NotReadOnlyError,
+    ServiceError,
+    TooLargeError,
+    TooSlowError,
+    UnreachableError,
+)
 from cikg.graph.statements import Statement, named
 from cikg.settings import Settings
 
@@ -190,7 +199,15 @@ class Graph:
                 with suppress(driver_errors.DriverError, driver_errors.Neo4jError):  # a server that ended holds nothing
                     transaction.close()
 
-    def look(self, text: str, parameters: Mapping[str, Any], limit: int, *, seconds: float | None = None) -> Answer:
+    def look(
+        self,
+        text: str,
+        parameters: Mapping[str, Any],
+        limit: int,
+        *,
+        seconds: float | None = None,
+        see: Callable[[Any], None] | None = None,
+    ) -> Answer:
         """Run what a person asks, in a read transaction that is never repeated.
 
         Args:
@@ -198,6 +215,7 @@ class Graph:
             parameters: its parameters.
             limit: the most rows to fetch.
             seconds: how long the server may take; None for as long as it wants.
+            see: called with each value of the rows as the driver gives it.
 
         Raises:
             InputError: the server does not accept the statement, or it writes, or takes too much time or memory.
@@ -205,6 +223,9 @@ class Graph:
         with self._asking(seconds, fetch_size=min(limit + 1, 1_000)) as transaction:
             result = transaction.run(text, dict(parameters))
             records = list(itertools.islice(result, limit + 1))
+            if see is not None:
+                for value in itertools.chain.from_iterable(record.values() for record in records[:limit]):
+                    see(value)
             rows = [[plain(value) for value in record.values()] for record in records[:limit]]
             return Answer(list(result.keys()), rows, truncated=len(records) > limit)
 
@@ -222,12 +243,21 @@ class Graph:
         Raises:
             InputError: as `look`.
         """
+        return self.examine(text, parameters, profile=profile, seconds=seconds)[1]
+
+    def examine(
+        self, text: str, parameters: Mapping[str, Any], *, profile: bool = False, seconds: float | None = None
+    ) -> tuple[str, list[Operator]]:
+        """The type of a statement, as the server says it, and its plan: `r` reads, `w` and `rw` write, `s` is neither.
+
+        Arguments and errors are those of `plan`.
+        """
         with self._asking(seconds, fetch_size=1_000) as transaction:
             result = transaction.run(f"{'PROFILE' if profile else 'EXPLAIN'} {text}", dict(parameters))
             for _ in result:  # a profile counts what was fetched
                 pass
             summary = result.consume()
-        return list(_operators(dict((summary.profile if profile else summary.plan) or {}), 0))
+        return str(summary.query_type), list(_operators(dict((summary.profile if profile else summary.plan) or {}), 0))
 
     @contextmanager
     def _asking(self, seconds: float | None, fetch_size: int) -> Iterator[neo4j.Transaction]:
@@ -345,6 +375,12 @@ def _operators(step: Mapping[str, Any], depth: int) -> Iterator[Operator]:
 
 _OUT_OF_MEMORY = {f"Neo.TransientError.General.{name}OutOfMemoryError" for name in ("MemoryPool", "Transaction", "")}
 
+_NOT_FOR_READERS = {
+    "Neo.ClientError.Procedure.ProcedureNotFound",
+    "Neo.ClientError.Statement.ArgumentError",  # a second EXPLAIN, PROFILE or language before the statement
+    "Neo.ClientError.Statement.UnsupportedAdministrationCommand",
+}
+
 
 @contextmanager
 def _blamed_on_statement(seconds: float | None) -> Iterator[None]:
@@ -354,14 +390,21 @@ def _blamed_on_statement(seconds: float | None) -> Iterator[None]:
     except driver_errors.Neo4jError as error:
         code = error.code or ""
         if code == "Neo.ClientError.Statement.AccessMode":
-            raise InputError("the statement writes, and this only reads", cure="Ask with MATCH and RETURN") from None
+            raise NotReadOnlyError(
+                "the statement writes, and this only reads", cure="Ask with MATCH and RETURN"
+            ) from None
         if code.startswith("Neo.ClientError.Transaction.TransactionTimedOut"):
             took = f"{seconds:g} seconds" if seconds else "the server allows"
-            raise InputError(f"the statement took longer than {took}", cure="Ask for less or allow more") from None
+            raise TooSlowError(f"the statement took longer than {took}", cure="Ask for less or allow more") from None
         if code in _OUT_OF_MEMORY:
-            raise InputError(
+            raise TooLargeError(
                 "the statement needs more memory than the server gives one",
                 cure="Ask for less, or for a part at a time",
+            ) from None
+        if code in _NOT_FOR_READERS:
+            raise NotReadOnlyError(
+                "the statement does something else than reading this graph",
+                cure="Ask with MATCH and RETURN, without CYPHER, EXPLAIN or PROFILE before it",
             ) from None
         if code.startswith("Neo.ClientError.Statement."):
             summary = (error.message or str(error)).splitlines()[0].rstrip(". ")

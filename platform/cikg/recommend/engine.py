@@ -180,7 +180,7 @@ class _Task:
         runs.write_json(path / runs.CURVE, {"epochs": fitted.curve})
         manifest = known | {
             "paper": self.method.paper,
-            "departures": list(self.method.departures),
+            "departures": list(self.method.departs(self.config) if self.method.departs else self.method.departures),
             "chosen_epoch": fitted.chosen_epoch,
             "selected_on": "valid" if honest else "test",
             "valid": fitted.metrics if honest else {},

@@ -95,6 +95,7 @@ class Method:
     Attributes:
         paper: what to cite.
         departures: each point in which the method, by default, is not what the paper says.
+        departs: the same of any configuration, where it depends on that.
         config: its hyper-parameters.
         build: makes the model from data, config and device.
         epochs: the most epochs of a gradient method.
@@ -108,6 +109,7 @@ class Method:
     build: Callable[[TrainingData, Any, torch.device], ClosedForm | Gradient]
     epochs: int = 100
     patience: int = 10
+    departs: Callable[[Any], tuple[str, ...]] | None = None
     search: Mapping[str, Search] = field(default_factory=dict)
 
 

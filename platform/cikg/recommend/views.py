@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cikg.errors import ConflictError
+from cikg.recommend.intents import Intents, intents
 from cikg.schema import SplitCode
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class TrainingData:
         user_profile: vectors of what a model wrote about each user, float32, NaN where it wrote nothing; shape
             (users, d), where d is 0 if nothing was embedded.
         item_profile: the same of each item, in the same space; of one without a profile that of its own text.
+        intents: who has which intents, with the vectors of their texts.
         warnings: what a report must say about these data.
     """
 
@@ -121,6 +123,7 @@ class TrainingData:
     item_text: tuple[str, ...]
     user_profile: Array
     item_profile: Array
+    intents: Intents
     warnings: tuple[str, ...]
 
 
@@ -157,6 +160,11 @@ def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: Spl
             "imported interests carry no evidence: they may know the validation items, "
             "so validation figures can flatter methods that use interests"
         )
+    if snapshot.imported_profiles:
+        warnings.append(
+            "imported profiles carry no evidence: they may know the validation items, "
+            "so validation figures can flatter methods that read them"
+        )
     return TrainingData(
         nodes=sizes(snapshot),
         fit=pairs(snapshot, *fit),
@@ -170,6 +178,7 @@ def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: Spl
         item_text=tuple(snapshot.item_text),
         user_profile=user_profile,
         item_profile=item_profile,
+        intents=intents(snapshot),
         warnings=tuple(warnings),
     )
 
@@ -236,22 +245,23 @@ class SymmetricGraph:
         )
 
     @classmethod
-    def of(cls, nodes: int, source: Array, target: Array, *, self_loops: bool = False) -> SymmetricGraph:
+    def of(cls, nodes: int, source: Array, target: Array, *, self_loops: bool | Array = False) -> SymmetricGraph:
         """Build from undirected edges, given in either direction and any number of times.
 
         Args:
             nodes: N.
             source: one end of each edge; shape (edges,).
             target: the other end.
-            self_loops: give every node one; those in the input are dropped in any case.
+            self_loops: give every node one, or the nodes that are listed, each once; those in the input are dropped
+                in any case.
         """
         low, high = np.minimum(source, target).astype(np.int64), np.maximum(source, target).astype(np.int64)
         keys = np.unique((low * nodes + high)[low != high])
         low, high, number = keys // nodes, keys % nodes, np.arange(len(keys))
-        loops = np.arange(nodes if self_loops else 0)
+        loops = np.arange(nodes if self_loops else 0) if isinstance(self_loops, bool) else self_loops
         rows = np.concatenate([low, high, loops])
         columns = np.concatenate([high, low, loops])
-        mirror = np.concatenate([number, number, len(keys) + loops])
+        mirror = np.concatenate([number, number, len(keys) + np.arange(len(loops))])
         order = np.lexsort((columns, rows))
         rows, columns, mirror = rows[order], columns[order], mirror[order]
         degree = np.bincount(rows, minlength=nodes)
@@ -276,10 +286,73 @@ def graph_view(data: TrainingData, view: View, *, self_loops: bool = False) -> S
     """
     nodes = data.nodes
     rows = {View.CG: nodes.users + nodes.items, View.CKG: nodes.first_interest}.get(view, nodes.total)
-    ends = [(data.fit.user_index, data.fit.item_index + nodes.first_item)]
+    ends = [_interactions(data)]
     if view in (View.CIG, View.CIKG):
-        ends.append((data.interest_user_index, data.interest_index + nodes.first_interest))
+        ends.append(_interests(data))
     if view in (View.CKG, View.CIKG):
-        ends.append((data.head_index + nodes.first_item, data.tail_index + nodes.first_item))
+        ends.append(_facts(data))
     sources, targets = zip(*ends, strict=True)
     return SymmetricGraph.of(rows, np.concatenate(sources), np.concatenate(targets), self_loops=self_loops)
+
+
+@dataclass(frozen=True)
+class ContrastViews:
+    """The three graphs that CIKGRec contrasts (eq. 8). A pure function made each: none shares an array with another.
+
+    Attributes:
+        plain: interactions alone.
+        with_interests: interactions and interests; None where there are none.
+        with_facts: interactions and facts; None where there are none.
+    """
+
+    plain: SymmetricGraph
+    with_interests: SymmetricGraph | None
+    with_facts: SymmetricGraph | None
+
+    def only(self, *, interests: bool, facts: bool) -> ContrastViews:
+        """Leave out what is not asked for."""
+        return ContrastViews(self.plain, self.with_interests if interests else None, self.with_facts if facts else None)
+
+    def to(self, device: torch.device) -> ContrastViews:
+        """The same graphs on `device`."""
+        moved = (graph and graph.to(device) for graph in (self.with_interests, self.with_facts))
+        return ContrastViews(self.plain.to(device), *moved)
+
+    @classmethod
+    def of_paper(cls, data: TrainingData) -> ContrastViews:
+        """As the paper defines them."""
+        return cls(
+            graph_view(data, View.CG),
+            graph_view(data, View.CIG) if len(data.interest_index) else None,
+            graph_view(data, View.CKG) if len(data.head_index) else None,
+        )
+
+    @classmethod
+    def of_reference(cls, data: TrainingData, whole: View) -> ContrastViews:
+        """As the published code makes them: its lists of edges alias each other, and sources are taken for targets.
+
+        So its plain view is the whole graph, and in the other two each interaction is a self-loop of both its ends.
+
+        Args:
+            data: what the edges are.
+            whole: the graph that recommends; the paper's is the CIKG.
+        """
+        loops = np.unique(np.concatenate(_interactions(data)))
+        total = data.nodes.total
+        return cls(
+            graph_view(data, whole),
+            SymmetricGraph.of(total, *_interests(data), self_loops=loops) if len(data.interest_index) else None,
+            SymmetricGraph.of(total, *_facts(data), self_loops=loops) if len(data.head_index) else None,
+        )
+
+
+def _interactions(data: TrainingData) -> tuple[Array, Array]:
+    return data.fit.user_index, data.fit.item_index + data.nodes.first_item
+
+
+def _interests(data: TrainingData) -> tuple[Array, Array]:
+    return data.interest_user_index, data.interest_index + data.nodes.first_interest
+
+
+def _facts(data: TrainingData) -> tuple[Array, Array]:
+    return data.head_index + data.nodes.first_item, data.tail_index + data.nodes.first_item

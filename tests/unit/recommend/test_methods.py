@@ -10,11 +10,10 @@ import pytest
 import torch
 
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import method, runs
+from cikg.recommend import method
 from cikg.recommend.engine import train
 from cikg.recommend.evaluation import evaluate
 from cikg.recommend.method import Config, Gradient
-from cikg.recommend.methods.cikgrec import Cikgrec, CikgrecConfig, mask_rate
 from cikg.recommend.methods.ease import Ease, EaseConfig
 from cikg.recommend.views import training_data
 from cikg.schema import SplitCode
@@ -36,18 +35,6 @@ def ndcg(snapshot: Snapshot, name: str, settings: Settings, **overrides: object)
 @pytest.mark.parametrize("name", [name for name in method.names() if name != "popularity"])
 def test_every_method_finds_the_planted_tastes(name: str, snapshot: Snapshot, offline: Settings) -> None:
     assert ndcg(snapshot, name, offline) > 1.3 * ndcg(snapshot, "popularity", offline)
-
-
-@pytest.mark.parametrize("loss", ["softmax", "bpr"])
-def test_cikgrec_finds_items_that_nobody_has_read_through_their_facts(
-    loss: str, snapshot: Snapshot, offline: Settings
-) -> None:
-    """The catalogue ends in items with facts alone: a wrong edge list leaves their taste unknown."""
-    trained = train(snapshot, "cikgrec", settings=offline, overrides=SMALL["cikgrec"] | {"loss": loss}, epochs=30)
-    scores = runs.load(trained.path).scores(np.arange(60))[:, 36:]
-    own = (np.arange(60)[:, None] % 2) == (np.arange(36, 40)[None] % 2)
-    gaps = scores[own].reshape(60, 2).min(1) - scores[~own].reshape(60, 2).max(1)
-    assert (gaps > 0).mean() > 0.95
 
 
 def gradient_methods() -> list[str]:
@@ -84,60 +71,6 @@ def test_every_method_cites_its_paper_and_describes_its_settings(name: str) -> N
     for field_name, field in found.config.model_fields.items():
         assert field.description, field_name
     assert method.configure(name, {}) == found.config()
-
-
-def test_the_mask_rate_is_equation_3() -> None:
-    exp = CikgrecConfig(mask_start=0.02, mask_end=0.95, mask_epochs=150, mask_growth="exp")
-    lin = exp.model_copy(update={"mask_growth": "lin"})
-    for epoch in (0, 1, 40, 149, 150, 151, 400):
-        progress = min(epoch, 150) / 150
-        assert mask_rate(epoch, lin) == pytest.approx(0.02 + progress * 0.93)
-        assert mask_rate(epoch, exp) == pytest.approx(0.02 * 47.5**progress)
-    for epoch in range(1, 150):
-        assert mask_rate(epoch, exp) < mask_rate(epoch, lin), "equation 4"
-
-
-def build(snapshot: Snapshot, **overrides: object) -> Cikgrec:
-    data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
-    torch.manual_seed(0)
-    return Cikgrec(data, CikgrecConfig(**{"dimension": 8, **overrides}), CPU)
-
-
-def names_of_steps(model: Cikgrec) -> set[str]:
-    return {name for name, _ in model.steps(0, torch.Generator().manual_seed(0))}
-
-
-def test_ablations_leave_their_loss_out(snapshot: Snapshot) -> None:
-    def first_loss(**overrides: object) -> float:
-        model = build(snapshot, **overrides)
-        return next(model.steps(0, torch.Generator().manual_seed(0)))[1].item()
-
-    bare = first_loss(reconstruction_weight=0, contrast_weight=0)
-    assert first_loss(reconstruction_weight=0) > bare
-    assert first_loss(contrast_weight=0) > bare
-    assert first_loss() > first_loss(contrast_weight=0)
-    assert names_of_steps(build(snapshot)) == {"recommend", "translate"}
-    assert names_of_steps(build(snapshot, translation=False)) == {"recommend"}
-
-
-def test_a_graph_without_facts_or_interests_drops_what_needs_them(snapshot: Snapshot) -> None:
-    assert names_of_steps(build(snapshot, graph="cig")) == {"recommend"}
-    assert names_of_steps(build(snapshot, graph="cg")) == {"recommend"}
-
-
-def test_only_masked_interests_are_reconstructed_and_their_own_embedding_is_hidden(snapshot: Snapshot) -> None:
-    """With every interest masked and none replaced, what is rebuilt depends on no interest's embedding."""
-    model = build(snapshot, mask_start=1.0, mask_end=1.0, replace_rate=0.0, mask_edge_dropout=0.0)
-    first = model.nodes.first_interest
-    with torch.no_grad():
-        model.embeddings[first:] = torch.eye(model.nodes.interests, 8)
-    loss = model._reconstruction_loss(0, torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        model.embeddings[first:] *= 3
-    assert model._reconstruction_loss(0, torch.Generator().manual_seed(0)).item() == pytest.approx(loss.item())
-    with torch.no_grad():
-        model.embeddings[:first] = torch.randn(first, 8)
-    assert model._reconstruction_loss(0, torch.Generator().manual_seed(0)).item() != pytest.approx(loss.item())
 
 
 def test_ease_is_its_formula(snapshot: Snapshot) -> None:

@@ -14,7 +14,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from cikg.access import accounts, sessions, tokens
-from cikg.access.accounts import OPERATOR, Principal, Scope
+from cikg.access.accounts import OPERATOR, Passwords, Principal, Scope
 from web import store
 
 View = TypeVar("View", bound=Callable[..., object])
@@ -92,7 +92,7 @@ def begin(token: str) -> bool:
 
 def begin_with_password(name: str, password: str) -> bool:
     """Check an account's password; on success the browser gets a new session."""
-    if not accounts.check_password(store.graph(), name, password):
+    if not Passwords(store.settings()).fits(store.graph(), name, password):
         return False
     secret = sessions.begin_session(store.settings(), name)
     person = _load(secret)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
 import time
@@ -13,8 +14,9 @@ from typing import Any
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from cikg.access import audit
-from cikg.errors import ConflictError, InputError, NotFoundError
+from cikg.errors import ConflictError, InputError, NotFoundError, SettingsError
 from cikg.graph import Graph
+from cikg.settings import Settings
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 256
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?")
@@ -85,6 +87,51 @@ class Account:
     created_at: str
 
 
+class Passwords:
+    """Makes and checks the hashes of passwords.
+
+    Before scrypt, a password goes through an HMAC under the key that also signs sessions: whoever can read the graph,
+    as the Cypher console lets people do, cannot try passwords without that key.
+
+    Args:
+        settings: hold the key.
+
+    Raises:
+        SettingsError: there is none.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.secret_key is None:
+            raise SettingsError(
+                "passwords need CIKG_SECRET_KEY, which is not set",
+                cure="Set it to what the dashboard has; `cikg up` makes one for the embedded services",
+            )
+        self._key = settings.secret_key.get_secret_value().encode()
+
+    def hash(self, password: str) -> str:
+        """The hash of a new password.
+
+        Raises:
+            InputError: it is too short to be safe, or too long.
+        """
+        if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+            raise InputError(
+                f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters",
+                cure="Choose another; length is strength",
+            )
+        return generate_password_hash(self._peppered(password))
+
+    def fits(self, graph: Graph, name: str, password: str) -> bool:
+        """Whether this is the account's password. Takes as long where there is no such account."""
+        found = graph.many("find_account", account=name) if _NAME.fullmatch(name) else []
+        kept: str | None = found[0]["password"] if found else None
+        fits = check_password_hash(kept or _nobody(), self._peppered(password[: LONGEST_PASSWORD + 1]))
+        return fits and kept is not None
+
+    def _peppered(self, password: str) -> str:
+        return hmac.new(self._key, b"password:" + password.encode("utf-8", "replace"), "sha256").hexdigest()
+
+
 def add(graph: Graph, name: str, role: Role, password: str | None, actor: str) -> None:
     """Make an account.
 
@@ -92,11 +139,11 @@ def add(graph: Graph, name: str, role: Role, password: str | None, actor: str) -
         graph: the graph.
         name: 1 to 64 lower-case letters, digits, `.`, `_`, `@`, `-`.
         role: what it may do.
-        password: its password; without one it can only be used by tokens.
+        password: the hash of its password; without one it can only be used by tokens.
         actor: who makes it, for the log.
 
     Raises:
-        InputError: the name or password cannot be used.
+        InputError: the name cannot be used.
         ConflictError: there is an account of this name.
     """
     if not _NAME.fullmatch(name):
@@ -104,9 +151,8 @@ def add(graph: Graph, name: str, role: Role, password: str | None, actor: str) -
             f"{name!r} cannot name an account",
             cure="Use 1 to 64 lower-case letters, digits, '.', '_', '@' or '-', with a letter or digit at both ends",
         )
-    kept = None if password is None else _hash(password)
     if graph.many("find_account", account=name) or not graph.write(
-        "make_account", account=name, role=role, password=kept, moment=time.time()
+        "make_account", account=name, role=role, password=password, moment=time.time()
     ):
         raise ConflictError(f"there is an account {name!r} already", cure="Choose another name")
     audit.record(graph, actor, "account.add", name, {"role": role})
@@ -142,14 +188,13 @@ def set_role(graph: Graph, name: str, role: Role, actor: str) -> None:
 
 
 def set_password(graph: Graph, name: str, password: str, actor: str) -> None:
-    """Give an account another password, and end its sessions.
+    """Give an account another password, by its hash, and end its sessions.
 
     Raises:
         NotFoundError: there is none of this name.
-        InputError: the password cannot be used.
     """
     find(graph, name)
-    change = {"account": name, "password": _hash(password), "moment": time.time()}
+    change = {"account": name, "password": password, "moment": time.time()}
     graph.write_together([("set_password", change), audit.step(actor, "account.password", name)])
 
 
@@ -161,14 +206,6 @@ def remove(graph: Graph, name: str, actor: str) -> None:
     """
     find(graph, name)
     graph.write_together([("remove_account", {"account": name}), audit.step(actor, "account.remove", name)])
-
-
-def check_password(graph: Graph, name: str, password: str) -> bool:
-    """Whether this is the account's password. Takes as long where there is no such account."""
-    found = graph.many("find_account", account=name) if _NAME.fullmatch(name) else []
-    kept: str | None = found[0]["password"] if found else None
-    fits = check_password_hash(kept or _nobody(), password[: LONGEST_PASSWORD + 1])
-    return fits and kept is not None
 
 
 def of_session(graph: Graph, name: str, since: float) -> Principal | None:
@@ -183,17 +220,3 @@ def of_session(graph: Graph, name: str, since: float) -> Principal | None:
 def _nobody() -> str:
     """What is compared where there is no account or password, so that the answer takes as long."""
     return generate_password_hash(secrets.token_urlsafe(32))
-
-
-def _hash(password: str) -> str:
-    """The scrypt hash of a password.
-
-    Raises:
-        InputError: it is too short to be safe, or too long.
-    """
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise InputError(
-            f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters",
-            cure="Choose another; length is strength",
-        )
-    return generate_password_hash(password)

@@ -7,7 +7,7 @@ import sys
 import click
 
 from cikg.access import accounts
-from cikg.access.accounts import Role
+from cikg.access.accounts import Passwords, Role
 from cikg.access.audit import command_line
 from cikg.cli._output import json_option, print_json, print_table
 from cikg.graph import connect
@@ -33,8 +33,9 @@ def command() -> None:
 @json_option
 def add(*, name: str, role: str, with_password: bool, as_json: bool) -> None:
     """Make the account NAME. Its password is asked for, twice, or read from standard input."""
-    password = _ask_password() if with_password else None
-    with connect(load_settings()) as graph:
+    settings = load_settings()
+    password = Passwords(settings).hash(_ask_password()) if with_password else None
+    with connect(settings) as graph:
         accounts.add(graph, name, Role(role), password, command_line())
     _say(f"{name} is a new {role}.", {"name": name, "role": role}, as_json)
 
@@ -68,9 +69,10 @@ def change_role(*, name: str, role: str, as_json: bool) -> None:
 @json_option
 def change_password(*, name: str, as_json: bool) -> None:
     """Give the account NAME another password, and end its sessions."""
-    with connect(load_settings()) as graph:
+    settings = load_settings()
+    with connect(settings) as graph:
         accounts.find(graph, name)
-        accounts.set_password(graph, name, _ask_password(), command_line())
+        accounts.set_password(graph, name, Passwords(settings).hash(_ask_password()), command_line())
     _say(f"{name} has a new password.", {"name": name}, as_json)
 
 

@@ -8,16 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import SecretStr
+from werkzeug.security import check_password_hash
 
 import web
 from cikg.access import accounts, audit, tokens
-from cikg.access.accounts import Role, Scope
-from cikg.errors import ConflictError, InputError, NotFoundError
+from cikg.access.accounts import Passwords, Role, Scope
+from cikg.errors import ConflictError, InputError, NotFoundError, SettingsError
 from cikg.graph import Graph
 from cikg.settings import Settings
 from web import store
 
 PASSWORD = "correct horse battery"
+PASSWORDS = Passwords(Settings(secret_key=SecretStr("access-test-key-0123456789")))
 
 
 @pytest.fixture
@@ -34,28 +36,28 @@ def kept(graph: Graph, name: str) -> str:
 
 
 def test_a_password_is_kept_as_a_slow_hash(graph: Graph, name: str) -> None:
-    accounts.add(graph, name, Role.VIEWER, PASSWORD, "tests")
-    assert accounts.check_password(graph, name, PASSWORD)
-    assert not accounts.check_password(graph, name, PASSWORD + " ")
-    assert not accounts.check_password(graph, name, "")
-    assert not accounts.check_password(graph, "nobody.here", PASSWORD)
+    accounts.add(graph, name, Role.VIEWER, PASSWORDS.hash(PASSWORD), "tests")
+    assert PASSWORDS.fits(graph, name, PASSWORD)
+    assert not PASSWORDS.fits(graph, name, PASSWORD + " ")
+    assert not PASSWORDS.fits(graph, name, "")
+    assert not PASSWORDS.fits(graph, "nobody.here", PASSWORD)
     assert PASSWORD not in kept(graph, name)
     assert graph.many("find_account", account=name)[0]["password"].startswith("scrypt:")
 
 
 def test_an_account_without_password_cannot_log_in(graph: Graph, name: str) -> None:
     accounts.add(graph, name, Role.VIEWER, None, "tests")
-    assert not accounts.check_password(graph, name, "")
-    assert not accounts.check_password(graph, name, "None")
+    assert not PASSWORDS.fits(graph, name, "")
+    assert not PASSWORDS.fits(graph, name, "None")
 
 
 def test_who_is_not_there_is_refused_as_slowly(graph: Graph, name: str) -> None:
     """The time of an answer does not tell which accounts there are: both compute one hash."""
-    accounts.add(graph, name, Role.VIEWER, PASSWORD, "tests")
+    accounts.add(graph, name, Role.VIEWER, PASSWORDS.hash(PASSWORD), "tests")
 
     def seconds(who: str) -> float:
         start = time.perf_counter()
-        accounts.check_password(graph, who, "wrong password")
+        PASSWORDS.fits(graph, who, "wrong password")
         return time.perf_counter() - start
 
     seconds("nobody.here")
@@ -69,9 +71,17 @@ def test_names_that_would_confuse_are_refused(graph: Graph, wrong: str) -> None:
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 257])
-def test_passwords_have_a_length(graph: Graph, name: str, password: str) -> None:
+def test_passwords_have_a_length(password: str) -> None:
     with pytest.raises(InputError, match="10 to 256"):
-        accounts.add(graph, name, Role.VIEWER, password, "tests")
+        PASSWORDS.hash(password)
+
+
+def test_a_hash_is_of_no_use_without_the_key(graph: Graph, name: str) -> None:
+    accounts.add(graph, name, Role.VIEWER, PASSWORDS.hash(PASSWORD), "tests")
+    assert not check_password_hash(graph.many("find_account", account=name)[0]["password"], PASSWORD)
+    assert not Passwords(Settings(secret_key=SecretStr("another-key-0123456789"))).fits(graph, name, PASSWORD)
+    with pytest.raises(SettingsError, match="CIKG_SECRET_KEY"):
+        Passwords(Settings())
 
 
 def test_of_many_who_make_one_account_one_does(graph: Graph, name: str) -> None:
@@ -118,7 +128,7 @@ def test_a_token_has_no_scope_that_its_role_lacks(graph: Graph, name: str) -> No
 
 def test_logging_in_by_password(graph: Graph, settings: Settings, name: str) -> None:
     app = web.create_app(settings.model_copy(update={"secret_key": SecretStr("access-test-key-0123456789")}))
-    accounts.add(graph, name, Role.VIEWER, PASSWORD, "tests")
+    accounts.add(graph, name, Role.VIEWER, PASSWORDS.hash(PASSWORD), "tests")
     browser = app.test_client()
     address = name.partition("@")[0]  # of its own: logins are counted by address
 
@@ -135,7 +145,7 @@ def test_logging_in_by_password(graph: Graph, settings: Settings, name: str) -> 
     assert browser.get("/").status_code == 200
     assert browser.get("/api/v1/me").json == {"name": name, "account": name, "scopes": ["read"]}
     assert browser.get("/api/v1/audit").status_code == 403
-    accounts.set_password(graph, name, "another password", "tests")
+    accounts.set_password(graph, name, PASSWORDS.hash("another password"), "tests")
     assert browser.get("/").status_code == 401, "a new password ends its sessions"
     assert log_in("another password") == 302
     accounts.remove(graph, name, "tests")
@@ -174,7 +184,7 @@ def test_a_password_is_read_from_standard_input(environment: dict[str, str], gra
 
     answer = subprocess.run(
         [*CIKG, "user", "add", name],
-        env=environment,
+        env=environment | {"CIKG_SECRET_KEY": "access-test-key-0123456789"},
         input=PASSWORD + "\n",
         text=True,
         capture_output=True,
@@ -182,4 +192,4 @@ def test_a_password_is_read_from_standard_input(environment: dict[str, str], gra
     )
     assert answer.returncode == 0, answer.stderr
     assert PASSWORD not in answer.stdout + answer.stderr
-    assert accounts.check_password(graph, name, PASSWORD)
+    assert PASSWORDS.fits(graph, name, PASSWORD)

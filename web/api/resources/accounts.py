@@ -9,13 +9,13 @@ from werkzeug.exceptions import Forbidden
 
 from cikg.access import accounts as people
 from cikg.access import audit, tokens
-from cikg.access.accounts import LONGEST_PASSWORD, SHORTEST_PASSWORD, Account, Principal, Role, Scope
+from cikg.access.accounts import LONGEST_PASSWORD, SHORTEST_PASSWORD, Account, Passwords, Principal, Role, Scope
 from cikg.access.audit import Entry
 from cikg.access.tokens import Token
 from web import login
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_key
-from web.store import graph
+from web.store import graph, settings
 
 TAG = "Accounts"
 NAME = r"^[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?$"
@@ -77,7 +77,8 @@ def accounts(query: Paged) -> Page[Any]:
 @operation("POST", "/accounts", tag=TAG, answer=None, status=204, body=NewAccount, scope=Scope.ADMIN, logged=False)
 def add(body: NewAccount) -> None:
     """Make an account."""
-    people.add(graph(), body.name, body.role, body.password, login.caller().name)
+    password = Passwords(settings()).hash(body.password) if body.password else None
+    people.add(graph(), body.name, body.role, password, login.caller().name)
 
 
 @operation("PATCH", "/accounts/<name>", tag=TAG, answer=None, status=204, body=Change, scope=Scope.ADMIN, logged=False)
@@ -87,7 +88,7 @@ def change(name: str, body: Change) -> None:
     if body.role is not None:
         people.set_role(graph(), name, body.role, login.caller().name)
     if body.password is not None:
-        people.set_password(graph(), name, body.password, login.caller().name)
+        people.set_password(graph(), name, Passwords(settings()).hash(body.password), login.caller().name)
 
 
 @operation("DELETE", "/accounts/<name>", tag=TAG, answer=None, status=204, scope=Scope.ADMIN, logged=False)

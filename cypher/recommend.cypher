@@ -58,6 +58,14 @@ OPTIONAL MATCH (model:Model {uid: served.published})
 RETURN served.id AS dataset, model.uid AS model, model.id AS run, model.method AS method,
        toString(model.published_at) AS published_at
 
+// name: served_to(dataset, user) -> many
+// What a dataset serves, and the user if there is one; no row when there is no such dataset, a null model when nothing is
+// published. Keys: Dataset.uid, User.uid, Model.uid.
+MATCH (served:Dataset {uid: $dataset})
+OPTIONAL MATCH (user:User {uid: $user})
+OPTIONAL MATCH (model:Model {uid: served.published})
+RETURN user IS NOT NULL AS known, user.name AS name, model.uid AS model, model.id AS run, model.method AS method
+
 // name: find_user(user) -> many
 // One user's name by key; no row when there is none.
 MATCH (user:User {uid: $user})
@@ -84,15 +92,23 @@ ORDER BY rank
 
 // name: shared_facts(user, items) -> many
 // For each item, the rarest entity it shares in one relation with something in the user's history: what explains a
-// recommendation that no interest explains. Reads train and valid alone. Cost: history × facts of one user.
-MATCH (user:User {uid: $user})-[interaction:INTERACTED]->(known:Item)-[fact]->(entity:Entity)
-WHERE interaction.split IN ['train', 'valid']
-WITH entity, type(fact) AS type, fact.relation AS relation, min([coalesce(known.name, known.id), known.id]) AS known
-UNWIND $items AS wanted
-MATCH (item:Item {uid: wanted})-[same]->(entity)
-WHERE type(same) = type
-WITH item, entity, relation, known, COUNT { (entity)<--() } AS degree
-ORDER BY degree, entity.uid
+// recommendation that no interest explains. Reads train and valid alone. Cost: the facts of the history and of the items;
+// both sides are grouped by entity, which costs a quarter of looking for each entity at each item.
+CALL () {
+  MATCH (:User {uid: $user})-[interaction:INTERACTED]->(known:Item)-[fact]->(entity:Entity)
+  WHERE interaction.split IN ['train', 'valid']
+  RETURN entity, type(fact) AS type, fact.relation AS relation, min([coalesce(known.name, known.id), known.id]) AS known,
+         null AS item
+  UNION ALL
+  UNWIND $items AS wanted
+  MATCH (item:Item {uid: wanted})-[fact]->(entity:Entity)
+  RETURN entity, type(fact) AS type, null AS relation, null AS known, item
+}
+WITH entity, type, min(relation) AS relation, min(known) AS known, collect(DISTINCT item) AS items
+WHERE known IS NOT NULL AND size(items) > 0
+WITH entity, relation, known, items, COUNT { (entity)<--() } AS degree
+UNWIND items AS item
+WITH item, entity, relation, known, degree ORDER BY degree, entity.uid, relation
 WITH item, collect({relation: relation, entity: entity.id, entity_name: coalesce(entity.name, entity.id),
                     known: known[1], known_name: known[0]})[0] AS best
 RETURN item.uid AS item_uid, best.relation AS relation, best.entity AS entity, best.entity_name AS entity_name,

@@ -96,22 +96,21 @@ def recommend(graph: Graph, dataset: str, user: str, k: int = 10) -> Recommendat
     Raises:
         NotFoundError: there is no such dataset or user, or nothing is published.
     """
-    served = graph.many("served_model", dataset=dataset)
-    if not served:
+    found = graph.many("served_to", dataset=dataset, user=uid(dataset, user))
+    if not found:
         raise NotFoundError(
             f"there is no dataset {dataset!r}", cure=f"Import it with `cikg import … --dataset {dataset}`"
         )
-    found = graph.many("find_user", user=uid(dataset, user))
-    if not found:
+    served = found[0]
+    if not served["known"]:
         raise _unknown_user(graph, dataset, user)
-    if served[0]["model"] is None:
+    if served["model"] is None:
         raise NotFoundError(
             f"no model of {dataset!r} is published",
             cure=f"Run `cikg train cikgrec --dataset {dataset}`, then `cikg publish RUN --dataset {dataset}`",
         )
-    return Recommendations(
-        dataset, user, found[0]["name"], served[0]["run"], served[0]["method"], read(graph, uid(dataset, user), k)
-    )
+    items = read(graph, uid(dataset, user), k)
+    return Recommendations(dataset, user, served["name"], served["run"], served["method"], items)
 
 
 def read(graph: Graph, user_uid: str, k: int) -> tuple[Recommendation, ...]:

@@ -7,7 +7,7 @@
 MATCH (dataset:Dataset {uid: $dataset})
 OPTIONAL MATCH (model:Model {uid: dataset.published})
 RETURN coalesce(dataset.version, 0) AS version, dataset.published AS published,
-       toString(model.published_at) AS published_at
+       toString(model.published_at) AS published_at, model.recommendations AS recommendations
 
 // name: dataset_detail(dataset) -> one
 // A dataset with its counts. Key: Dataset.uid; counts are of index ranges.

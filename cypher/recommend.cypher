@@ -35,6 +35,7 @@ SET model.published_at = CASE
       WHEN served.published = $model AND model.published_at IS NOT NULL THEN model.published_at
       ELSE datetime()
     END,
+    model.recommendations = $expected,
     served.published = $model
 RETURN model.published_at AS published_at
 

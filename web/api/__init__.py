@@ -8,6 +8,7 @@ import pkgutil
 from flask import Flask
 
 from web.api import resources
+from web.api.answers import Answers
 from web.api.operation import blueprint
 
 
@@ -20,5 +21,6 @@ def load() -> None:
 def init_app(app: Flask) -> None:
     """Serve every operation."""
     load()
+    app.extensions["cikg.answers"] = Answers()
     app.register_blueprint(blueprint)
     app.extensions["csrf"].exempt(blueprint)  # `operation` asks for the token itself, of sessions alone

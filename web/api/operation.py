@@ -24,6 +24,7 @@ from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from web import login, store
 from web.api import idempotency, problems, strict_json
+from web.api.answers import Answers
 
 View = TypeVar("View", bound=Callable[..., Any])
 JSON = "application/json"
@@ -170,26 +171,36 @@ def _read(where: str, model: type[BaseModel], given: Any) -> BaseModel:
 
 def _fresh(made: Operation, path: dict[str, Any], values: dict[str, Any]) -> Response:
     """Answer a question, or say that the caller's copy of the answer is still right."""
-    tag = None
-    if "dataset" in path:
-        state = dataset_state(path["dataset"])
-        if made.versioned:
-            seen = (
-                __version__,
-                made.name,
-                request.full_path,
-                *sorted((name, str(each)) for name, each in state.items()),
-            )
-            tag = hashlib.sha256(repr(seen).encode()).hexdigest()[:20]
-            if tag in request.if_none_match:
-                return _validated(Response(status=304), tag)
-    content = made.adapter.dump_json(_checked(made, made.view(**values)))
+    state = dataset_state(path["dataset"]) if "dataset" in path else {}
+    if not made.versioned:
+        content = _content(made, values)
+        response = _validated(_answered(made, content), _digest(content))
+        response.make_conditional(request)
+        return response
+    facts = (made.name, request.full_path, *sorted((name, str(each)) for name, each in state.items()))
+    tag = _digest(repr((__version__, *facts)).encode())
+    if tag in request.if_none_match:
+        return _validated(Response(status=304), tag)
+    answers: Answers = current_app.extensions["cikg.answers"]
+    kept = answers.get(tag)
+    content = _content(made, values) if kept is None else kept
+    if kept is None and "next_cursor" not in g:  # the header `Link` comes from making it
+        answers.keep(tag, content)
+    return _validated(_answered(made, content), tag)
+
+
+def _content(made: Operation, values: dict[str, Any]) -> bytes:
+    return made.adapter.dump_json(_checked(made, made.view(**values)))
+
+
+def _answered(made: Operation, content: bytes) -> Response:
     response = Response(content, made.status, mimetype=JSON)
     _link(response)
-    response = _validated(response, tag or hashlib.sha256(content).hexdigest()[:20])
-    if tag is None:
-        response.make_conditional(request)
     return response
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:20]
 
 
 def _validated(response: Response, tag: str) -> Response:

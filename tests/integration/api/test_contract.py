@@ -91,6 +91,7 @@ def test_an_unchanged_answer_is_not_made_again(call: Call, graph: Graph, planted
     assert "no-cache" in again.headers["Cache-Control"]
     graph.execute("MATCH (d:Dataset {uid: $d}) SET d.version = d.version + 1", d=planted_dataset)
     assert call("GET", path, headers=known).status_code == 200
+    assert call("GET", path, headers=known).headers["ETag"] != first.headers["ETag"]
     jobs = call("GET", "/jobs")
     assert call("GET", "/jobs", headers={"If-None-Match": jobs.headers["ETag"]}).status_code == 304
 

@@ -186,6 +186,14 @@ WHERE run.kind = 'extract' AND run.state = 'running' AND coalesce(run.resume_at,
   AND run.batch IS NULL
 RETURN run.uid AS run ORDER BY run
 
+// name: open_subjects() -> many
+// How many subjects of the runs that go on are in each state. Scan: Run, then an index look-up a run that goes on.
+MATCH (run:Run)
+WHERE run.kind = 'extract' AND run.state = 'running'
+MATCH (subject:Subject {run: run.uid})
+RETURN run.dataset AS dataset, run.name AS job, subject.state AS state, count(*) AS subjects
+ORDER BY dataset, job, state
+
 // name: resume_run(run, budget) -> many
 // Let a run that was paused, cancelled or stopped go on with what is planned; returns its state before, or no row. Key:
 // the run's uid.

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 
-from celery.signals import worker_process_init, worker_ready, worker_shutdown
+from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutdown
 
+from cikg import logs
 from cikg.errors import CikgError
 from cikg.extraction import batching
 from cikg.extraction.queue import create_app, sweep
 from cikg.extraction.runner import Runner
 from cikg.graph import connect
 from cikg.settings import load_settings
-
-logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line a request would bury what matters
 
 settings = load_settings()
 app = create_app(settings)
@@ -32,6 +31,12 @@ def runner() -> Runner:
         if not _runners:
             _runners.append(Runner(connect(settings), settings))
         return _runners[0]
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _log_structured(loglevel: int = logging.INFO, **_signal: object) -> None:
+    """Celery's own lines take the same form as ours."""
+    logs.configure(logging.getLevelName(loglevel))
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import structlog
+from celery import Task
+
 from cikg.errors import ServiceError
 from cikg.extraction.queue import WORK_SHARD
 from workers.app import app, runner
 
 
-@app.task(name=WORK_SHARD, autoretry_for=(ServiceError,), retry_backoff=True, max_retries=5)  # type: ignore[untyped-decorator]
-def work_shard(run: str, shard: int) -> None:
+@app.task(bind=True, name=WORK_SHARD, autoretry_for=(ServiceError,), retry_backoff=True, max_retries=5)  # type: ignore[untyped-decorator]
+def work_shard(self: Task, run: str, shard: int) -> None:
     """Do what is left of one shard of a run; tried again while Neo4j is away."""
-    runner().work_shard(run, shard)
+    with structlog.contextvars.bound_contextvars(task=self.request.id):
+        runner().work_shard(run, shard)

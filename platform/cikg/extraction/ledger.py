@@ -22,7 +22,7 @@ from cikg.llm.prompts import template
 from cikg.schema import State, uid
 
 SHARD = 64
-"""Subjects of one queued task: enough for reading them together to pay, few enough for several workers to share a run."""
+"""Subjects of one queued task: enough to be read together, few enough for several workers to share a run."""
 MOST_ATTEMPTS = 5
 """Leases of a subject before it is taken for what kills the workers."""
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import uuid
 from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
+
+import structlog
 
 from cikg.errors import AuthenticationError, CikgError, NotFoundError, ServiceError
 from cikg.extraction import ledger
@@ -26,8 +29,11 @@ from cikg.graph import Graph
 from cikg.llm import completions
 from cikg.llm.answers import AnswerError, Usage, read
 from cikg.llm.traffic import Traffic
+from cikg.metrics import Counts
 from cikg.schema import State, uid
 from cikg.settings import Settings
+
+_log = structlog.stdlib.get_logger(__name__)
 
 FAILURES_IN_A_ROW = 6
 """Subjects that fail one after the other, without a success between them, before the run is stopped."""
@@ -85,6 +91,7 @@ class _Shard:
     asker: Asker
     breaker: Breaker
     terms: Terms = field(init=False)
+    calls: int = 0
     stopped: bool = False  # from outside: by a person, or because another worker took the lease
     later: LaterError | None = None
     spent: SpentError | None = None
@@ -114,6 +121,7 @@ class Runner:
         self.graph = graph
         self._settings = settings
         self._traffic = Traffic(settings)
+        self._counts = Counts(settings.redis_url.get_secret_value() if settings.redis_url else None)
         self._askers: dict[str, Asker] = {}
         self._breakers: dict[str, Breaker] = {}
         self._token = uuid.uuid4().hex  # every lease of this process is this one's, so that it commits them together
@@ -137,6 +145,7 @@ class Runner:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._counts.close()
 
     def work_shard(self, run: str, shard: int) -> None:
         """Do what is left of a shard. Harmless when nothing is, or when another worker holds it.
@@ -182,7 +191,8 @@ class Runner:
 
     async def _work_shard(self, run_uid: str, shard: int) -> None:
         graph, token = self.graph, self._token
-        seconds = self._settings.lease_seconds
+        seconds, began = self._settings.lease_seconds, time.monotonic()
+        structlog.contextvars.bind_contextvars(run=run_uid, shard=shard)
         leased = await asyncio.to_thread(ledger.lease, graph, run_uid, shard, token, seconds)
         if leased:
             run = await asyncio.to_thread(ledger.open_run, graph, run_uid)
@@ -201,6 +211,9 @@ class Runner:
                 if work.left:
                     await asyncio.to_thread(ledger.release, graph, run_uid, shard, token, forgiven=not work.wanted())
                 await self._stop(work)
+                await asyncio.to_thread(self._counts.flush, now=True)
+                facts = {"closed": len(leased) - work.left, "left": work.left, "calls": work.calls}
+                _log.info("a shard ended", job=run.job.name, seconds=round(time.monotonic() - began, 3), **facts)
         await asyncio.to_thread(ledger.finish, graph, run_uid)
 
     def _shard(self, run: Run, number: int, subjects: int) -> _Shard:
@@ -221,6 +234,9 @@ class Runner:
     async def _stop(self, work: _Shard) -> None:
         """Tell the ledger why a shard was left half done: the LLM is down, the budget is spent, or it has to wait."""
         graph, run = self.graph, work.run.uid
+        cause = work.breaker.cause or work.spent or work.later
+        if cause is not None:
+            _log.warning("the run stops", cause=str(cause))
         if work.breaker.cause is not None:
             self._breakers.pop(run, None)
             await asyncio.to_thread(ledger.stop, graph, run, State.FAILED, str(work.breaker.cause))
@@ -254,6 +270,10 @@ class Runner:
         """Commit what became of a subject."""
         await self._commit(outcome)
         work.left -= 1
+        self._counts.ended(work.run.job.name, outcome.row["state"])
+        if outcome.row["error"]:
+            facts = {name: outcome.row[name] for name in ("uid", "state", "error", "calls")}
+            _log.warning("a subject did not end well", job=work.run.job.name, **facts)
 
     async def _carry(self, work: _Shard, subject: Subject, conversation: Work, question: _Question) -> None:
         """Take one subject through its conversation, and commit what became of it."""
@@ -318,6 +338,8 @@ class Runner:
                 raise
             finally:
                 total.add(usage)
+                work.calls += usage.calls
+                self._counts.asked(work.run.job.name, work.run.model, usage)
             work.breaker.succeed()
             work.texts[key] = answer.text
             outcome.answers.append(completions.row(*context, model=answer.model, text=answer.text, usage=usage))
@@ -329,6 +351,7 @@ class Runner:
             own = [outcome for outcome in outcomes if outcome.run.uid == run.uid]
             completions.store(self.graph, run.dataset, [answer for outcome in own for answer in outcome.answers])
             ledger.commit(self.graph, run, self._token, [outcome.row for outcome in own])
+        self._counts.flush()
         return [None] * len(outcomes)
 
     def _look_up(self, asked: list[tuple[str, str]]) -> list[str | None]:

@@ -184,6 +184,7 @@ class _Task:
             "chosen_epoch": fitted.chosen_epoch,
             "selected_on": "valid" if honest else "test",
             "valid": fitted.metrics if honest else {},
+            "fitted": fitted.scorer.report(),
             "code": code_version(),
             "device": _describe(self.device),
             "threads": torch.get_num_threads(),

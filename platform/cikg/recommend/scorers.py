@@ -34,6 +34,10 @@ class Scorer(ABC):
     def tensors(self) -> dict[str, Tensor]:
         """Everything needed to make the scorer again: arguments of its constructor by name."""
 
+    def report(self) -> dict[str, float]:
+        """What a report should say about the fit besides its metrics."""
+        return {}
+
     @classmethod
     def restore(cls, kind: str, tensors: dict[str, Tensor]) -> Scorer:
         """Make a scorer from what `tensors` gave.
@@ -67,6 +71,37 @@ class DotScorer(Scorer):
     @override
     def tensors(self) -> dict[str, Tensor]:
         return {"user_vectors": self.user_vectors, "item_vectors": self.item_vectors}
+
+
+class GatedScorer(DotScorer):
+    """Inner products of vectors that a gate mixed of several experts', and how it did.
+
+    Args:
+        user_vectors: shape (users, d).
+        item_vectors: shape (items, d).
+        user_gates: the weight of each expert for each user, the collaborative one first; shape (users, experts).
+        item_gates: the same for each item.
+        energy: the share of the profiles' energy that distillation kept; a scalar.
+    """
+
+    def __init__(
+        self, user_vectors: Tensor, item_vectors: Tensor, user_gates: Tensor, item_gates: Tensor, energy: Tensor
+    ) -> None:
+        super().__init__(user_vectors, item_vectors)
+        self.user_gates, self.item_gates, self.energy = user_gates, item_gates, energy
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        gates = {"user_gates": self.user_gates, "item_gates": self.item_gates}
+        return super().tensors() | gates | {"energy": self.energy}
+
+    @override
+    def report(self) -> dict[str, float]:
+        return {
+            "retained_energy": float(self.energy),
+            "semantic_share_of_users": float(1 - self.user_gates[:, 0].mean()),
+            "semantic_share_of_items": float(1 - self.item_gates[:, 0].mean()),
+        }
 
 
 class ItemWeightScorer(Scorer):

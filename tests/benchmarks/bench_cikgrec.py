@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--fidelity", nargs="+", choices=["paper", "reference"], default=["paper", "reference"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--patience", type=int, default=50, help="epochs; the code's 10 stop within the first slump")
     parser.add_argument("--ablations", action="store_true", help="also, with the first seed and fidelity")
     arguments = parser.parse_args()
     snapshot, published = open_snapshot(arguments.snapshot), json.loads(arguments.config.read_text())
@@ -113,7 +114,7 @@ def main() -> None:
             seed=seed,
             protocol="paper",
             epochs=published["num_epoch"],
-            patience=published["patience"],
+            patience=arguments.patience,
             checkpoint_seconds=60,
             observer=tell,
         )

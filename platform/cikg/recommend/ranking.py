@@ -103,17 +103,18 @@ class Ranking:
             order = place[self._user].argsort()
         else:
             order = torch.randperm(len(self._user), generator=generator, device=generator.device)
-        for chosen in torch.split(order, self.config.batch_size):
-            user, item = self._user[chosen], self._item[chosen]
-            yield Batch(user, item, self._draw(user, generator))
+        user, item = self._user[order], self._item[order]
+        drawn = self._negatives.draw(user, generator) if self.config.loss in PAIRWISE else None
+        for start in range(0, len(order), self.config.batch_size):
+            part = slice(start, start + self.config.batch_size)
+            negative = self._sample(generator) if drawn is None else drawn[part]
+            yield Batch(user[part], item[part], negative)
 
-    def _draw(self, user: Tensor, generator: torch.Generator) -> Tensor | None:
-        if self.config.loss in PAIRWISE:
-            return self._negatives.draw(user, generator)
-        if self._samples:
-            count = min(self.config.negatives, self.nodes.items)
-            return torch.randint(self.nodes.items, (count,), generator=generator, device=user.device)
-        return None
+    def _sample(self, generator: torch.Generator) -> Tensor | None:
+        if not self._samples:
+            return None
+        count = min(self.config.negatives, self.nodes.items)
+        return torch.randint(self.nodes.items, (count,), generator=generator, device=self._user.device)
 
     def loss(self, users: Tensor, items: Tensor, batch: Batch) -> Tensor:
         """The mean loss of a batch's interactions.

@@ -68,7 +68,6 @@ class Translation(nn.Module):
         width: d, of an embedding.
         batch_size: facts a step.
         device: where batches are made.
-        squared: compare squared distances.
         steps: how many steps an epoch has, each with as many different heads as it can and one fact of each; None
             takes every fact once.
     """
@@ -80,12 +79,11 @@ class Translation(nn.Module):
         batch_size: int,
         device: torch.device,
         *,
-        squared: bool,
         steps: int | None = None,
     ) -> None:
         super().__init__()
         self.moves = nn.Parameter(nn.init.xavier_uniform_(torch.empty(facts.relations, width)).to(device))
-        self._relations, self._batch_size, self._squared, self._steps = facts.relations, batch_size, squared, steps
+        self._relations, self._batch_size, self._steps = facts.relations, batch_size, steps
         order = np.argsort(facts.head, kind="stable")
         self._head, self._relation, self._tail = (
             torch.from_numpy(each[order]).to(device) for each in (facts.head, facts.relation, facts.tail)
@@ -119,7 +117,7 @@ class Translation(nn.Module):
         return self._first_of[head] + within.long()
 
     def forward(self, embeddings: Tensor, batch: tuple[Tensor, Tensor], decay: float) -> Tensor:
-        """−ln σ(false distance − true distance), and an L2 penalty.
+        """−ln σ(false distance − true distance), squared distances both, and an L2 penalty.
 
         Args:
             embeddings: shape (N, d).
@@ -132,6 +130,4 @@ class Translation(nn.Module):
         heads, tails, others = torch.split(rows, len(fact))
         moves = F.embedding(relation, self.moves)
         near, far = ((heads + moves - each).square().sum(1) for each in (tails, others))
-        if not self._squared:
-            near, far = near.clamp_min(1e-12).sqrt(), far.clamp_min(1e-12).sqrt()
         return losses.bpr(-near, -far) + decay * losses.squared_length(heads, moves, tails, others)

@@ -223,15 +223,14 @@ def _translation(data: TrainingData, config: CikgrecConfig, device: torch.device
         both = facts.both_ways(data.fit.user_index, data.fit.item_index + data.nodes.first_item)
         # Its false tails are numbered from 0, where the table has users, up to the number of items and entities.
         facts = Facts(both.head, both.relation, both.tail, both.relations, 0, data.nodes.things)
-    squared = config.fidelity != "paper"
-    return Translation(facts, config.dimension, config.translation_batch_size, device, squared=squared, steps=steps)
+    return Translation(facts, config.dimension, config.translation_batch_size, device, steps=steps)
 
 
 DEPARTURES = (
     "L_r is a softmax over all items under cosine similarity (loss=bpr is the paper's): worth more than any graph",
     "L_c tells an anchor from the other nodes of its batch (contrast_candidates=all is the paper's)",
     "the mask rate grows over 30 epochs instead of 80 to 320, as the softmax loss converges in about 20",
-    "TransE compares squared distances, like the published code",
+    "TransE compares squared distances, like the published code: its step size suits no others",
 )
 
 AS_CODE = (
@@ -247,8 +246,7 @@ def departures(config: CikgrecConfig) -> tuple[str, ...]:
     """Each point in which a configuration is not what the paper says."""
     if config.fidelity == "reference":
         return AS_CODE
-    ours = config.fidelity == "improved"
-    apply = (config.loss != "bpr", config.contrast_candidates != "all", config.mask_epochs < 80, ours)
+    apply = (config.loss != "bpr", config.contrast_candidates != "all", config.mask_epochs < 80, config.translation)
     return tuple(text for text, applies in zip(DEPARTURES, apply, strict=True) if applies)
 
 

@@ -287,7 +287,7 @@ def _storage(journal: Path) -> JournalStorage:
 
 
 def _study(folder: Path, metric: str, parts: dict[str, Any]) -> optuna.Study:
-    """The study of exactly these arguments. What was under way when it was interrupted is to be tried first."""
+    """The study of exactly these arguments. What was under way when it was interrupted will be chosen again."""
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
     study = optuna.create_study(
         storage=_storage(folder / JOURNAL),
@@ -298,7 +298,6 @@ def _study(folder: Path, metric: str, parts: dict[str, Any]) -> optuna.Study:
     )
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params)
     return study
 
 
@@ -315,7 +314,8 @@ def _first(study: optuna.Study, method: str, search: Mapping[str, Search]) -> No
     """Have the default configuration tried first, if it can be found by searching."""
     fields = find(method).config.model_fields
     default = {name: fields[name].default for name in search}
-    if not study.get_trials(deepcopy=False) and all(_holds(where, default[name]) for name, where in search.items()):
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    if not _finished(study) and not waiting and all(_holds(where, default[name]) for name, where in search.items()):
         study.enqueue_trial(default)
 
 

@@ -97,7 +97,7 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", [1, 6, 12])
+@pytest.mark.parametrize("at", [0, 1, 6, 12])
 def test_an_interrupted_tuning_goes_on_as_if_it_had_not_been(
     aim: Method, snapshot: Snapshot, offline: Settings, tmp_path: Path, at: int
 ) -> None:
@@ -110,8 +110,8 @@ def test_an_interrupted_tuning_goes_on_as_if_it_had_not_been(
 
     with pytest.raises(StoppedError):
         tune(snapshot, "aim", settings=elsewhere, trials=14, observer=stop)
-    kept = best(elsewhere, snapshot, "aim")
-    assert tried(kept) == tried(whole)[:at], "what was found is kept"
+    if at:
+        assert tried(best(elsewhere, snapshot, "aim")) == tried(whole)[:at], "what was found is kept"
     assert tried(tune(snapshot, "aim", settings=elsewhere, trials=14)) == tried(whole)
 
 

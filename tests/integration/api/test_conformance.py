@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +29,7 @@ KNOWN: dict[str, list[str]] = {
     "kind": ["user", "Interest"],
     "node": ["0", "sea"],
 }
-EXAMPLES = 12
+EXAMPLES = 8
 
 
 served_api.load()
@@ -37,7 +38,8 @@ api = from_dict(document())
 
 @pytest.fixture(scope="module")
 def address(app: Flask) -> Iterator[str]:
-    """A real server."""
+    """A real server, which has loaded what a first counterfactual would have to wait for."""
+    importlib.import_module("cikg.recommend.runs")
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -13,6 +13,10 @@ from cikg.datasets.answers import AnswersReport
 from cikg.datasets.loader import load
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph
+from cikg.graph.snapshot import take
+from cikg.recommend.views import training_data
+from cikg.schema import SplitCode
+from cikg.settings import Settings
 from tests.unit.datasets import test_colakg
 
 PROFILES = """
@@ -116,6 +120,21 @@ def test_what_an_interruption_left_out_is_added(
 def test_answers_in_the_same_words_are_two_answers(graph: Graph, shop: str, tmp_path: Path) -> None:
     bring(graph, shop, tmp_path / "a.json", {"51": "a band", "1": "a band"})
     assert len({row["edge"]["completion"] for row in profiles(graph, shop).values()}) == 2
+
+
+def test_snapshots_mark_them_and_training_warns(graph: Graph, shop: str, tmp_path: Path, settings: Settings) -> None:
+    assert take(graph, shop, settings).imported_profiles == 0
+    bring(graph, shop, tmp_path / "a.json", {"51": "a band", "1": "a singer"})
+    graph.execute(
+        "MATCH (i:Item {uid: $d + ':70'}) CREATE (p:Profile {uid: $d + ':refined/Item/70', dataset: $d, "
+        "id: 'refined/Item/70', text: 'A duo.'})-[:DESCRIBES {run: 'r', round: 1, evidence: ['70']}]->(i)",
+        d=shop,
+    )
+    snapshot = take(graph, shop, settings)
+    assert sorted(snapshot.item_profile) == ["A duo.", "a band", "a singer"]
+    assert snapshot.imported_profiles == 2
+    data = training_data(snapshot, (SplitCode.TRAIN,), None)
+    assert any("imported profiles carry no evidence" in warning for warning in data.warnings)
 
 
 def test_purged_answers_are_kept_again(graph: Graph, shop: str, tmp_path: Path) -> None:

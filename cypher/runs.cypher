@@ -43,24 +43,27 @@ SET subject.shard = row.shard, subject.input_hash = row.input_hash, subject.stat
 MATCH (run:Run {uid: $run})
 SET run.total = $total
 
-// name: lease_subjects(run, shard, lease, milliseconds, most_attempts) -> many
+// name: lease_subjects(run, shard, lease, milliseconds, most_attempts, suspicious) -> many
 // Take what is left of a shard: planned subjects, and running ones whose worker fell silent. Setting the run's state to
-// itself locks it, so that two deliveries of one message take turns and the second finds nothing left. A subject whose
-// worker fell silent too often fails instead: it may be what kills them. Nothing is taken before the time at which the
-// provider wants to be asked again, nor while the run's questions are sent in batches.
+// itself locks it, so that two deliveries of one message take turns and the second finds nothing left. Subjects whose
+// workers fell silent several times are taken one by one, after all others: one of them may be what kills the workers,
+// and fails in the end without the others. Nothing is taken before the time at which the provider wants to be asked
+// again, nor while the run's questions are sent in batches.
 MATCH (run:Run {uid: $run, state: 'running'})
 SET run.state = run.state
 WITH run WHERE coalesce(run.resume_at, 0) <= timestamp() AND run.batch IS NULL
 MATCH (subject:Subject {run: $run, shard: $shard})
 WHERE subject.state = 'planned' OR (subject.state = 'running' AND subject.leased_until < timestamp())
-WITH subject, subject.attempts + 1 AS attempts, subject.attempts < $most_attempts AS allowed
-SET subject.attempts = attempts, subject.updated_at = datetime(),
-    subject.state = CASE WHEN allowed THEN 'running' ELSE 'failed' END,
-    subject.error = CASE WHEN allowed THEN null ELSE 'its worker died each time it was tried' END,
-    subject.lease = CASE WHEN allowed THEN $lease END,
-    subject.leased_until = CASE WHEN allowed THEN timestamp() + $milliseconds END
-WITH subject, allowed
-WHERE allowed
+WITH subject ORDER BY subject.attempts, subject.uid
+WITH collect(subject) AS open
+FOREACH (lost IN [one IN open WHERE one.attempts >= $most_attempts] |
+  SET lost.state = 'failed', lost.error = 'its worker died each time it was tried', lost.lease = null,
+      lost.leased_until = null, lost.updated_at = datetime())
+WITH [one IN open WHERE one.attempts < $suspicious] AS fresh,
+     [one IN open WHERE one.attempts >= $suspicious AND one.attempts < $most_attempts][..1] AS next
+UNWIND CASE WHEN size(fresh) > 0 THEN fresh ELSE next END AS subject
+SET subject.attempts = subject.attempts + 1, subject.updated_at = datetime(), subject.state = 'running',
+    subject.error = null, subject.lease = $lease, subject.leased_until = timestamp() + $milliseconds
 RETURN subject.id AS id ORDER BY id
 
 // name: renew_leases(run, shard, lease, milliseconds) -> one

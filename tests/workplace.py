@@ -1,12 +1,16 @@
-"""What tests and benchmarks of jobs share: readers no two of whom are alike, stand-ins, and workers."""
+"""What tests and benchmarks of jobs share: readers no two of whom are alike, stand-ins, workers, and their deaths."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,6 +21,8 @@ from pathlib import Path
 import psutil
 
 from cikg.embedded import supervisor
+from cikg.extraction import ledger, queue
+from cikg.extraction.job import job
 from cikg.graph import Graph
 from cikg.settings import Settings
 
@@ -67,13 +73,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def standin(folder: Path, latency_ms: float, processes: int = 1) -> Iterator[str]:
-    """A stand-in that waits before each answer; yields its address."""
+def standin(folder: Path, latency_ms: float, processes: int = 1, *, counting: bool = False) -> Iterator[str]:
+    """A stand-in that waits before each answer, and counts its calls if wanted; yields its address."""
     port = free_port()
     options = ("--interface", "asgi", "--host", "127.0.0.1", "--port", str(port), "--workers", str(processes))
     with (folder / f"standin-{port}.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "granian", *options, "--no-access-log", "cikg.llm.standin:app"],
+            [
+                *(sys.executable, "-m", "granian", *options, "--no-access-log"),
+                "tests.integration.extraction.counting:app" if counting else "cikg.llm.standin:app",
+            ],
             env={**os.environ, "CIKG_STANDIN_LATENCY_MS": str(latency_ms)},
             cwd=REPOSITORY,
             stdout=log,
@@ -81,9 +90,18 @@ def standin(folder: Path, latency_ms: float, processes: int = 1) -> Iterator[str
         )
     try:
         wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), f"the stand-in on {port}", 60)
+        if counting:
+            counted(f"http://127.0.0.1:{port}/v1", {"latency_ms": latency_ms})
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         end(process)
+
+
+def counted(url: str, told: dict[str, float] | None = None) -> int:
+    """The calls that a counting stand-in has had since it was last told anything."""
+    data = None if told is None else json.dumps(told).encode()
+    with urllib.request.urlopen(url.removesuffix("/v1") + "/control", data=data, timeout=10) as answer:
+        return int(json.load(answer)["calls"])
 
 
 @dataclass
@@ -128,6 +146,100 @@ def start_worker(settings: Settings, log: Path, *options: str) -> Worker:
         )
     wait_for(lambda: b" ready." in log.read_bytes(), f"the worker; see {log}", 60)
     return Worker(process, log)
+
+
+@dataclass(frozen=True)
+class Storm:
+    """What came of killing workers.
+
+    Attributes:
+        kills: how many were killed while they worked.
+        under_way: calls that had been sent and whose answers were not in the graph, over all kills.
+        extra_calls: calls beyond one a subject.
+        hash, calm_hash: digests of what the graph holds, where workers were killed and where they were not.
+        seconds: how long the run took.
+    """
+
+    kills: int
+    under_way: int
+    extra_calls: int
+    hash: str
+    calm_hash: str
+    seconds: float
+
+
+def kill_workers(
+    graph: Graph, settings: Settings, dataset: str, calm: str, calls: Callable[[], int], *, kills: int, seed: int = 0
+) -> Storm:
+    """Extract twice, once while workers are killed at random moments, each followed by another.
+
+    Args:
+        graph: the graph, with two equal datasets.
+        settings: of the workers.
+        dataset: the one where workers are killed.
+        calm: the one where they are not.
+        calls: how many calls the stand-in has had.
+        kills: how many workers to kill.
+        seed: of the moments.
+    """
+    moments, under_way = random.Random(seed), 0
+    app = queue.create_app(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        worker = start_worker(settings, Path(folder) / "worker-0.log")
+        try:
+            undisturbed, shards = _begin(graph, calm)
+            queue.enqueue(app, undisturbed, shards)
+            wait_for(lambda: _is_done(graph, undisturbed), "the undisturbed run", 120)
+            before, began = calls(), time.monotonic()
+            run, shards = _begin(graph, dataset)
+            queue.enqueue(app, run, shards)
+            for number in range(1, kills + 1):
+                already = calls()
+                wait_for(lambda already=already: calls() > already, "the worker's first call", 60)  # type: ignore[misc]
+                time.sleep(moments.uniform(0.0, 0.8))
+                worker.kill()
+                kept = graph.one("count_completions", dataset=dataset, prompt="", model="", run="")["completions"]
+                under_way += calls() - before - kept - under_way
+                worker = start_worker(settings, Path(folder) / f"worker-{number}.log")
+            wait_for(lambda: _is_done(graph, run), "the end of the run", 120)
+        finally:
+            worker.stop()
+    extra = calls() - before - ledger.progress(graph, run)["total"]
+    took = time.monotonic() - began
+    return Storm(kills, under_way, extra, knowledge(graph, dataset), knowledge(graph, calm), took)
+
+
+def _begin(graph: Graph, dataset: str) -> tuple[str, list[int]]:
+    plan = ledger.plan(graph, job("user_interests"), dataset, "stand-in")
+    return plan.run.uid, ledger.start(graph, plan)
+
+
+def _is_done(graph: Graph, run: str) -> bool:
+    stands = ledger.progress(graph, run)
+    assert stands["state"] in ("running", "done"), stands
+    assert not stands["failed"], ledger.errors(graph, run)
+    return bool(stands["state"] == "done")
+
+
+def knowledge(graph: Graph, dataset: str) -> str:
+    """A digest of what jobs wrote about a dataset: everything but times, costs and attempts, and the dataset's name."""
+    rows = graph.execute(
+        "MATCH (u:User {dataset: $d})-[e:POSSESSES]->(i:Intent) "
+        "RETURN u.id AS node, i.id AS intent, i.name AS name, properties(e) AS p ORDER BY node, intent",
+        d=dataset,
+    )
+    rows += graph.execute(
+        "MATCH (s:Subject {dataset: $d}) RETURN s.id AS node, s.state AS state, s.input_hash AS input, "
+        "s.completion AS completion ORDER BY node",
+        d=dataset,
+    )
+    rows += graph.execute(
+        "MATCH (c:Completion {dataset: $d}) RETURN c.id AS node, c.asked AS asked, c.text AS text, c.status AS status "
+        "ORDER BY node",
+        d=dataset,
+    )
+    text = json.dumps(rows, sort_keys=True, default=str).replace(f"{dataset}:", "")
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def peak_memory(pid: int) -> float:

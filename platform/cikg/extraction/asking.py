@@ -91,6 +91,7 @@ class Asker:
         async with self._slots:
             began, refusals = time.monotonic(), 0
             while True:
+                self._give_way()
                 await self._traffic.admit(self._model, expected, terms.wanted)
                 if not terms.wanted():
                     raise StoppedError
@@ -120,8 +121,17 @@ class Asker:
         if seconds is None:
             seconds = min(2.0 ** (refusals - 1), 30.0) * random.uniform(0.75, 1.25)  # noqa: S311
         await self._traffic.pause(self._model, seconds)
-        if seconds > LONGEST_WAIT:
-            raise LaterError(f"{busy.message}; it wants to be left alone for {seconds:.0f} s", seconds) from None
+        self._give_way()
         if time.monotonic() - began + seconds > self._patience:
             raise busy
         await asyncio.sleep(0)
+
+    def _give_way(self) -> None:
+        """Hold no slot while the provider wants a long rest.
+
+        Raises:
+            LaterError: it does.
+        """
+        seconds = self._traffic.rest(self._model)
+        if seconds > LONGEST_WAIT:
+            raise LaterError(f"the LLM wants to be left alone for {seconds:.0f} s", seconds)

@@ -23,6 +23,8 @@ from cikg.schema import State, uid
 
 SHARD = 64
 """Subjects of one queued task: enough to be read together, few enough for several workers to share a run."""
+SUSPICIOUS = 3
+"""Leases of a subject, each ended by its worker's death, after which it is tried alone."""
 MOST_ATTEMPTS = 5
 """Leases of a subject before it is taken for what kills the workers."""
 
@@ -194,6 +196,7 @@ def lease(graph: Graph, run: str, shard: int, token: str, seconds: float) -> lis
         lease=token,
         milliseconds=int(seconds * 1000),
         most_attempts=MOST_ATTEMPTS,
+        suspicious=SUSPICIOUS,
     )
     return [row["id"] for row in rows]
 

@@ -190,31 +190,36 @@ class Runner:
         await self._traffic.close()
 
     async def _work_shard(self, run_uid: str, shard: int) -> None:
-        graph, token = self.graph, self._token
-        seconds, began = self._settings.lease_seconds, time.monotonic()
         structlog.contextvars.bind_contextvars(run=run_uid, shard=shard)
-        leased = await asyncio.to_thread(ledger.lease, graph, run_uid, shard, token, seconds)
-        if leased:
-            run = await asyncio.to_thread(ledger.open_run, graph, run_uid)
-            work = self._shard(run, shard, len(leased))
-            try:
-                async with asyncio.timeout(self._settings.task_time_limit):
-                    await self._work_leased(work, leased)
-            except TimeoutError:
-                raise ServiceError(
-                    f"shard {shard} of {run_uid} took longer than {self._settings.task_time_limit:g} s",
-                    cure="Raise CIKG_TASK_TIME_LIMIT, or lower CIKG_LLM_TIMEOUT",
-                ) from None
-            except ExceptionGroup as group:
-                raise _first(group) from group
-            finally:
-                if work.left:
-                    await asyncio.to_thread(ledger.release, graph, run_uid, shard, token, forgiven=not work.wanted())
-                await self._stop(work)
-                await asyncio.to_thread(self._counts.flush, now=True)
-                facts = {"closed": len(leased) - work.left, "left": work.left, "calls": work.calls}
-                _log.info("a shard ended", job=run.job.name, seconds=round(time.monotonic() - began, 3), **facts)
-        await asyncio.to_thread(ledger.finish, graph, run_uid)
+        lease = partial(ledger.lease, self.graph, run_uid, shard, self._token, self._settings.lease_seconds)
+        try:
+            async with asyncio.timeout(self._settings.task_time_limit):
+                while leased := await asyncio.to_thread(lease):  # all at once, or one by one where workers died of them
+                    await self._work_part(run_uid, shard, leased)
+        except TimeoutError:
+            raise ServiceError(
+                f"shard {shard} of {run_uid} took longer than {self._settings.task_time_limit:g} s",
+                cure="Raise CIKG_TASK_TIME_LIMIT, or lower CIKG_LLM_TIMEOUT",
+            ) from None
+        except ExceptionGroup as group:
+            raise _first(group) from group
+        await asyncio.to_thread(ledger.finish, self.graph, run_uid)
+
+    async def _work_part(self, run_uid: str, shard: int, leased: list[str]) -> None:
+        """Work on what was leased, and give back what is not wanted any more."""
+        graph, began = self.graph, time.monotonic()
+        run = await asyncio.to_thread(ledger.open_run, graph, run_uid)
+        work = self._shard(run, shard, len(leased))
+        try:
+            await self._work_leased(work, leased)
+        finally:
+            await self._stop(work)
+            if work.left:
+                forgiven = not work.wanted()
+                await asyncio.to_thread(ledger.release, graph, run_uid, shard, self._token, forgiven=forgiven)
+            await asyncio.to_thread(self._counts.flush, now=True)
+            facts = {"closed": len(leased) - work.left, "left": work.left, "calls": work.calls}
+            _log.info("a shard ended", job=run.job.name, seconds=round(time.monotonic() - began, 3), **facts)
 
     def _shard(self, run: Run, number: int, subjects: int) -> _Shard:
         """A leased shard, with what asking for it takes."""

@@ -93,7 +93,7 @@ class Traffic:
             UnreachableError: rates are set and Redis does not answer.
         """
         while wanted():
-            wait = self._paused_until.get(model, 0) - time.monotonic()
+            wait = self.rest(model)
             if wait <= 0 and self.limited:
                 wait = await self._take(model, tokens)
             if wait <= 0:
@@ -104,6 +104,10 @@ class Traffic:
         """Add tokens that a request cost beyond what it was admitted with; fewer if negative."""
         if self._tokens is not None and tokens:
             await self._take(model, tokens, requests=0, anyway=True)
+
+    def rest(self, model: str) -> float:
+        """Seconds for which a model is to be left alone, as far as this process was told."""
+        return self._paused_until.get(model, 0) - time.monotonic()
 
     async def pause(self, model: str, seconds: float) -> None:
         """Send nothing to a model for some seconds, since its provider asks for that."""

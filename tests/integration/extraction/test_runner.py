@@ -128,17 +128,37 @@ def test_two_deliveries_of_a_shard_ask_once(place: Workplace) -> None:
     assert llm.calls == 24
 
 
-def test_a_subject_that_loses_its_worker_too_often_fails(place: Workplace) -> None:
+def test_a_subject_that_loses_its_worker_too_often_is_tried_alone_and_fails_without_the_others(
+    place: Workplace,
+) -> None:
     place.planted(3)
+    llm = place.standin()
     plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "stand-in")
     (shard,) = ledger.start(place.graph, plan)
-    for attempt in range(ledger.MOST_ATTEMPTS):
+    for attempt in range(ledger.SUSPICIOUS):
         assert len(ledger.lease(place.graph, plan.run.uid, shard, f"worker {attempt}", 0.001)) == 3
         time.sleep(0.01)
-    assert ledger.lease(place.graph, plan.run.uid, shard, "one more", 60) == []
+    for attempt in range(3 * (ledger.MOST_ATTEMPTS - ledger.SUSPICIOUS) - 1):  # each in turn, the least tried first
+        expected = ["r0", "r1", "r2"][attempt % 3]
+        assert ledger.lease(place.graph, plan.run.uid, shard, f"one worker {attempt}", 0.001) == [expected]
+        time.sleep(0.01)
+    with Runner(place.graph, place.settings(llm)) as runner:
+        runner.work_shard(plan.run.uid, shard)
     stands = ledger.progress(place.graph, plan.run.uid)
-    assert (stands["failed"], stands["running"], stands["planned"]) == (3, 0, 0)
+    assert (stands["done"], stands["failed"], stands["running"], stands["planned"]) == (1, 2, 0, 0)
     assert "its worker died" in ledger.errors(place.graph, plan.run.uid)[0]["error"]
+
+
+def test_what_was_only_near_a_killer_is_done_one_by_one(place: Workplace) -> None:
+    place.planted(6)
+    plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "stand-in")
+    (shard,) = ledger.start(place.graph, plan)
+    for attempt in range(ledger.SUSPICIOUS):
+        ledger.lease(place.graph, plan.run.uid, shard, f"worker {attempt}", 0.001)
+        time.sleep(0.01)
+    with Runner(place.graph, place.settings(place.standin())) as runner:
+        runner.work_shard(plan.run.uid, shard)
+    assert ledger.progress(place.graph, plan.run.uid)["done"] == 6
 
 
 def test_a_worker_that_lost_its_lease_closes_nothing(place: Workplace) -> None:

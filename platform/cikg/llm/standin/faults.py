@@ -14,6 +14,8 @@ many calls of each distinct request, `TEXT` to requests that contain the text.
 | `truncated` | JSON cut off half-way, finish reason `length` | |
 | `not-json` | prose instead of JSON | |
 | `wrong-schema` | JSON of another shape | |
+| `nan` | JSON with `NaN`, which Python writes and JSON does not know, in place of its numbers | |
+| `unknown` | an answer of the right shape whose numbers are those of nothing that was asked about | |
 | `refusal` | a refusal instead of content | |
 | `huge` | a valid answer of many bytes | bytes, 10000000 |
 | `lose` | of a batch: the request is in no file that comes back | |
@@ -39,6 +41,8 @@ _DEFAULT_ARGUMENTS = {
     "truncated": 0,
     "not-json": 0,
     "wrong-schema": 0,
+    "nan": 0,
+    "unknown": 0,
     "refusal": 0,
     "huge": 10_000_000,
     "lose": 0,

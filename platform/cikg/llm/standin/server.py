@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -33,6 +34,8 @@ from cikg.llm.standin.wording import (
 
 MODEL = "stand-in"
 
+_NUMBER = re.compile(r"(?<=[\[ ])-?\d+(?=[,\]}])")
+"""A number of a JSON text, and not one within a string of it that reads like a list."""
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -254,6 +257,8 @@ def _spoil(content: str, fault: Fault | None) -> str:
             return "Certainly! Here is what this reader seems to like."
         case Fault(name="wrong-schema"):
             return json.dumps({"unexpected": [content]})
+        case Fault(name="nan" | "unknown" as kind):
+            return _NUMBER.sub("NaN" if kind == "nan" else "987654321", content)
         case Fault(name="huge", argument=size):
             return content[:-1] + " " * max(size - len(content), 0) + content[-1]
     return content

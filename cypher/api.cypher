@@ -174,3 +174,9 @@ SET query.id = $query, query.purpose = $purpose, query.cypher = $cypher, query.p
 // Forget a kept statement. Key: Query.uid.
 MATCH (query:Query {uid: $query})
 DELETE query
+
+// name: console_example(dataset) -> many
+// What the console's editor begins with.
+MATCH (user:User {dataset: $dataset})-[edge:HAS_INTEREST]->(interest:Interest)
+RETURN user, edge, interest
+LIMIT 20

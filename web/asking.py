@@ -1,9 +1,20 @@
-"""What the console's page and its API share: whether it is open, and how long a statement may take."""
+"""What the console's page and its API share: whether it is open, how long a statement may take, how values look."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
 from cikg.errors import InputError, NotReadOnlyError
+from cikg.graph.console import Picture
 from cikg.settings import Settings
+from web.chrome import address
+from web.neighbourhood import Edge, Node
+
+PAGED = ("User", "Item", "Entity", "Intent", "Interest")
+"""Labels whose nodes have a page."""
 
 
 class ClosedError(NotReadOnlyError):
@@ -34,3 +45,43 @@ def allowed_seconds(settings: Settings, wanted: float | None) -> float:
             cure="Ask for less, or raise CIKG_CONSOLE_SECONDS",
         )
     return wanted
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value of an answer as a table shows it: `label`, `id` and `dataset` where it is a node that has a page."""
+
+    text: str
+    label: str | None = None
+    id: str | None = None
+    dataset: str | None = None
+    is_number: bool = False
+
+
+def cells(row: list[Any]) -> Iterator[Cell]:
+    """The values of a row."""
+    for value in row:
+        match value:
+            case {"labels": [label, *_], "id": str(identifier), "dataset": str(dataset)} if label in PAGED:
+                yield Cell(str(value.get("name") or identifier), label, identifier, dataset)
+            case bool():
+                yield Cell("yes" if value else "no")
+            case int() | float():
+                yield Cell(f"{value:,}" if isinstance(value, int) else f"{value:.6g}", is_number=True)
+            case None:
+                yield Cell("–")
+            case str():
+                yield Cell(value)
+            case _:
+                yield Cell(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def known_nodes(picture: Picture) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
+    """Those nodes of a picture that have a page, and the edges between them."""
+    shown = {
+        node.key: Node(node.key, node.label, node.id, node.name, address(node.label, node.dataset, node.id))
+        for node in picture.nodes.values()
+        if node.label in PAGED and node.id and node.dataset
+    }
+    edges = (edge for edge in picture.edges.values() if edge.source in shown and edge.target in shown)
+    return tuple(shown.values()), tuple(Edge(edge.source, edge.target, edge.type) for edge in edges)

@@ -27,11 +27,16 @@ class Page(Protocol):
 
 @dataclass(frozen=True)
 class Link:
-    """An entry of the navigation; `order` sorts it, `endpoint` is a view that takes a dataset alone."""
+    """An entry of the navigation; `order` sorts it, `endpoint` is a view that takes a dataset alone.
+
+    It is shown to those who have its scope, and where the setting that it names is on.
+    """
 
     label: str
     endpoint: str
     order: int
+    scope: Scope = Scope.READ
+    setting: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def _chrome() -> Chrome:
     return Chrome(
         dataset=g.get("dataset"),
         datasets=g.get("datasets", ()),
-        links=navigation(),
+        links=tuple(link for link in navigation() if _signed_in() and _is_shown(link)),
         area=request.blueprint or "",
         theme=request.cookies.get("theme", "") if request.cookies.get("theme") in ("light", "dark") else "",
         nonce=security.nonce(),
@@ -124,6 +129,11 @@ def _chrome() -> Chrome:
         may_write=_signed_in() and Scope.WRITE in current_user.principal.scopes,
         query=request.args.get("q", "") if request.endpoint == "search.index" else "",
     )
+
+
+def _is_shown(link: Link) -> bool:
+    is_on = not link.setting or getattr(store.settings(), link.setting)
+    return bool(is_on) and link.scope in current_user.principal.scopes
 
 
 def _signed_in() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sys
@@ -18,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cikg.schema import dataset_name
+from cikg.spreadsheet import csv_text
 
 console = Console()
 messages = Console(stderr=True)
@@ -51,24 +51,8 @@ def print_json(data: Any) -> None:
 
 
 def print_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows as CSV (RFC 4180) with a header: lists as JSON, what is missing as nothing.
-
-    A text that a spreadsheet would take for a formula gets an apostrophe before it, so that opening the file runs
-    nothing that someone hid in a name.
-    """
-    writer = csv.writer(sys.stdout)
-    writer.writerow([_cell(column) for column in columns])
-    writer.writerows([[_cell(value) for value in row] for row in rows])
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, list | dict):
-        value = json.dumps(value, default=str, ensure_ascii=False)
-    elif isinstance(value, bool):
-        value = str(value).lower()
-    elif not isinstance(value, str):
-        return value
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value
+    """Print rows as CSV with a header."""
+    sys.stdout.write(csv_text(columns, rows))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, fold: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import torch
@@ -128,6 +129,67 @@ class ItemWeightScorer(Scorer):
     @override
     def tensors(self) -> dict[str, Tensor]:
         return {"offsets": self.offsets, "history": self.history, "weights": self.weights}
+
+
+class MixtureScorer(Scorer):
+    """A weighted sum of experts, each standardised over the items of a user so that scales compare.
+
+    score(u, i) = Σₑ gate(u, e)·(sₑ(u, i) - mean of sₑ(u, ·)) / deviation of sₑ(u, ·)
+
+    Args:
+        gates: weight of each expert for each user, float32, shape (users, experts).
+        parts: every expert's tensors, named `place:expert:kind:tensor`, as `of` names them.
+    """
+
+    def __init__(self, gates: Tensor, **parts: Tensor) -> None:
+        self.gates = gates
+        grouped: dict[tuple[int, str, str], dict[str, Tensor]] = {}
+        for name, tensor in parts.items():
+            place, expert, kind, part = name.split(":")
+            grouped.setdefault((int(place), expert, kind), {})[part] = tensor
+        self.experts = {expert: Scorer.restore(kind, own) for (_, expert, kind), own in sorted(grouped.items())}
+        """The experts by name, in the order of the gates' columns."""
+
+    @classmethod
+    def of(cls, gates: Tensor, experts: Mapping[str, Scorer]) -> MixtureScorer:
+        """Mix fitted experts, as many as `gates` has columns."""
+        made = cls(gates)
+        made.experts = dict(experts)
+        return made
+
+    def shares(self, user_index: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """What each expert adds to the scores of B users: float32, shape (B, items); their sum is `scores`."""
+        for column, (expert, scorer) in enumerate(self.experts.items()):
+            share = standardise(scorer.scores(user_index))
+            yield expert, share.mul_(self.gates[user_index, column, None])
+
+    @override
+    def scores(self, user_index: Tensor) -> Tensor:
+        shares = self.shares(user_index)
+        _, total = next(shares)
+        for _, share in shares:
+            total += share
+        return total
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        whole = {"gates": self.gates}
+        for place, (expert, scorer) in enumerate(self.experts.items()):
+            kind = type(scorer).__name__
+            whole |= {f"{place}:{expert}:{kind}:{part}": tensor for part, tensor in scorer.tensors().items()}
+        return whole
+
+    @override
+    def report(self) -> dict[str, float]:
+        mean = self.gates.mean(0).tolist()
+        return {f"weight_of_{expert}": weight for expert, weight in zip(self.experts, mean, strict=True)}
+
+
+def standardise(scores: Tensor) -> Tensor:
+    """Subtract each row's mean and divide by its standard deviation; a constant row becomes 0. Shape (B, items)."""
+    centred = scores - scores.mean(1, keepdim=True)
+    deviation = centred.square().mean(1, keepdim=True).sqrt()
+    return centred.div_(deviation.clamp_min(1e-9))
 
 
 class StaticScorer(Scorer):

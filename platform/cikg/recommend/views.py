@@ -109,6 +109,7 @@ class TrainingData:
         item_profile: the same of each item, in the same space; of one without a profile that of its own text.
         intents: who has which intents, with the vectors of their texts.
         warnings: what a report must say about these data.
+        interests_proven: whether every interest rests on training items; else interests may know what was held out.
     """
 
     nodes: NodeSpace
@@ -125,6 +126,7 @@ class TrainingData:
     item_profile: Array
     intents: Intents
     warnings: tuple[str, ...]
+    interests_proven: bool
 
 
 def pairs(snapshot: Snapshot, *splits: SplitCode) -> Pairs:
@@ -155,7 +157,8 @@ def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: Spl
     facts, interests = snapshot.facts, snapshot.has_interest
     user_profile, item_profile = profiles(snapshot)
     warnings = []
-    if len(interests.user_index) and not np.all(interests.from_evidence):
+    proven = bool(np.all(interests.from_evidence))
+    if not proven:
         warnings.append(
             "imported interests carry no evidence: they may know the validation items, "
             "so validation figures can flatter methods that use interests"
@@ -180,6 +183,7 @@ def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: Spl
         item_profile=item_profile,
         intents=intents(snapshot),
         warnings=tuple(warnings),
+        interests_proven=proven,
     )
 
 

@@ -24,7 +24,8 @@ from cikg.access.sessions import one_time_token
 from cikg.embedded.assets import fetch_assets
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
-from cikg.serving.publish import publish
+from cikg.serving.counterfactual import Served
+from cikg.serving.publish import known_items, publish
 from cikg.settings import Settings
 from tests import planted
 from web import store
@@ -130,8 +131,11 @@ def site(graph: Graph, settings: Settings) -> Iterator[Site]:
     planted.write_training(graph, DATASET, "neighbours-1", "neighbours", 0.4)
     planted.write_training(graph, DATASET, "popularity-1", "popularity", 0.1)
     snapshot = take(graph, DATASET, secret)
-    publish(graph, snapshot, planted.Neighbours(snapshot), k=5)
+    recommender = planted.Neighbours(snapshot)
+    publish(graph, snapshot, recommender, k=5)
     app = web.create_app(secret)
+    model = graph.one("served_model", dataset=DATASET)["model"]
+    app.extensions["cikg.served"].models[model] = Served(snapshot, recommender, known_items(snapshot))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

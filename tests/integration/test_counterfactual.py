@@ -8,7 +8,7 @@ import pytest
 from cikg.errors import InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import Snapshot, take
-from cikg.serving.counterfactual import Evidence, Served, counterfactual, standardise
+from cikg.serving.counterfactual import Evidence, Served, counterfactual, known_of, standardise
 from cikg.serving.publish import known_items, top_k
 from cikg.settings import Settings
 from tests import planted
@@ -133,3 +133,12 @@ def test_standardised_scores_have_mean_0_and_deviation_1() -> None:
     assert scores.mean(axis=1) == pytest.approx(0, abs=1e-12)
     assert scores.std(axis=1) == pytest.approx(1)
     assert np.all(standardise(np.full((2, 3), 5.0)) == 0)
+
+
+def test_what_a_model_knows_of_a_user_is_what_it_was_trained_on(served: Served, snapshot: Snapshot) -> None:
+    known = known_of(served, "0")
+    assert ("garden", "gardens") in known["interests"]
+    assert {"gardens"} <= {identifier for identifier, _ in known["intents"]}
+    history = served.known[[list(snapshot.users.ids).index("0")]].indices
+    assert [identifier for identifier, _ in known["items"]] == [snapshot.items.ids[place] for place in history]
+    assert planted.missing("0") not in dict(known["items"])

@@ -156,6 +156,25 @@ def counterfactual(served: Served, user: str, without: Evidence, added: Evidence
     )
 
 
+def known_of(served: Served, user: str) -> dict[str, list[tuple[str, str]]]:
+    """What the model knows of a user: id and name of each piece of evidence, by kind as in `Evidence`.
+
+    Raises:
+        NotFoundError: the model does not know the user.
+    """
+    snapshot = served.snapshot
+    index = _place(snapshot, "users", user)
+    places = {"items": served.known[[index]].indices}
+    for kind, (table, column) in _KINDS.items():
+        edges = getattr(snapshot, table)
+        places[kind] = np.unique(np.asarray(getattr(edges, column))[np.asarray(edges.user_index) == index])
+    named = {kind: snapshot.nodes(kind) for kind in places}
+    return {
+        kind: [(named[kind].ids[place], named[kind].names[place] or named[kind].ids[place]) for place in found.tolist()]
+        for kind, found in places.items()
+    }
+
+
 _KINDS = {"interests": ("has_interest", "interest_index"), "intents": ("possesses", "intent_index")}
 """Evidence by kind: the table that says who has it, and the table's column."""
 

@@ -64,6 +64,8 @@ def cells(row: list[Any]) -> Iterator[Cell]:
         match value:
             case {"labels": [label, *_], "id": str(identifier), "dataset": str(dataset)} if label in PAGED:
                 yield Cell(str(value.get("name") or identifier), label, identifier, dataset)
+            case {"type": str(kind), **properties} if "labels" not in value:  # an edge
+                yield Cell(f"{kind} {_json(properties)}" if properties else kind)
             case bool():
                 yield Cell("yes" if value else "no")
             case int() | float():
@@ -73,7 +75,11 @@ def cells(row: list[Any]) -> Iterator[Cell]:
             case str():
                 yield Cell(value)
             case _:
-                yield Cell(json.dumps(value, ensure_ascii=False, default=str))
+                yield Cell(_json(value))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def known_nodes(picture: Picture) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:

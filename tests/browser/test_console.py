@@ -1,0 +1,90 @@
+"""The Cypher console and the API's documentation, on a desk and on a phone, by day and by night."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from cikg.graph import Graph
+from tests.browser.conftest import DATASET, Visit, in_all, in_two
+
+
+@pytest.fixture
+def console(visit: Visit) -> Iterator[str]:
+    """The console's address, switched on, to someone who is logged in."""
+    visit.site.settings.console = True
+    visit.page.goto(visit.site.link())
+    yield f"{visit.site.address}/d/{DATASET}/cypher"
+    visit.site.settings.console = False
+
+
+@in_all
+def test_a_statement_is_written_asked_and_drawn(visit: Visit, console: str, axe: str) -> None:
+    page = visit.page
+    page.goto(f"{visit.site.address}/d/{DATASET}")
+    page.get_by_role("link", name="Cypher", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Cypher")
+    expect(page.locator(".cypher-word").first).to_have_text("MATCH")
+    visit.find_no_barrier(axe)
+    page.locator("#cypher").focus()
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", name="Rows")).to_contain_text("20")
+    if visit.width > 900:
+        expect(page.locator("[data-graph] canvas").first).to_be_visible()
+    visit.find_no_barrier(axe)
+    page.locator("#cypher").fill("// nothing\nCREATE (n:Evil {name: 'x'}) RETURN $y, 12")
+    assert page.locator(".cypher-comment, .cypher-string, .cypher-parameter, .cypher-number").all_inner_texts() == [
+        "// nothing",
+        "'x'",
+        "$y",
+        "12",
+    ]
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_role("alert")).to_contain_text("only reads the graph")
+    expect(page.locator("#cypher")).to_have_value("// nothing\nCREATE (n:Evil {name: 'x'}) RETURN $y, 12")
+    visit.check()
+    visit.find_no_barrier(axe)
+
+
+@in_two
+def test_the_library_a_plan_and_a_file(visit: Visit, console: str, axe: str, tmp_path: Path) -> None:
+    page = visit.page
+    page.goto(console)
+    page.locator(".library details").filter(has_text="users_by_intent").locator("summary").click()
+    page.get_by_role("link", name="users_by_intent", exact=True).click()
+    assert "MATCH" in page.locator("#cypher").input_value()
+    page.get_by_label("Parameters").fill(json.dumps({"intent": "gardens"}))
+    page.get_by_role("button", name="Explain").click()
+    expect(page.get_by_role("heading", name="Plan")).to_be_visible()
+    visit.find_no_barrier(axe)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "answer.csv")
+    assert "Reader 0" in (tmp_path / "answer.csv").read_text()
+    visit.check()
+
+
+@in_two
+def test_the_documentation_of_the_api_is_made_without_leaving_the_host(visit: Visit, graph: Graph) -> None:
+    page = visit.page
+    page.goto(f"{visit.site.address}/api/v1/docs")
+    expect(page.get_by_text("/datasets/{dataset}/users/{user}/recommendations", exact=True).first).to_be_visible(timeout=20_000)
+    visit.check()
+
+
+@in_two
+def test_logging_in_needs_no_mouse(visit: Visit, axe: str) -> None:
+    page = visit.page
+    page.goto(f"{visit.site.address}/login")
+    visit.find_no_barrier(axe)
+    page.get_by_label("Name").focus()
+    page.keyboard.type("nobody")
+    page.keyboard.press("Tab")
+    page.keyboard.type("wrong password")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    visit.find_no_barrier(axe)

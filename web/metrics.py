@@ -11,7 +11,9 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from werkzeug.exceptions import Unauthorized
 
-from web import login
+from cikg import metrics
+from cikg.errors import ServiceError
+from web import login, store
 
 _REGISTRY = CollectorRegistry()
 for _collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -44,8 +46,13 @@ def guard() -> None:
 
 
 def exposition() -> bytes:
-    """Everything that was measured, in Prometheus' text format."""
-    return generate_latest(_REGISTRY)
+    """Everything in Prometheus' text format: of this process, and of all workers. What is away is left out."""
+    url = store.settings().redis_url
+    try:
+        graph = store.graph()
+    except ServiceError:
+        graph = None
+    return generate_latest(_REGISTRY) + metrics.exposition(graph, url.get_secret_value() if url else None)
 
 
 def _begin() -> None:

@@ -115,3 +115,9 @@ def inverse_power(degree: Array, power: float) -> Array:
 def _unit(matrix: sparse.csr_array) -> sparse.csr_array:
     length = np.sqrt(np.asarray(matrix.power(2).sum(axis=1)))
     return sparse.csr_array(scaled(matrix, inverse_power(length, 1.0), np.ones(matrix.shape[1])))
+
+
+def keep_largest(weights: Array, count: int) -> None:
+    """Set to 0, in place, all but the `count` largest entries of each row; of equal ones at the border all stay."""
+    if count < weights.shape[1]:
+        weights[weights < -np.partition(-weights, count - 1, axis=1)[:, count - 1, None]] = 0.0

@@ -167,13 +167,13 @@ def _as_tables(report: dict[str, Any], groups_metric: str, groups: str) -> None:
         print_table(f"Against {entries[0]['name']}", columns, rows, fold=True)
     if report["groups"]:
         rows = [
-            [group["interactions"], group["size"], group["users"]]
-            + [f"{figure['mean']:.4f}" for figure in group["figures"]]
-            + [cell for gap in group["differences"] for cell in _gap(gap)[1:]]
+            [group["interactions"], group["size"], group["users"], entry["name"], figure["mean"], *gap]
             for group in report["groups"]
+            for entry, figure, gap in zip(
+                entries, group["figures"], [["", "", ""], *map(_gap, group["differences"])], strict=True
+            )
         ]
-        columns = ["interactions", groups, "users measured", *[entry["name"] for entry in entries]]
-        columns += [cell for entry in entries[1:] for cell in (f"{entry['name']}, 95 % interval", "sure")]
+        columns = ["interactions", groups, "users measured", "", groups_metric, "difference", "95 % interval", "sure"]
         print_table(f"{groups_metric} by what is known of {groups}", columns, rows, fold=True)
 
 

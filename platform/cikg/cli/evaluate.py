@@ -79,13 +79,10 @@ def _evaluate(settings: Settings, path: Path, snapshot_path: Path | None) -> dic
 
 def _show_several(results: Sequence[Mapping[str, Any]]) -> None:
     summary = over_runs([result["test"] for result in results])
-    rows = [
-        [result["run"], result["protocol"], "yes" if result["refit"] else "no"]
-        + [f"{result['test'][name]:.4f}" for name in SHOWN]
-        for result in results
-    ]
-    rows.append(["mean ± sd", "", "", *[with_deviation(summary[name]) for name in SHOWN]])
-    print_table("test", ["", "protocol", "refit", *SHOWN], rows, fold=True)
+    rows = [[name, *[result["test"][name] for result in results], with_deviation(summary[name])] for name in SHOWN]
+    for about in ("protocol", "refit"):
+        rows.append([about, *[result[about] for result in results], ""])
+    print_table("test", ["", *[result["run"] for result in results], "mean ± sd"], rows, fold=True)
 
 
 def over_runs(measured: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float | None]]:

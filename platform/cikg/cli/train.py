@@ -72,7 +72,8 @@ def command(
     A repeated call finds the finished run; an interrupted one goes on from its checkpoint. The test split stays
     closed until `cikg evaluate`. With --seeds, as many runs are trained, and their mean and standard deviation shown.
     """
-    from cikg.recommend.engine import train  # noqa: PLC0415 - torch loads for seconds; help must not
+    from cikg.recommend.distributed import follows  # noqa: PLC0415 - torch loads for seconds; help must not
+    from cikg.recommend.engine import train  # noqa: PLC0415
 
     if list_methods:
         _list(as_json)
@@ -81,18 +82,21 @@ def command(
         raise click.UsageError("Missing argument 'METHOD'; --list shows them all.")
     settings = with_device(load_settings(), device)
     check(method, overrides := overridden(pairs), metric)
-    snapshot = snapshot_of(settings, dataset, snapshot_path, quiet=as_json)
+    quiet = as_json or follows()
+    snapshot = snapshot_of(settings, dataset, snapshot_path, quiet=quiet)
     if tuned:
-        overrides = _tuned(settings, snapshot, method, metric, quiet=as_json) | overrides
+        overrides = _tuned(settings, snapshot, method, metric, quiet=quiet) | overrides
     trained = []
     for each in range(seed, seed + seeds):
-        with watch(f"{method}, seed {each}" if seeds > 1 else method, quiet=as_json) as observer:
+        with watch(f"{method}, seed {each}" if seeds > 1 else method, quiet=quiet) as observer:
             options |= {"seed": each, "metric": metric}
             done = train(snapshot, method, settings=settings, overrides=overrides, observer=observer, **options)
-        if snapshot_path is None:
+        if snapshot_path is None and not follows():
             with connect(settings) as graph:
                 register(graph, done)
         trained.append(done)
+    if follows():
+        return
     if seeds > 1:
         _report_seeds(trained, as_json)
     else:
@@ -263,16 +267,16 @@ def _report_seeds(trained: list[Trained], as_json: bool) -> None:
         print_json({"runs": [_facts(each) for each in trained], "valid": summary})
         return
     _warn(trained[0])
-    shown = [name for name in SHOWN if name in summary]
     manifest = trained[0].manifest
-    rows = [
-        [each.run_id, each.manifest["seed"], each.manifest["timings"]["total"]]
-        + [f"{each.valid[name]:.4f}" for name in shown]
-        for each in trained
+    rows: list[list[Any]] = [
+        [name, *[each.valid[name] for each in trained], with_deviation(summary[name])]
+        for name in SHOWN
+        if name in summary
     ]
-    rows.append(["mean ± sd", "", "", *[with_deviation(summary[name]) for name in shown]])
-    about = f"{manifest['dataset']}, valid, {manifest['protocol']} protocol{', refitted' if manifest['refit'] else ''}"
-    print_table(about, ["", "seed", "seconds", *shown], rows, fold=True)
+    rows.append(["seconds", *[round(each.manifest["timings"]["total"], 1) for each in trained], ""])
+    refit = ", refitted" if manifest["refit"] else ""
+    about = f"{manifest['method']} on {manifest['dataset']}, valid, {manifest['protocol']} protocol{refit}"
+    print_table(about, ["", *[f"seed {each.manifest['seed']}" for each in trained], "mean ± sd"], rows, fold=True)
     messages.print(f"Next: cikg evaluate {' '.join(each.run_id for each in trained)}")
 
 

@@ -230,6 +230,8 @@ def _names(manifests: Sequence[Mapping[str, Any]]) -> list[str]:
         different = {name: value for name, value in own.items() if any(each.get(name) != value for each in settings)}
         if "snapshot" in different:
             different["snapshot"] = different["snapshot"][:8]
-        parts = [f"{name}={value}" for name, value in different.items()]
+        parts = [
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in different.items()
+        ]
         names.append(" ".join([manifest["method"], *parts]))
     return names

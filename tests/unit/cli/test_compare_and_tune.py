@@ -63,7 +63,7 @@ def test_seeds_are_trained_evaluated_and_compared_as_one(run: Run, snapshot: Sna
     assert trained["valid"]["ndcg@50"]["mean"] == pytest.approx(sum(values) / 3)
     assert trained["valid"]["ndcg@50"]["sd"] > 0
     again = run("train", "cikgrec", *here, *TINY, "--seeds", 3, "--seed", 4)
-    assert "planted, valid, honest protocol, refitted" in again.output
+    assert "cikgrec on planted, valid, honest protocol, refitted" in again.output
     assert "±" in again.output
     names = [each["run"] for each in trained["runs"]]
     evaluated = data(run("evaluate", *names, "--json"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,8 +22,8 @@ import torch
 
 from cikg import __version__
 from cikg.errors import InputError, SettingsError, SnapshotError
-from cikg.memory import peak_memory
-from cikg.recommend import runs
+from cikg.memory import available_memory, peak_memory
+from cikg.recommend import distributed, runs
 from cikg.recommend.evaluation import Metrics, judge, measure, split_digest
 from cikg.recommend.fitting import Fitted, GradientFit, Progress
 from cikg.recommend.method import ClosedForm, Config, Gradient, Method, configure, find
@@ -126,20 +127,13 @@ def train(
     determining = dataclasses.asdict(options) | {"snapshot": snapshot.hash, "config": config.model_dump(mode="json")}
     run = runs.run_id(method, snapshot.dataset, determining)
     path = settings.runs / run
-    if (finished := _finished(path)) is not None:
-        return Trained(run, path, finished, finished["valid"], reused=True)
     device = pick_device(settings.device)
+    distributed.join(device)
+    if (finished := distributed.agreed(_finished(path))) is not None:
+        return Trained(run, path, finished, finished["valid"], reused=True)
     task = _Task(found, config, options, device, path, checkpoint_seconds, observer or (lambda _: None))
-    data = _select_on(snapshot, options)
-    fitted, chosen = task.select(data)
-    if data.selection is not None and protocol == "honest":
-        outcome = measure(fitted.scorer, data.nodes, data.fit, data.selection)
-        outcome.places.save(path / runs.PLACES.format(split="valid"), {"interactions": split_digest(snapshot)})
-    if options.refit:
-        fitted = task.refit(_refit_on(snapshot), chosen, fitted)
-    known = {"run": run, "method": method, "dataset": snapshot.dataset, "chosen": chosen}
-    warnings = [*data.warnings, *_protocol_warnings(options)]
-    manifest = task.write(determining | known | {"warnings": warnings}, fitted)
+    known = determining | {"run": run, "method": method, "dataset": snapshot.dataset}
+    manifest = distributed.agreed(task.run(snapshot, known))
     return Trained(run, path, manifest, manifest["valid"])
 
 
@@ -154,6 +148,20 @@ class _Task:
     directory: Path
     checkpoint_seconds: float
     observer: Observer
+
+    def run(self, snapshot: Snapshot, known: dict[str, Any]) -> dict[str, Any]:
+        """Select, refit and write. Returns the manifest: what is known and what was measured."""
+        data = _select_on(snapshot, self.options)
+        fitted, chosen = self.select(data)
+        if data.selection is not None and self.options.protocol == "honest" and not distributed.rank():
+            outcome = measure(fitted.scorer, data.nodes, data.fit, data.selection)
+            outcome.places.save(
+                self.directory / runs.PLACES.format(split="valid"), {"interactions": split_digest(snapshot)}
+            )
+        if self.options.refit:
+            fitted = self.refit(_refit_on(snapshot), chosen, fitted)
+        warnings = [*data.warnings, *_protocol_warnings(self.options)]
+        return self.write(known | {"chosen": chosen, "warnings": warnings}, fitted)
 
     def select(self, data: TrainingData) -> tuple[Fitted, dict[str, Any]]:
         """Fit; choose the epoch or the candidate by the selection metric. Returns what was chosen beside it."""
@@ -173,7 +181,9 @@ class _Task:
         return dataclasses.replace(selected, scorer=scorer, curve=[*selected.curve, row])
 
     def write(self, known: dict[str, Any], fitted: Fitted) -> dict[str, Any]:
-        """Write the run, the manifest last. Returns the manifest: what is known and what was measured."""
+        """Write the run, the manifest last. Returns the manifest."""
+        if distributed.rank():
+            return {}
         path = self.directory
         weights, honest = path / runs.WEIGHTS, self.options.protocol == "honest"
         runs.write_tensors(weights, fitted.scorer.tensors(), {"kind": type(fitted.scorer).__name__})
@@ -187,6 +197,7 @@ class _Task:
             "fitted": fitted.scorer.report(),
             "code": code_version(),
             "device": _describe(self.device),
+            "processes": distributed.size(),
             "threads": torch.get_num_threads(),
             "timings": fitted.timings(),
             "peak_memory_mb": peak_memory_mb(self.device),
@@ -199,8 +210,11 @@ class _Task:
         return manifest
 
     def _build(self, data: TrainingData, config: Config) -> ClosedForm | Gradient:
+        build = self.method.build
+        if isinstance(build, type) and issubclass(build, Gradient):
+            _check_memory(build.memory(data, config), self.device)
         with seeded(self.options.seed, self.device):
-            return self.method.build(data, config, self.device)
+            return build(data, config, self.device)
 
     def _fit_gradient(self, model: Gradient, data: TrainingData, selected: Fitted | None) -> Fitted:
         fit = GradientFit(
@@ -289,13 +303,15 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called `name`; `auto` takes a GPU where there is one.
+    """The device called `name`; `auto` takes a GPU where there is one. Of several processes each takes its own.
 
     Raises:
         SettingsError: it does not exist here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -304,6 +320,20 @@ def pick_device(name: str) -> torch.device:
             f"there is no device {name!r} to train on", cure="Set CIKG_DEVICE or --device to auto, cpu or cuda"
         ) from None
     return device
+
+
+def _check_memory(need: int, device: torch.device) -> None:
+    """Refuse a training that would be killed for its memory after it has begun.
+
+    Raises:
+        InputError: it needs more than there is; says both.
+    """
+    have = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
+    if need > have:
+        raise InputError(
+            f"training needs about {need / 2**30:.1f} GiB of memory on {device}, and {have / 2**30:.1f} GiB are free",
+            cure="Set a smaller dimension or batch_size, or train elsewhere with --device",
+        )
 
 
 def _describe(device: torch.device) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cikg.errors import InputError, SnapshotError
-from cikg.recommend import runs
+from cikg.recommend import distributed, runs
 from cikg.recommend.evaluation import Metrics, judge
 from cikg.recommend.method import Gradient
 from cikg.recommend.scorers import Scorer
@@ -167,9 +167,12 @@ class GradientFit:
             optimiser = self._optimisers[name]
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            distributed.average_gradients(self.model.parameters())
             optimiser.step()
             sums[name].append(loss.detach())
-        means = {name: float(torch.stack(values).mean()) for name, values in sums.items()}
+        means = {
+            name: distributed.mean(float(torch.stack(values).mean()), self.device) for name, values in sums.items()
+        }
         for name, mean in means.items():
             if not math.isfinite(mean):
                 raise InputError(
@@ -182,7 +185,7 @@ class GradientFit:
         """Measure on the selection split; keep the scorer if it is the best so far."""
         assert self.data.selection is not None  # noqa: S101
         scorer = self._scorer()
-        metrics = judge(scorer, self.data.nodes, self.data.fit, self.data.selection)
+        metrics = distributed.agreed(judge(scorer, self.data.nodes, self.data.fit, self.data.selection))
         if not standing.metrics or metrics[self.metric] > standing.metrics[self.metric]:
             standing.best_epoch, standing.metrics = standing.epoch, metrics
             standing.kind, self._best = type(scorer).__name__, scorer.tensors()
@@ -190,7 +193,7 @@ class GradientFit:
 
     @property
     def _made_by(self) -> str:
-        return f"{self.code} on {self.device.type}"
+        return f"{self.code} on {distributed.size()} {self.device.type}"
 
     def _checkpoint(self, standing: _Standing) -> Path:
         return self.directory / runs.CHECKPOINT.format(phase=standing.phase)
@@ -202,10 +205,13 @@ class GradientFit:
 
     def _save(self, standing: _Standing) -> None:
         """Write the checkpoint of this phase."""
+        if distributed.rank():
+            return
         tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
         for name, optimiser in self._optimisers.items():
             for index, state in optimiser.state_dict()["state"].items():
-                tensors |= {f"optimiser/{name}/{index}/{key}": value for key, value in state.items()}
+                # SparseAdam counts its steps with a plain number
+                tensors |= {f"optimiser/{name}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
         tensors |= {f"best/{name}": tensor for name, tensor in self._best.items()}
         tensors["generator"] = self._generator.get_state()
         runs.write_tensors(self._checkpoint(standing), tensors, {"made_by": self._made_by, **vars(standing)})
@@ -223,10 +229,10 @@ class GradientFit:
             return fresh
         self.model.load_state_dict(_under(tensors, "model/"))
         for name, optimiser in self._optimisers.items():
-            whole, state = optimiser.state_dict(), defaultdict[int, dict[str, Tensor]](dict)
+            whole, state = optimiser.state_dict(), defaultdict[int, dict[str, Tensor | int]](dict)
             for key, value in _under(tensors, f"optimiser/{name}/").items():
                 index, field_name = key.split("/")
-                state[int(index)][field_name] = value
+                state[int(index)][field_name] = value if value.ndim or value.is_floating_point() else int(value)
             optimiser.load_state_dict({"state": dict(state), "param_groups": whole["param_groups"]})
         self._best = _under(tensors, "best/")
         self._generator.set_state(tensors["generator"].cpu())

@@ -49,6 +49,11 @@ class ClosedForm(ABC):
 class Gradient(nn.Module, ABC):
     """A method fitted by gradient steps. The engine owns the loop; the module says what a step is."""
 
+    @classmethod
+    def memory(cls, data: TrainingData, config: Any) -> int:
+        """Bytes that training will hold, roughly, known before anything is made; 0 where that is not said."""
+        return 0
+
     @abstractmethod
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """The optimisers by name."""

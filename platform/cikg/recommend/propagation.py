@@ -95,6 +95,21 @@ def propagate(
     return result
 
 
+def memory(nodes: int, edges: int, width: int) -> int:
+    """Bytes that training an embedding table by propagation over one graph holds.
+
+    The table, its gradient and Adam's two moments are 16 bytes a number; a propagation has the layer, the sum and the
+    next layer, and its gradient the same again, of 4 bytes a number. An edge is an entry each way, of 16 bytes each;
+    while the graph is made there are six columns of 8 bytes beside them.
+
+    Args:
+        nodes: N.
+        edges: undirected ones.
+        width: d.
+    """
+    return nodes * width * (16 + 6 * 4) + 2 * edges * (16 + 6 * 8)
+
+
 def drop_edges(graph: SymmetricGraph, rate: float, generator: torch.Generator) -> SymmetricGraph:
     """Drop undirected edges with probability `rate` and normalise what is left; self-loops stay.
 

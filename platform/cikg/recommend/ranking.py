@@ -18,7 +18,7 @@ import torch.nn.functional as F  # noqa: N812
 from pydantic import Field
 from torch import Tensor
 
-from cikg.recommend import losses
+from cikg.recommend import distributed, losses
 from cikg.recommend.method import Config, Search, Span
 from cikg.recommend.sampling import NegativeSampler
 from cikg.recommend.scorers import DotScorer
@@ -74,6 +74,34 @@ class Batch:
     def __len__(self) -> int:
         return len(self.user)
 
+    def __getitem__(self, part: slice) -> Batch:
+        """Some of the interactions, with their negatives, or with all where they share them."""
+        negative = self.negative
+        if negative is not None and len(negative) == len(self):
+            negative = negative[part]
+        return Batch(self.user[part], self.item[part], negative)
+
+    def pairs(self, first_item: int) -> Tensor:
+        """The interactions and what they are compared with, as pairs of rows of an embedding table.
+
+        Returns:
+            int64, shape (2, n + m): the interactions; then each user with an item drawn for them, or each item that was
+            drawn for all with itself.
+        """
+        item = self.item + first_item
+        if self.negative is None:
+            return torch.stack([self.user, item])
+        other = self.negative + first_item
+        beside = self.user if len(other) == len(self) else other
+        return torch.stack([torch.cat([self.user, beside]), torch.cat([item, other])])
+
+    def numbered(self) -> Batch:
+        """The same, its negatives counted from 0."""
+        negative = self.negative
+        return Batch(
+            self.user, self.item, None if negative is None else torch.arange(len(negative), device=negative.device)
+        )
+
 
 class Ranking:
     """Batches of the fitted interactions, and the loss that `config` names.
@@ -82,13 +110,18 @@ class Ranking:
         data: what to fit.
         config: which loss, and its parameters.
         device: where batches are made.
+        sampled: compare with a sample of the items even where a softmax over all is possible.
     """
 
-    def __init__(self, data: TrainingData, config: RankingConfig, device: torch.device) -> None:
+    def __init__(
+        self, data: TrainingData, config: RankingConfig, device: torch.device, *, sampled: bool = False
+    ) -> None:
         self.config, self.nodes = config, data.nodes
         self._user = torch.from_numpy(data.fit.user_index).to(device)
         self._item = torch.from_numpy(data.fit.item_index).to(device)
-        self._samples = config.loss in ("psl", "cosine") or (config.loss == "softmax" and data.nodes.items > FULL)
+        self._samples = config.loss in ("psl", "cosine") or (
+            config.loss == "softmax" and (sampled or data.nodes.items > FULL)
+        )
         self._groups = config.loss in ("softmax", "bsl") and not self._samples
         if config.loss in PAIRWISE:
             self._negatives = NegativeSampler(self._user, self._item, 0, data.nodes.items)
@@ -117,13 +150,19 @@ class Ranking:
         return torch.randint(self.nodes.items, (count,), generator=generator, device=self._user.device)
 
     def loss(self, users: Tensor, items: Tensor, batch: Batch) -> Tensor:
-        """The mean loss of a batch's interactions.
+        """The mean loss of a batch's interactions; where several processes train, of this one's share of them.
 
         Args:
             users: vectors of all users, shape (users, d).
             items: vectors of all items, shape (items, d).
             batch: which interactions.
         """
+        part = distributed.share(len(batch))
+        if part.start == part.stop:  # a last batch may be smaller than the team
+            return 0.0 * (users.sum() + items.sum())
+        return distributed.weigh(self._loss(users, items, batch[part]), len(batch))
+
+    def _loss(self, users: Tensor, items: Tensor, batch: Batch) -> Tensor:
         config = self.config
         if self._groups:
             readers, row = torch.unique(batch.user, return_inverse=True)

@@ -26,7 +26,7 @@ from typing_extensions import override
 
 from cikg.recommend import losses
 from cikg.recommend.method import Gradient, Method, Span
-from cikg.recommend.propagation import drop_edges, propagate
+from cikg.recommend.propagation import drop_edges, memory, propagate
 from cikg.recommend.ranking import SEARCH, Batch, Ranking, RankingConfig
 from cikg.recommend.scorers import DotScorer
 from cikg.recommend.translation import Facts, Translation
@@ -116,6 +116,14 @@ class Cikgrec(Gradient):
             self._views = made.only(interests=has_interests, facts=has_facts).to(device)
         self.translation = _translation(data, config, device) if has_facts and config.translation else None
         self.to(device)
+
+    @classmethod
+    @override
+    def memory(cls, data: TrainingData, config: CikgrecConfig) -> int:
+        edges = len(data.fit) + len(data.interest_index) + len(data.head_index)
+        views = 4 if config.contrast_weight else 2  # each keeps its result for the gradients, and its own edges
+        extra = (views - 1) * (data.nodes.total * config.dimension * 12 + 32 * edges)
+        return memory(data.nodes.total, edges, config.dimension) + extra
 
     @override
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:

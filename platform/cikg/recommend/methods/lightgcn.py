@@ -6,19 +6,23 @@ The graph may be that of interactions alone, or have interests and facts too; th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cikg.recommend import losses
+from cikg.recommend import distributed, losses
 from cikg.recommend.method import Gradient, Method, Span
-from cikg.recommend.propagation import drop_edges, propagate
+from cikg.recommend.propagation import drop_edges, memory, propagate
 from cikg.recommend.ranking import SEARCH, Batch, Ranking, RankingConfig
 from cikg.recommend.scorers import DotScorer
 from cikg.recommend.views import SymmetricGraph, TrainingData, View, graph_view
+
+if TYPE_CHECKING:
+    from cikg.recommend.neighbourhoods import Neighbourhoods
 
 
 class LightgcnConfig(RankingConfig):
@@ -30,6 +34,23 @@ class LightgcnConfig(RankingConfig):
     weight_decay: float = Field(1e-5, ge=0, description="L2 penalty on a batch's own embeddings")
     graph: View = Field(View.CIKG, description="cg: interactions; cig: and interests; ckg: and facts; cikg: all")
     edge_dropout: float = Field(0.0, ge=0, lt=1, description="Share of edges dropped each step")
+    fan_out: tuple[int, ...] = Field(
+        (),
+        description="Neighbours drawn of a node, a number a layer, as 10,10,5: for graphs too large to propagate over",
+    )
+
+    @field_validator("fan_out", mode="before")
+    @classmethod
+    def _listed(cls, given: Any) -> Any:
+        return tuple(given.split(",")) if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _can_sample(self) -> Self:
+        if self.fan_out and len(self.fan_out) != self.layers:
+            raise ValueError(f"fan_out has {len(self.fan_out)} numbers, and there are {self.layers} layers")
+        if self.fan_out and self.loss == "bsl":
+            raise ValueError("bsl compares with all items; with fan_out choose another loss")
+        return self
 
 
 class Lightgcn(Gradient):
@@ -41,14 +62,31 @@ class Lightgcn(Gradient):
         self._graph = graph_view(data, config.graph).to(device)
         empty = torch.empty(self._graph.nodes, config.dimension)
         self.embeddings = nn.Parameter(nn.init.xavier_uniform_(empty).to(device))
-        self._ranking = Ranking(data, config, device)
+        self._ranking = Ranking(data, config, device, sampled=bool(config.fan_out))
+        self._neighbourhoods: Neighbourhoods | None = None
+        if config.fan_out:
+            from cikg.recommend.neighbourhoods import Neighbourhoods  # noqa: PLC0415 - PyG loads for seconds
+
+            self._neighbourhoods = Neighbourhoods(self._graph.to(torch.device("cpu")), config.fan_out, device)
+
+    @classmethod
+    @override
+    def memory(cls, data: TrainingData, config: LightgcnConfig) -> int:
+        edges = len(data.fit) + len(data.interest_index) + len(data.head_index)
+        return memory(data.nodes.total, edges, config.dimension)
 
     @override
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return {"recommend": torch.optim.Adam([self.embeddings], lr=self.config.learning_rate, fused=True)}
+        rate = self.config.learning_rate
+        if self._neighbourhoods is not None:
+            return {"recommend": torch.optim.SparseAdam([self.embeddings], lr=rate)}
+        return {"recommend": torch.optim.Adam([self.embeddings], lr=rate, fused=True)}
 
     @override
     def steps(self, epoch: int, generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        if self._neighbourhoods is not None:
+            yield from self._sampled_steps(self._neighbourhoods, epoch, generator)
+            return
         dropout = self.config.edge_dropout
         for batch in self._ranking.batches(generator):
             graph = drop_edges(self._graph, dropout, generator) if dropout else self._graph
@@ -62,6 +100,21 @@ class Lightgcn(Gradient):
     def _users_and_items(self, graph: SymmetricGraph) -> tuple[Tensor, Tensor]:
         encoded = propagate(graph, self.embeddings, self.config.layers)
         return encoded[: self.nodes.users], encoded[self.nodes.first_item : self.nodes.first_item + self.nodes.items]
+
+    def _sampled_steps(
+        self, neighbourhoods: Neighbourhoods, epoch: int, generator: torch.Generator
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Each process draws around its own share of a batch, and touches no other rows of the table."""
+        batches, first = list(self._ranking.batches(generator)), self.nodes.first_item
+        shares = [batch[distributed.share(len(batch))] for batch in batches]
+        around = neighbourhoods.around([share.pairs(first) for share in shares], epoch)
+        for batch, share, near in zip(batches, shares, around, strict=True):
+            own = F.embedding(near.nodes, self.embeddings, sparse=True)
+            encoded, count = near.encode(own, self.config.layers), len(share)
+            users, things = F.embedding(near.ends, encoded)
+            loss = self._ranking.loss_of(users[:count], things[:count], things[count:], share.numbered())
+            decay = losses.squared_length(*F.embedding(near.ends[:, :count], own))
+            yield "recommend", distributed.weigh(loss + self.config.weight_decay * decay, len(batch))
 
     def _decay(self, batch: Batch) -> Tensor:
         """Of the interactions' ends; one look-up, since each writes a gradient of the whole table."""

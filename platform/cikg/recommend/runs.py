@@ -27,6 +27,7 @@ from torch import Tensor
 
 from cikg.errors import NotFoundError, SnapshotError
 from cikg.files import write_file
+from cikg.recommend import intent_scoring as _intent_scoring  # noqa: F401 - defines a kind of scorer
 from cikg.recommend.scorers import Scorer
 from cikg.recommend.views import Array
 from cikg.settings import Settings
@@ -119,6 +120,23 @@ class Recommender:
         """Scores of all items for B users: float32, shape (B, items)."""
         scores: Array = self.scorer.scores(torch.from_numpy(np.asarray(user_index, dtype=np.int64))).numpy()
         return scores
+
+    def shares(self, user_index: Array, item_index: Array) -> tuple[list[str], Array]:
+        """The experts, and what each adds to the scores of some items; no expert where the method is but one model.
+
+        Args:
+            user_index: shape (B,).
+            item_index: shape (B, k).
+
+        Returns:
+            Names, and float32 of shape (B, k, experts): the sum over experts is the score.
+        """
+        items = torch.from_numpy(np.asarray(item_index, dtype=np.int64))
+        names, found = [], []
+        for name, share in self.scorer.shares(torch.from_numpy(np.asarray(user_index, dtype=np.int64))):
+            names.append(name)
+            found.append(share.gather(1, items))
+        return names, torch.stack(found, dim=2).numpy() if found else np.empty((*item_index.shape, 0), np.float32)
 
 
 def load(path: Path) -> Recommender:

@@ -1,0 +1,113 @@
+"""Scores by embeddings and intents together, and of newcomers by their intents alone (IKGR, eqs. 9-11)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from typing_extensions import override
+
+from cikg.recommend.scorers import Scorer
+
+BLOCK = 256
+"""Intents compared with all items' intents at a time."""
+
+
+class IntentScorer(Scorer):
+    """cos(u, i) + b_i + mixer · mean over u's intents of max over i's intents of their cosine.
+
+    Args:
+        user_vectors: of length 1, shape (users, d).
+        item_vectors: of length 1, shape (items, d).
+        intent_vectors: of length 1, shape (intents, d).
+        item_bias: b, shape (items,).
+        user_intents: int64, shape (users, k), -1 where a user has fewer.
+        user_shares: weight of each in the mean, shape (users, k).
+        item_offsets: where each item's intents begin and the last one's end, int64, shape (items + 1,).
+        item_intents: int64.
+        messages: what an intent tells a user that has it, shape (intents, d).
+        weight, bias: the layer that makes a user's vector of the messages, shapes (d, d) and (d,).
+        mixer: weight of the intents, shape ().
+    """
+
+    def __init__(
+        self,
+        *,
+        user_vectors: Tensor,
+        item_vectors: Tensor,
+        intent_vectors: Tensor,
+        item_bias: Tensor,
+        user_intents: Tensor,
+        user_shares: Tensor,
+        item_offsets: Tensor,
+        item_intents: Tensor,
+        messages: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mixer: Tensor,
+    ) -> None:
+        self.user_vectors, self.item_vectors, self.intent_vectors = user_vectors, item_vectors, intent_vectors
+        self.item_bias, self.user_intents, self.user_shares = item_bias, user_intents, user_shares
+        self.item_offsets, self.item_intents = item_offsets, item_intents
+        self.messages, self.weight, self.bias, self.mixer = messages, weight, bias, mixer
+
+    @override
+    def scores(self, user_index: Tensor) -> Tensor:
+        intents, shares = self.user_intents[user_index], self.user_shares[user_index]
+        return self._mixed(self.user_vectors[user_index], intents, shares)
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        return dict(vars(self))
+
+    def newcomer(self, intents: Tensor) -> Tensor:
+        """Scores of all items for somebody of whom nothing but intents is known; float32, shape (items,).
+
+        Args:
+            intents: int64, shape (k,); at least one.
+        """
+        told = self.messages[intents].sum(0) / len(intents) ** 0.5
+        vector = F.normalize(F.leaky_relu(F.linear(told, self.weight, self.bias)), dim=0)
+        shares = torch.full((1, len(intents)), 1 / len(intents))
+        return self._mixed(vector[None], intents[None], shares)[0]
+
+    def contributions(self, intents: Tensor, items: Tensor) -> Tensor:
+        """What each intent adds to the scores of some items; shape (items, k), to sum over k.
+
+        Args:
+            intents: int64, shape (k,).
+            items: int64, shape (items,).
+        """
+        return self.mixer * self._likeness(intents)[:, items].T / max(len(intents), 1)
+
+    def _mixed(self, vectors: Tensor, intents: Tensor, shares: Tensor) -> Tensor:
+        scores = vectors @ self.item_vectors.T + self.item_bias
+        if float(self.mixer) == 0 or not len(self.intent_vectors):
+            return scores
+        present = intents >= 0
+        distinct, place = torch.unique(intents[present], return_inverse=True)
+        if not len(distinct):
+            return scores
+        offsets = F.pad(present.sum(1).cumsum(0), (1, 0))
+        return scores + F.embedding_bag(
+            place,
+            self._likeness(distinct),
+            offsets,
+            mode="sum",
+            per_sample_weights=self.mixer * shares[present],
+            include_last_offset=True,
+        )
+
+    def _likeness(self, intents: Tensor) -> Tensor:
+        """How like each of some intents an item's most alike one is; shape (k, items), 0 for items without intents."""
+        parts = []
+        for block in torch.split(intents, BLOCK):
+            cosines = (self.intent_vectors[block] @ self.intent_vectors.T)[:, self.item_intents]  # (block, links)
+            parts.append(
+                torch.segment_reduce(cosines.T, "max", offsets=self.item_offsets, axis=0, initial=-1.0).T
+                if len(self.item_intents)
+                else torch.zeros(len(block), len(self.item_vectors))
+            )
+        likeness = torch.cat(parts)
+        likeness[:, self.item_offsets.diff() == 0] = 0.0
+        return likeness

@@ -155,10 +155,18 @@ WHERE coalesce(completion.status, '') <> 'valid'
 SET completion += row.properties
 
 // name: completion_size(dataset, prompt) -> one
-// The mean length in tokens of a prompt's answers so far, and their mean time in seconds, for estimates; null before the
-// first.
+// The mean length in tokens of a prompt and of its answers so far, and their mean time in seconds, for estimates; null
+// before the first.
 OPTIONAL MATCH (completion:Completion {dataset: $dataset, prompt: $prompt, status: 'valid'})
-RETURN avg(completion.completion_tokens) AS tokens, avg(completion.latency) AS seconds
+RETURN avg(completion.prompt_tokens) AS sent, avg(completion.completion_tokens) AS tokens,
+       avg(completion.latency) AS seconds
+
+// name: conversation_size(dataset, job) -> one
+// The mean conversation that a job had about a subject so far: questions, tokens sent and received; null before the
+// first. Subjects whose answers were another's cost nothing and count for nothing. Keys: the dataset's runs.
+OPTIONAL MATCH (run:Run {dataset: $dataset, kind: 'extract', name: $job})
+OPTIONAL MATCH (subject:Subject {run: run.uid, state: 'done'}) WHERE subject.calls > 0
+RETURN avg(subject.calls) AS questions, avg(subject.prompt_tokens) AS sent, avg(subject.completion_tokens) AS received
 
 // name: extraction_runs(dataset, limit) -> many
 // The runs of LLM jobs, those of one dataset or ('') of all, the newest first. Scan: Run, unless a dataset is given.

@@ -9,7 +9,7 @@ is not in it. *Ideal* is calls × latency / concurrency: what a client would nee
 that the worker's process ever held.
 
 With `--kills` it kills the worker instead, so many times at random moments, starting another each time, and compares
-what is in the graph with an undisturbed run, and the calls beyond one a subject with those under way at the kills: sent,
+what is in the graph with an undisturbed run, and the calls beyond one a subject with those under way at the kills: sent
 and their answers not yet in the graph. It needs about ten seconds a kill.
 """
 

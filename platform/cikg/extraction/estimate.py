@@ -6,10 +6,13 @@ import math
 from dataclasses import dataclass
 
 from cikg.extraction.ledger import Plan
-from cikg.extraction.tokens import FIRST_GUESS, prompt_tokens
+from cikg.extraction.tokens import prompt_tokens
 from cikg.graph import Graph
 from cikg.llm import completions
 from cikg.settings import Settings
+
+LATER_QUESTION = 0.75
+"""Length of a conversation's later questions, of that of its first, where none was had yet."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +22,10 @@ class Estimate:
     Attributes:
         subjects: subjects that have to be done.
         reused: those whose answer is known already, or is another's.
-        calls: those that cost a call, if no answer needs a repair and each conversation is one question.
-        prompt_tokens: tokens sent, at four bytes of UTF-8 each.
-        completion_tokens: tokens received, at the mean length of this prompt's answers so far.
+        calls: those that will be made, if conversations are as long as this job's were so far in the dataset, or before
+            the first as the job expects.
+        prompt_tokens: tokens sent, at four bytes of UTF-8 each; questions after the first are sized in the same way.
+        completion_tokens: tokens received, likewise.
         cost: in the currency of the settings; None where the model has no price.
         seconds: with one worker, at the mean time of this prompt's answers so far and the rates of the settings; None
             before the first answer.
@@ -37,7 +41,7 @@ class Estimate:
 
 
 def estimate(graph: Graph, plan: Plan, settings: Settings, *, batch: bool = False) -> Estimate:
-    """Estimate from each subject's first question; of batches nobody knows the time."""
+    """Estimate from each subject's first question, and from what became of others; of batches nobody knows the time."""
     run = plan.run
     sizes: dict[str, int] = {}
     for subject in plan.pending:
@@ -46,17 +50,23 @@ def estimate(graph: Graph, plan: Plan, settings: Settings, *, batch: bool = Fals
         sizes[key] = prompt_tokens(request.prompt)
     known = completions.find(graph, run.dataset, sizes)
     asked = [size for key, size in sizes.items() if key not in known]
-    mean = graph.one("completion_size", dataset=run.dataset, prompt=run.job.prompts[0])
-    sent, received = sum(asked), round((mean["tokens"] or FIRST_GUESS) * len(asked))
+    first = graph.one("completion_size", dataset=run.dataset, prompt=run.job.prompts[0])
+    mean = graph.one("conversation_size", dataset=run.dataset, job=run.job.name)
+    questions, received = run.job.questions, run.job.questions * run.job.answer_tokens
+    growth = 1 + LATER_QUESTION * (questions - 1)
+    if mean["questions"]:
+        questions, received = mean["questions"], mean["received"]
+        growth = max(1.0, mean["sent"] / first["sent"]) if first["sent"] else growth
+    calls, sent, received = round(questions * len(asked)), round(growth * sum(asked)), round(received * len(asked))
     price = settings.llm_prices.get(run.model)
     return Estimate(
         subjects=len(plan.pending),
         reused=len(plan.pending) - len(asked),
-        calls=len(asked),
+        calls=calls,
         prompt_tokens=sent,
         completion_tokens=received,
         cost=None if price is None else price.cost(sent, received, batch=batch),
-        seconds=None if batch else _seconds(settings, len(asked), sent + received, mean["seconds"]),
+        seconds=None if batch else _seconds(settings, calls, sent + received, first["seconds"]),
     )
 
 

@@ -75,6 +75,8 @@ class Job:
         write: the statement that takes `$rows` of {subject, target, completion, …}, where `target` is the uid of the
             node that the subject is about, and replaces what the job found before.
         parameters: sampling parameters sent with every request.
+        questions: what a conversation has, as a rule; like the next, for estimates before the first answers.
+        answer_tokens: tokens of an answer, as a rule.
     """
 
     name: str
@@ -88,6 +90,8 @@ class Job:
     apply: Callable[[Subject, Any, str], dict[str, Any]]
     write: str
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0})
+    questions: float = 1.0
+    answer_tokens: int = 60
 
 
 def names() -> list[str]:

@@ -97,4 +97,5 @@ JOB = Job(
     work=work,
     apply=apply,
     write="replace_glossary_entries",
+    answer_tokens=20,
 )

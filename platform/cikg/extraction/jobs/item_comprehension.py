@@ -105,4 +105,5 @@ JOB = Job(
     work=work,
     apply=apply,
     write="replace_profiles",
+    answer_tokens=120,
 )

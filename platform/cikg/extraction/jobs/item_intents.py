@@ -107,4 +107,5 @@ JOB = Job(
     work=work,
     apply=apply,
     write="replace_item_intents",
+    answer_tokens=90,
 )

@@ -71,4 +71,5 @@ JOB = Job(
     work=work,
     apply=apply,
     write="replace_profiles",
+    answer_tokens=120,
 )

@@ -47,4 +47,6 @@ JOB = Job(
     work=work,
     apply=apply,
     write="keep_subgraphs",
+    questions=2,
+    answer_tokens=20,
 )

@@ -165,4 +165,5 @@ JOB = Job(
     work=work,
     apply=apply,
     write="propose_alignments",
+    answer_tokens=20,
 )

@@ -108,4 +108,5 @@ JOB = Job(
     work=work,
     apply=apply,
     write="replace_user_intents",
+    answer_tokens=90,
 )

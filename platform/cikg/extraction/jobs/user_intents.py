@@ -86,4 +86,5 @@ JOB = Job(
     work=work,
     apply=apply,
     write="replace_user_intents",
+    answer_tokens=200,
 )

@@ -38,7 +38,7 @@ def test_the_client_runs(graph: Graph, settings: Settings, dataset: str, tmp_pat
     thread.start()
     try:
         token = tokens.create(graph, None, "shop", [Scope.READ], actor="tests")[1]
-        surroundings = {"CIKG_ADDRESS": f"http://127.0.0.1:{server.server_port}", "CIKG_TOKEN": token}
+        surroundings = {"ADDRESS": f"http://127.0.0.1:{server.server_port}", "TOKEN": token}
 
         def run(*arguments: str) -> subprocess.CompletedProcess[str]:
             command = [sys.executable, "-W", "error", "client.py", *arguments]

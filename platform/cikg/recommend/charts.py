@@ -30,8 +30,10 @@ def bars(title: str, names: Sequence[str], groups: Sequence[Group], *, metric: s
     Returns:
         An SVG document. It says its figures as text too, so nothing depends on seeing colours.
     """
-    step = _step(max((figure.high for group in groups for figure in group.figures), default=1.0) or 1.0)
-    highest = step * TICKS
+    tallest = max((figure.high for group in groups for figure in group.figures), default=1.0) or 1.0
+    step = _step(tallest)
+    ticks = max(1, math.ceil(tallest / step - 1e-9))
+    highest = step * ticks
     legend = LINE * len(names)
     height = HEIGHT + legend
     parts = [
@@ -41,9 +43,9 @@ def bars(title: str, names: Sequence[str], groups: Sequence[Group], *, metric: s
         f'<desc id="description">{escape(_in_words(names, groups, metric, axis))}</desc>',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="{LEFT}" y="26" font-size="16" font-weight="600">{escape(title)}</text>',
-        *_scale(step, highest, metric),
+        *_scale(step, ticks, metric),
         *_groups(names, groups, highest),
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - 14}" text-anchor="middle">{escape(axis)}</text>',
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - 24}" text-anchor="middle">{escape(axis)}</text>',
         *_legend(names),
         "</svg>",
     ]
@@ -51,7 +53,7 @@ def bars(title: str, names: Sequence[str], groups: Sequence[Group], *, metric: s
 
 
 def _step(highest: float) -> float:
-    """The least of 1, 2, 2.5 and 5 times a power of ten by which `TICKS` steps reach `highest`."""
+    """The least of 1, 2, 2.5 and 5 times a power of ten by which at most `TICKS` steps reach `highest`."""
     power = 10.0 ** math.floor(math.log10(highest / TICKS))
     return next(power * times for times in (1, 2, 2.5, 5, 10) if power * times * TICKS >= highest * (1 - 1e-9))
 
@@ -60,9 +62,9 @@ def _y(value: float, highest: float) -> float:
     return HEIGHT - BOTTOM - value / highest * (HEIGHT - BOTTOM - TOP)
 
 
-def _scale(step: float, highest: float, metric: str) -> Iterator[str]:
-    for tick in range(TICKS + 1):
-        y = _y(tick * step, highest)
+def _scale(step: float, ticks: int, metric: str) -> Iterator[str]:
+    for tick in range(ticks + 1):
+        y = _y(tick, ticks)
         yield f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#cccccc"/>'
         yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick * step:.3g}</text>'
     middle = (HEIGHT - BOTTOM + TOP) / 2

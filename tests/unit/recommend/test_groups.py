@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cikg.recommend.charts import COLOURS, bars
+from cikg.recommend.charts import BOTTOM, COLOURS, HEIGHT, TOP, bars
 from cikg.recommend.comparison import Comparison, Entry, Interval, compare
 from cikg.recommend.engine import train
 from cikg.recommend.evaluation import evaluate
@@ -119,10 +119,12 @@ def test_a_picture_says_every_figure_in_colours_in_words_and_in_heights() -> Non
     assert {"NDCG & more", "one", "two <b>", "5–9", "0–4", "<many> to few", "ndcg@50"} <= set(texts)
 
 
-@pytest.mark.parametrize("highest", [0.0, 1e-4, 0.0499, 0.05, 0.3, 1.0])
+@pytest.mark.parametrize("highest", [0.0, 1e-4, 0.0499, 0.05, 0.3, 0.333, 1.0])
 def test_the_scale_holds_every_bar(highest: float) -> None:
     groups = [Group(0, 4, 10, 10, (Interval(highest, highest, highest),), ())]
     picture = ET.fromstring(bars("t", ["one"], groups, metric="m", axis="a"))
     for rect in picture.iter(f"{SVG}rect"):
         assert float(rect.get("y") or 0) >= 0
         assert float(rect.get("height")) >= 0
+    (bar,) = (rect for rect in picture.iter(f"{SVG}rect") if rect.find(f"{SVG}title") is not None)
+    assert not highest or float(bar.get("height")) > 0.6 * (HEIGHT - TOP - BOTTOM), "and wastes little room"

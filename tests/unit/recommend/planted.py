@@ -27,9 +27,10 @@ def write_snapshot(
     from_evidence: bool = True,
     dataset: str = "planted",
     columns: dict[str, np.ndarray] | None = None,
+    intents: int = 0,
 ) -> Snapshot:
     """Write a snapshot without a database. `sizes`: users, items, entities, interests; facts are in thing space."""
-    counts = dict(zip(("users", "items", "entities", "interests"), sizes, strict=True)) | {"intents": 0}
+    counts = dict(zip(("users", "items", "entities", "interests"), sizes, strict=True)) | {"intents": intents}
     texts = {f"{kind}.id": [str(i) for i in range(n)] for kind, n in counts.items()}
     texts |= {f"{kind}.name": [f"{kind} {i}" for i in range(n)] for kind, n in counts.items()}
     read = np.array(sorted(interactions), dtype=np.int64).reshape(-1, 3)

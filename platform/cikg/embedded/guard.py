@@ -20,6 +20,9 @@ from pathlib import Path
 import psutil
 
 MARK = "CIKG_SUPERVISED"
+PARENT = "CIKG_PARENT"
+"""Variable that tells a process who started it: asking for its parent may come too late."""
+SUPERVISOR = "supervisor"
 _PR_SET_PDEATHSIG = 1
 _CLOCK_SECONDS = 2.0
 """A process's start is known through the machine's boot time, which corrections of the clock move a little."""
@@ -75,19 +78,30 @@ def end(processes: list[psutil.Process], patience: float) -> None:
             return
 
 
-def die_with_parent() -> None:
-    """Have the system send SIGTERM to this process when its parent ends, however that happens (Linux)."""
+def die_with_parent(parent: int) -> None:
+    """Have the system send SIGTERM to this process when its parent ends, however that happens (Linux).
+
+    Args:
+        parent: who started it. In a container that may be process 1, which elsewhere adopts the orphans.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() == 1:  # it ended before we asked
+    if os.getppid() != parent:  # it ended before we asked
         sys.exit(0)
+
+
+def _parent(home: Path) -> int:
+    """Who started this process: whoever says so to the supervisor, and the supervisor its services."""
+    if sys.argv[1] == SUPERVISOR:
+        return int(os.environ[PARENT])
+    return int((home / "run" / f"{SUPERVISOR}.pid").read_text(encoding="utf-8"))
 
 
 def main() -> None:
     """Become the service."""
     name = sys.argv[1]
     home = Path(os.environ["CIKG_HOME"])
-    die_with_parent()
+    die_with_parent(_parent(home))
     # When granian's main process is killed, its worker stays and would go on taking requests.
     end(leftovers(home, [name]), patience=10)
     command = json.loads((home / "run" / "commands.json").read_text(encoding="utf-8"))[name]

@@ -7,6 +7,7 @@ runs `neo4j-admin database import full` on a home of its own, in a process that 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -64,7 +65,7 @@ class EmbeddedStore:
             subprocess.Popen(  # noqa: S603 — ourselves
                 command,
                 cwd=files,
-                env=supervisor.environment(self._settings),
+                env=supervisor.environment(self._settings) | {guard.PARENT: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -97,7 +98,7 @@ class EmbeddedStore:
 
 def main() -> None:
     """Run the importer."""
-    guard.die_with_parent()
+    guard.die_with_parent(int(os.environ[guard.PARENT]))
     home, arguments = Path(sys.argv[1]), sys.argv[2:]
     configuration = home / "conf" / "neo4j.conf"
     configuration.parent.mkdir()

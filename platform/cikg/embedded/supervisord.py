@@ -21,8 +21,7 @@ from cikg.errors import ServiceError
 from cikg.files import write_file
 from cikg.settings import Settings
 
-NAME = "supervisor"
-"""What `guard` calls it."""
+NAME = guard.SUPERVISOR
 
 _SAID = "supervisor.out"
 _START_SECONDS = 60
@@ -85,7 +84,7 @@ def start(settings: Settings, environment: dict[str, str], attached: bool) -> No
     configuration = write_file(run / "supervisord.conf", text.encode())
     command_line = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(configuration)]
     add_commands(settings, {NAME: command_line})
-    marked = environment | {guard.MARK: guard.mark(settings.home, NAME)}
+    marked = environment | {guard.MARK: guard.mark(settings.home, NAME), guard.PARENT: str(os.getpid())}
     line = [sys.executable, "-m", "cikg.embedded.guard", NAME] if attached else command_line
     # Not `subprocess`: it wants its children awaited, and this one is to outlive us.
     no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)

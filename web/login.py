@@ -76,6 +76,17 @@ def caller() -> Principal:
     return who
 
 
+def require_own(account: str | None) -> None:
+    """Make sure that something of an account is the caller's business: their own, or they are an admin.
+
+    Raises:
+        Forbidden: it is not.
+    """
+    who = caller()
+    if account != who.account and Scope.ADMIN not in who.scopes:
+        raise Forbidden
+
+
 def by_token() -> bool:
     """Whether this request shows a token, so that no other site can have made a browser send it."""
     return request.authorization is not None and request.authorization.type == BEARER

@@ -72,7 +72,9 @@ def test_the_library_a_plan_and_a_file(visit: Visit, console: str, axe: str, tmp
 def test_the_documentation_of_the_api_is_made_without_leaving_the_host(visit: Visit, graph: Graph) -> None:
     page = visit.page
     page.goto(f"{visit.site.address}/api/v1/docs")
-    expect(page.get_by_text("/datasets/{dataset}/users/{user}/recommendations", exact=True).first).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("/datasets/{dataset}/users/{user}/recommendations", exact=True).first).to_be_visible(
+        timeout=20_000
+    )
     visit.check()
 
 
@@ -88,3 +90,23 @@ def test_logging_in_needs_no_mouse(visit: Visit, axe: str) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("do not belong together")
     visit.find_no_barrier(axe)
+
+
+@in_all
+def test_settings_make_a_user_and_a_token(visit: Visit, graph: Graph, axe: str) -> None:
+    page, name = visit.page, f"ann-{visit.width}-{id(visit)}"
+    page.goto(visit.site.link())
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Settings")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_role("button", name="Add a user").click()
+    expect(page.get_by_label(f"Role of {name}")).to_have_value("viewer")
+    page.get_by_label("For", exact=True).fill("a shop")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.get_by_role("status")).to_contain_text("cikg_")
+    visit.check()
+    visit.find_no_barrier(axe)
+    page.goto(f"{visit.site.address}/settings")
+    page.get_by_role("button", name=f"Remove {name}").click()
+    expect(page.get_by_label(f"Role of {name}")).to_have_count(0)
+    visit.check()

@@ -9,7 +9,7 @@ from werkzeug.exceptions import Forbidden
 
 from cikg.access import accounts as people
 from cikg.access import audit, tokens
-from cikg.access.accounts import LONGEST_PASSWORD, SHORTEST_PASSWORD, Account, Passwords, Principal, Role, Scope
+from cikg.access.accounts import LONGEST_PASSWORD, SHORTEST_PASSWORD, Account, Passwords, Role, Scope
 from cikg.access.audit import Entry
 from cikg.access.tokens import Token
 from web import login
@@ -109,7 +109,8 @@ def list_tokens(query: Paged) -> Page[Any]:
 def create_token(body: NewToken) -> Made:
     """Make a token. Its text is in this answer alone, and it can do no more than the caller."""
     who = login.caller()
-    account = _allowed(who, body.account if "account" in body.model_fields_set else who.account)
+    account = body.account if "account" in body.model_fields_set else who.account
+    login.require_own(account)
     if not who.scopes.issuperset(body.scopes):
         raise Forbidden
     made = tokens.create(graph(), account, body.name, body.scopes, actor=who.name, days=body.days)
@@ -119,9 +120,8 @@ def create_token(body: NewToken) -> Made:
 @operation("DELETE", "/tokens/<token>", tag=TAG, answer=None, status=204, logged=False)
 def revoke_token(token: str) -> None:
     """Let a token open nothing from now on. Others' tokens need the scope `admin`."""
-    who = login.caller()
-    _allowed(who, tokens.owner(graph(), token))
-    tokens.revoke(graph(), token, who.name)
+    login.require_own(tokens.owner(graph(), token))
+    tokens.revoke(graph(), token, login.caller().name)
 
 
 @operation("GET", "/audit", tag=TAG, answer=Page[Entry], query=AuditQuery, scope=Scope.ADMIN)
@@ -131,10 +131,3 @@ def log(query: AuditQuery) -> Page[Any]:
     return by_key(
         query, audit.END, lambda before, limit: audit.read(graph(), limit, before=before, **only), lambda each: each.id
     )
-
-
-def _allowed(who: Principal, account: str | None) -> str | None:
-    """The account, if its tokens are the caller's business."""
-    if account != who.account and Scope.ADMIN not in who.scopes:
-        raise Forbidden
-    return account

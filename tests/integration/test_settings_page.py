@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from pydantic import SecretStr
+from werkzeug.test import TestResponse
+
+import web
+from cikg.access import accounts, audit, tokens
+from cikg.access.accounts import Passwords, Role, Scope
+from cikg.access.sessions import begin_session, one_time_token
+from cikg.graph import Graph
+from cikg.settings import Settings
+from web import store
+
+KEY = SecretStr("settings-test-key-0123456")
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def app(graph: Graph, settings: Settings) -> Iterator[Flask]:
+    made = web.create_app(settings.model_copy(update={"secret_key": KEY}))
+    yield made
+    store.close(made)
+
+
+@pytest.fixture
+def operator(app: Flask, settings: Settings) -> FlaskClient:
+    client = app.test_client()
+    client.get(f"/login/{one_time_token(settings)}")
+    return client
+
+
+@pytest.fixture
+def viewer(app: Flask, settings: Settings, graph: Graph, dataset: str) -> FlaskClient:
+    """Someone with an account of the dataset's name."""
+    accounts.add(graph, dataset, Role.VIEWER, Passwords(Settings(secret_key=KEY)).hash(PASSWORD), "tests")
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["_user_id"] = begin_session(settings, dataset)
+    return client
+
+
+def send(client: FlaskClient, path: str, **fields: object) -> TestResponse:
+    value = client.get("/settings").text.split('name="csrf_token" value="')[1].split('"')[0]
+    return client.post(f"/settings{path}", data={"csrf_token": value, **fields})
+
+
+def test_a_token_is_shown_once_and_revoked(viewer: FlaskClient, graph: Graph, dataset: str) -> None:
+    page = send(viewer, "/tokens", name="phone", scope=["read", "admin"], days="30").text
+    (text,) = re.findall(r"cikg_[0-9a-f]{12}_[\w-]{43}", page)
+    who = tokens.verify(graph, text)
+    assert who is not None
+    assert (who.account, who.scopes) == (dataset, {Scope.READ}), "no more than the viewer may"
+    assert text not in viewer.get("/settings").text
+    (kept,) = tokens.listed(graph, 10, account=dataset)
+    assert kept.expires_at is not None
+    assert send(viewer, f"/tokens/{kept.id}/revoke").status_code == 302
+    assert tokens.verify(graph, text) is None
+    assert "revoked" in viewer.get("/settings").text
+    assert send(viewer, "/tokens", name="none").status_code == 400
+
+
+def test_a_viewer_sees_and_changes_no_one_else(viewer: FlaskClient, graph: Graph, dataset: str) -> None:
+    identifier, text = tokens.create(graph, None, f"of the operator {dataset}", [Scope.READ], actor="tests")
+    page = viewer.get("/settings").text
+    assert identifier not in page
+    assert 'id="people"' not in page
+    assert 'id="log"' not in page
+    assert viewer.get("/settings.json").json["accounts"] is None
+    assert send(viewer, f"/tokens/{identifier}/revoke").status_code == 403
+    assert tokens.verify(graph, text) is not None
+    for path in ("/accounts", f"/accounts/{dataset}/role", f"/accounts/{dataset}/remove"):
+        assert send(viewer, path, name="evil", role="admin").status_code == 403
+    assert accounts.find(graph, dataset)["role"] == "viewer"
+
+
+def test_one_changes_ones_own_password_by_the_present_one(viewer: FlaskClient, graph: Graph, dataset: str) -> None:
+    passwords = Passwords(Settings(secret_key=KEY))
+    assert send(viewer, "/password", present="wrong password", password="another password").status_code == 400
+    assert passwords.fits(graph, dataset, PASSWORD)
+    assert send(viewer, "/password", present=PASSWORD, password="another password").status_code == 302
+    assert passwords.fits(graph, dataset, "another password")
+    assert viewer.get("/settings").status_code == 401
+
+
+def test_an_admin_adds_changes_and_removes_people(operator: FlaskClient, graph: Graph, dataset: str) -> None:
+    assert send(operator, "/accounts", name=dataset, role="editor", password="").status_code == 302
+    assert accounts.find(graph, dataset)["role"] == "editor"
+    again = send(operator, "/accounts", name=dataset, role="editor", password="")
+    assert (again.status_code, "there is an account" in again.text) == (400, True)
+    assert send(operator, "/accounts", name="x", role="owner").status_code == 400
+    assert send(operator, f"/accounts/{dataset}/role", role="viewer").status_code == 302
+    assert send(operator, f"/accounts/{dataset}/password", password="short").status_code == 400
+    assert send(operator, f"/accounts/{dataset}/password", password=PASSWORD).status_code == 302
+    assert Passwords(Settings(secret_key=KEY)).fits(graph, dataset, PASSWORD)
+    assert send(operator, f"/accounts/{dataset}/own").status_code == 400
+    assert send(operator, f"/accounts/{dataset}/remove").status_code == 302
+    assert send(operator, f"/accounts/{dataset}/remove").status_code == 404
+    done = [entry.action for entry in audit.read(graph, 50) if entry.target == dataset]
+    assert done == ["account.remove", "account.password", "account.role", "account.add"]
+    page = operator.get("/settings").text
+    assert "account.remove" in page
+    assert PASSWORD not in page
+
+
+def test_nothing_is_done_for_another_site(operator: FlaskClient, graph: Graph, dataset: str) -> None:
+    assert operator.post("/settings/accounts", data={"name": dataset, "role": "admin"}).status_code == 400
+    assert not graph.many("find_account", account=dataset)

@@ -1,0 +1,170 @@
+"""Settings: one's own tokens and password; for admins the people, everyone's tokens, and the log of changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from flask import Blueprint, Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from cikg.access import accounts, audit, tokens
+from cikg.access.accounts import Account, Passwords, Principal, Role, Scope
+from cikg.access.audit import Entry
+from cikg.access.tokens import Token
+from cikg.errors import CikgError, InputError, ServiceError
+from cikg.graph import Graph
+from web import login
+from web.chrome import render
+from web.store import graph, settings
+from web.urls import page
+
+blueprint = Blueprint("settings", __name__)
+SHOWN_TOKENS, SHOWN_ACCOUNTS, SHOWN_ENTRIES = 200, 500, 100
+
+
+@dataclass(frozen=True)
+class SettingsPage:
+    """What a person may see and change of who may use the platform.
+
+    Attributes:
+        who: the person, as the log names them.
+        account: their account; None for the operator.
+        scopes: what they may do, which their tokens may be allowed too.
+        tokens: theirs, or for an admin everyone's.
+        made: the text of a token that was made a moment ago: nothing shows it again.
+        accounts: all of them; None for those who are no admin.
+        roles: what can be chosen for one.
+        log: the newest changes; None for those who are no admin.
+        error: what is wrong with what was sent, and what to do.
+    """
+
+    template: ClassVar[str] = "settings.html"
+    who: str
+    account: str | None
+    scopes: tuple[str, ...]
+    tokens: tuple[Token, ...]
+    made: str | None
+    accounts: tuple[Account, ...] | None
+    roles: tuple[str, ...]
+    log: tuple[Entry, ...] | None
+    error: tuple[str, str | None] | None
+
+
+def load_settings_page(graph: Graph, who: Principal) -> SettingsPage:
+    """Read what a person may see."""
+    is_admin = Scope.ADMIN in who.scopes
+    found = tokens.listed(graph, SHOWN_TOKENS, account=None if is_admin else who.account)
+    return SettingsPage(
+        who=who.name,
+        account=who.account,
+        scopes=tuple(scope for scope in Scope if scope in who.scopes),
+        tokens=tuple(sorted(found, key=lambda token: (token.revoked_at is not None, token.name))),
+        made=None,
+        accounts=tuple(accounts.listed(graph, SHOWN_ACCOUNTS)) if is_admin else None,
+        roles=tuple(Role),
+        log=tuple(audit.read(graph, SHOWN_ENTRIES)) if is_admin else None,
+        error=None,
+    )
+
+
+def change_own_password(graph: Graph, who: Principal, present: str, wanted: str) -> None:
+    """Give whoever asks another password, if they know the present one.
+
+    Raises:
+        InputError: it is not theirs, or the other cannot be used.
+    """
+    passwords = Passwords(settings())
+    if who.account is None or not passwords.fits(graph, who.account, present):
+        raise InputError("this is not the present password", cure="An admin can give you another")
+    accounts.set_password(graph, who.account, passwords.hash(wanted), who.name)
+
+
+def change_account(graph: Graph, name: str, action: str, actor: str) -> None:
+    """Do what a button of an account's row says.
+
+    Raises:
+        InputError: there is no such action or role, or the password cannot be used.
+        NotFoundError: there is no such account.
+    """
+    if action == "remove":
+        accounts.remove(graph, name, actor)
+    elif action == "password":
+        accounts.set_password(graph, name, Passwords(settings()).hash(request.form.get("password", "")), actor)
+    elif action == "role" and request.form.get("role") in set(Role):
+        accounts.set_role(graph, name, Role(request.form["role"]), actor)
+    else:
+        raise InputError(f"an account cannot be told to {action!r}", cure="Use the buttons of its row")
+
+
+def _page(error: CikgError | None = None, made: str | None = None) -> Response:
+    """The page as it stands, with what was wrong or made."""
+    said = (error.message, error.cure) if error else None
+    return render(replace(load_settings_page(graph(), login.caller()), error=said, made=made), 400 if error else 200)
+
+
+@page(blueprint, "/settings")
+def index() -> Response:
+    """Tokens, people and the log."""
+    return render(load_settings_page(graph(), login.caller()))
+
+
+@blueprint.post("/settings/tokens")
+def create_token() -> ResponseReturnValue:
+    """Make a token for oneself, and show it this once."""
+    who, days = login.caller(), request.form.get("days", type=float)
+    scopes = [Scope(scope) for scope in request.form.getlist("scope") if scope in who.scopes]
+    try:
+        _, text = tokens.create(graph(), who.account, request.form.get("name", ""), scopes, actor=who.name, days=days)
+    except InputError as error:
+        return _page(error)
+    return _page(made=text)
+
+
+@blueprint.post("/settings/tokens/<id:token>/revoke")
+def revoke_token(token: str) -> ResponseReturnValue:
+    """Let a token open nothing from now on."""
+    login.require_own(tokens.owner(graph(), token))
+    tokens.revoke(graph(), token, login.caller().name)
+    return redirect(url_for("settings.index"))
+
+
+@blueprint.post("/settings/password")
+def password() -> ResponseReturnValue:
+    """Change one's own password, and begin anew."""
+    try:
+        change_own_password(graph(), login.caller(), request.form.get("present", ""), request.form.get("password", ""))
+    except InputError as error:
+        return _page(error)
+    return redirect(url_for("session.form"))
+
+
+@blueprint.post("/settings/accounts")
+@login.needs(Scope.ADMIN)
+def add_account() -> ResponseReturnValue:
+    """Make an account."""
+    try:
+        _add(request.form.get("name", ""), request.form.get("role", ""), request.form.get("password", ""))
+    except ServiceError:
+        raise
+    except CikgError as error:
+        return _page(error)
+    return redirect(url_for("settings.index"))
+
+
+@blueprint.post("/settings/accounts/<id:name>/<action>")
+@login.needs(Scope.ADMIN)
+def change(name: str, action: str) -> ResponseReturnValue:
+    """Change an account's role or password, or remove it."""
+    try:
+        change_account(graph(), name, action, login.caller().name)
+    except InputError as error:
+        return _page(error)
+    return redirect(url_for("settings.index"))
+
+
+def _add(name: str, role: str, wanted: str) -> None:
+    if role not in set(Role):
+        raise InputError(f"there is no role {role!r}", cure=f"It is one of {', '.join(Role)}")
+    hashed = Passwords(settings()).hash(wanted) if wanted else None
+    accounts.add(graph(), name, Role(role), hashed, login.caller().name)

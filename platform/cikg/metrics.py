@@ -29,6 +29,7 @@ KEY = "cikg:metrics"
 BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Upper bounds of the histogram of latencies, in seconds."""
 QUEUES = ("llm", "graph", "training")
+"""As `extraction.queue` names them."""
 _FLUSH_SECONDS = 1.0
 _PATIENCE = 1.0
 """Seconds that Redis may take: counting is not worth more."""

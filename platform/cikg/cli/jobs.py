@@ -162,6 +162,22 @@ def _queue(graph: Graph, settings: Settings, run: str, shards: list[int], *, wai
     messages.print(f"{run} is {stands['state']}: {stands['done']:,} of {stands['total']:,} done, {left:,} to go.")
 
 
+@command.command("queue", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND [ARGUMENT]...")
+@json_option
+def queue_command(*, arguments: tuple[str, ...], as_json: bool) -> None:
+    """Have a worker carry out a COMMAND of cikg, such as `train cikgrec --dataset demo`, and come back at once.
+
+    Extracting, clustering and embedding wait in the queue `graph`, training and evaluating in `training`. A worker
+    takes from all queues unless it is started with --queues. What it printed is in the worker's log.
+    """
+    taken_by = queue.enqueue_command(queue.create_app(load_settings()), arguments)
+    if as_json:
+        print_json({"command": list(arguments), "queue": taken_by})
+    else:
+        messages.print(f"`cikg {' '.join(arguments)}` waits in the queue {taken_by}.", soft_wrap=True, markup=False)
+
+
 @command.command()
 @click.argument("run")
 @click.option("--limit", type=click.IntRange(1), default=MOST_SHOWN, show_default=True, help="The most to show.")

@@ -12,13 +12,21 @@ from contextlib import contextmanager
 
 from celery import Celery
 from kombu import exceptions as queue_errors
+from kombu.entity import Queue
 
-from cikg.errors import SettingsError, UnreachableError
+from cikg.errors import InputError, SettingsError, UnreachableError
 from cikg.extraction import ledger
 from cikg.graph import Graph
 from cikg.settings import Settings
 
 LLM_QUEUE = "llm"
+COMMANDS = {
+    **dict.fromkeys(("cluster", "embed", "extract", "publish", "snapshot"), "graph"),
+    **dict.fromkeys(("train", "tune", "evaluate", "compare"), "training"),
+}
+"""The commands that a worker may carry out for a person, and the queue of each."""
+QUEUES = (LLM_QUEUE, *sorted(set(COMMANDS.values())))
+CARRY_OUT = "cikg.carry_out"
 WORK_SHARD = "cikg.work_shard"
 """The name of the task that `workers.tasks` defines: the sending end does not import it."""
 _MOST_CALLS = 2  # of one subject's request: the answer and its one repair
@@ -44,6 +52,7 @@ def create_app(settings: Settings) -> Celery:
         result_backend=None,
         task_ignore_result=True,  # the ledger knows what became of every subject
         task_default_queue=LLM_QUEUE,
+        task_queues=[Queue(name) for name in QUEUES],  # type: ignore[no-untyped-call] # what a worker takes from, unless `--queues` names some
         task_acks_late=True,
         task_reject_on_worker_lost=True,  # bounded by the ledger: `MOST_ATTEMPTS` leases of a subject
         worker_prefetch_multiplier=1,
@@ -102,6 +111,23 @@ def enqueue(app: Celery, run: str, shards: Sequence[int]) -> None:
         with app.amqp.Producer(connection) as producer:
             for shard in shards:
                 app.send_task(WORK_SHARD, args=(run, shard), producer=producer)
+
+
+def enqueue_command(app: Celery, arguments: Sequence[str]) -> str:
+    """Have a worker carry out a `cikg` command; returns the queue that it waits in.
+
+    Raises:
+        InputError: it is none that workers carry out.
+        UnreachableError: Redis does not answer.
+    """
+    name = next(iter(arguments), "")
+    if name not in COMMANDS:
+        raise InputError(f"workers do not carry out {name!r}", cure=f"They do: {', '.join(sorted(COMMANDS))}")
+    with _translated(), app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=5)
+        with app.amqp.Producer(connection) as producer:
+            app.send_task(CARRY_OUT, args=(list(arguments),), queue=COMMANDS[name], producer=producer)
+    return COMMANDS[name]
 
 
 def workers(app: Celery, timeout: float = 3.0) -> int:

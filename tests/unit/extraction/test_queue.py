@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from cikg.errors import SettingsError, UnreachableError
-from cikg.extraction.queue import create_app, enqueue
+from cikg import metrics
+from cikg.errors import InputError, SettingsError, UnreachableError
+from cikg.extraction.queue import COMMANDS, create_app, enqueue, enqueue_command
 from cikg.settings import Settings
 
 
@@ -41,3 +42,13 @@ def test_without_redis_it_says_what_to_set(tmp_path: Path) -> None:
         create_app(settings(tmp_path, redis_url=None))
     with pytest.raises(UnreachableError, match="Redis does not answer"):
         enqueue(create_app(settings(tmp_path)), "run", [0])
+
+
+def test_a_worker_takes_from_every_queue_that_there_is(tmp_path: Path) -> None:
+    app = create_app(settings(tmp_path))
+    assert {each.name for each in app.conf.task_queues} == {"llm", *COMMANDS.values()} == set(metrics.QUEUES)
+
+
+def test_workers_carry_out_some_commands_alone(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'down'"):
+        enqueue_command(create_app(settings(tmp_path)), ["down"])

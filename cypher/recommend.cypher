@@ -9,7 +9,7 @@ SET model.dataset = $dataset, model.id = $id, model.run = $id, model.method = $m
 
 // name: write_recommendations(model, rows) -> none
 // Give each user exactly the recommendations of its row under this model. Rows: {user, items: [{item, rank, score,
-// because, support, cohort, share}]}, sorted by user. Keys: User.uid, Item.uid; other models' edges stay.
+// because, support, cohort, share, experts, shares}]}, sorted by user. Keys: User.uid, Item.uid; other models' edges stay.
 UNWIND $rows AS row
 MATCH (user:User {uid: row.user})
 CALL (user, row) {
@@ -23,7 +23,8 @@ CALL (user, row) {
   MATCH (item:Item {uid: entry.item})
   MERGE (user)-[edge:RECOMMENDED {model: $model}]->(item)
   SET edge.rank = entry.rank, edge.score = entry.score, edge.because = entry.because,
-      edge.support = entry.support, edge.cohort = entry.cohort, edge.share = entry.share
+      edge.support = entry.support, edge.cohort = entry.cohort, edge.share = entry.share,
+      edge.experts = entry.experts, edge.shares = entry.shares
 }
 
 // name: switch_model(dataset, model, expected) -> many
@@ -88,7 +89,8 @@ WHERE edge.model = served.published AND edge.rank <= $k
 OPTIONAL MATCH (interest:Interest {uid: edge.because})
 RETURN edge.rank AS rank, item.uid AS item_uid, item.id AS item, coalesce(item.name, item.id) AS name,
        edge.score AS score, interest.id AS interest, coalesce(interest.name, interest.id) AS interest_name,
-       edge.support AS support, edge.cohort AS cohort, edge.share AS share
+       edge.support AS support, edge.cohort AS cohort, edge.share AS share,
+       coalesce(edge.experts, []) AS experts, coalesce(edge.shares, []) AS shares
 ORDER BY rank
 
 // name: shared_facts(user, items) -> many

@@ -167,6 +167,11 @@ class Neighbours:
     def snapshot_hash(self) -> str:
         return self.snapshot.hash
 
+    def shares(
+        self, user_index: np.ndarray[Any, Any], item_index: np.ndarray[Any, Any]
+    ) -> tuple[list[str], np.ndarray[Any, Any]]:
+        return [], np.empty((*item_index.shape, 0))
+
     def scores(self, user_index: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         if self.fail_after is not None:
             if self.fail_after == 0:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 
 from cikg.errors import InputError, NotFoundError
@@ -67,6 +69,28 @@ def test_recommends_the_missing_book_because_of_the_planted_interest(
         assert first.interest.share == pytest.approx(len(support) / 41)
         assert f"{len(support)} of {len(holders)}" in first.because
         assert planted.KINDS[kind] in first.because
+
+
+class Halves(planted.Neighbours):
+    """The same scores, as the sum of two experts."""
+
+    def shares(self, user_index: Any, item_index: Any) -> tuple[list[str], Any]:
+        scores = np.take_along_axis(self.scores(user_index), item_index, axis=1)
+        return ["less", "more"], np.stack([scores - 1.5, np.full(scores.shape, 1.5)], axis=2)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_mixtures_shares_are_served_and_add_up_to_the_score(graph: Graph, dataset: str, snapshot: Snapshot) -> None:
+    publish(graph, snapshot, Halves(snapshot), k=3)
+    for reader in planted.readers():
+        for item in recommend(graph, dataset, reader, k=3).items:
+            assert sum(item.shares.values()) == pytest.approx(item.score)
+            assert item.shares["more"] == 1.5
+            assert list(item.shares.values()) == sorted(item.shares.values(), reverse=True)
+            assert item.makeup.startswith(f"{item.score:.2f} = ")
+    publish(graph, snapshot, planted.Neighbours(snapshot), k=3)
+    alone = recommend(graph, dataset, next(iter(planted.readers())), k=1).items[0]
+    assert (alone.shares, alone.makeup) == ({}, "")
 
 
 def test_leaves_out_train_and_valid(graph: Graph, dataset: str, snapshot: Snapshot) -> None:

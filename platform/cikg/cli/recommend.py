@@ -8,7 +8,7 @@ import click
 
 from cikg.cli._output import dataset_option, json_option, print_json, print_table
 from cikg.graph import connect
-from cikg.serving.recommend import recommend
+from cikg.serving.recommend import Recommendation, recommend
 from cikg.settings import load_settings
 
 
@@ -24,5 +24,10 @@ def command(user: str, dataset: str, k: int, as_json: bool) -> None:
     if as_json:
         print_json(asdict(found))
         return
-    rows = [[item.rank, item.name, item.item, item.score, item.because] for item in found.items]
+    rows = [[item.rank, item.name, item.item, item.score, _why(item)] for item in found.items]
     print_table(f"{found.name or found.user} · {found.method}", ["rank", "name", "item", "score", "because"], rows)
+
+
+def _why(item: Recommendation) -> str:
+    """What the score is made of, where several experts made it, and what in the graph speaks for the item."""
+    return "\n".join(filter(None, (item.makeup, item.because)))

@@ -2,7 +2,7 @@
 
     weight of expert e for user u = exp(aₑ + bₑ·xᵤ) / Σ over experts,  xᵤ = standardised log of the history's length
 
-a and b are sought uphill, one at a time, on the ranking itself: the mean NDCG of users' held-out items. They are two
+a and b are sought uphill, one at a time, on the ranking itself: the `quality` of users' held-out items. They are two
 numbers an expert, so that a small validation split is enough. A likelihood would be smoother, and was tried: scores of
 linear models have tails so heavy that its optimum ranks worse than equal weights do. Which expert is trusted for whom
 is the idea of mixtures of experts (Jacobs et al., Neural Computation 1991); adding standardised scores that of fusion
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from cikg.recommend import linear
+from cikg.recommend.evaluation import Metrics
 from cikg.recommend.scorers import Scorer, standardise
 from cikg.recommend.views import Array, Pairs, TrainingData
 
@@ -31,11 +32,13 @@ CHUNK = 256
 NEVER = -1e4
 """The score of a place without a candidate."""
 DEPTHS = (50, 100)
-"""NDCG is averaged over these cut-offs."""
+"""Quality is averaged over these cut-offs."""
 STEPS = (1.0, 0.5, 0.25, 0.12)
 """How far a moves, round by round; b moves a fifth of that. The last rounds polish."""
 DROPPED = -6.0
 """The a of an expert that adds nothing."""
+LEAST = 0.01
+"""Mean weight below which an expert is left out."""
 GAIN = 2e-5
 """The least gain of a move: below it, staying is simpler."""
 
@@ -57,15 +60,21 @@ class Ballot:
     scores: Tensor
     right: Tensor
 
-    def ndcg(self, weights: Tensor) -> Tensor:
-        """Mean NDCG of the mixture over users and `DEPTHS`. Args: weights, shape (U, experts)."""
+    def quality(self, weights: Tensor) -> Tensor:
+        """NDCG plus half of recall, which is about twice as large: the mean over users and `DEPTHS`.
+
+        Args:
+            weights: of each expert for each user, shape (U, experts).
+        """
         scores = torch.bmm(self.scores, weights[:, :, None]).squeeze(2)
         depth = min(max(DEPTHS), scores.shape[1])
         hits = torch.gather(self.right, 1, torch.topk(scores, depth, dim=1).indices)
         discount = 1 / torch.log2(torch.arange(2, depth + 2))
-        gains, ideal = (hits * discount).cumsum(1), discount.cumsum(0)
-        held = self.right.sum(1).long()
-        each = [gains[:, min(k, depth) - 1] / ideal[held.clamp(1, min(k, depth)) - 1] for k in DEPTHS]
+        found, gains, ideal = hits.cumsum(1), (hits * discount).cumsum(1), discount.cumsum(0)
+        held = self.right.sum(1).long().clamp_min(1)
+        each = []
+        for k in (min(k, depth) for k in DEPTHS):
+            each.append(gains[:, k - 1] / ideal[held.clamp_max(k) - 1] + found[:, k - 1] / held / 2)
         return torch.stack(each).mean()
 
 
@@ -85,8 +94,13 @@ def weights(gate: Gate, length: Tensor) -> Tensor:
     return torch.softmax(a + length[:, None] * b, dim=1)
 
 
+def quality(metrics: Metrics) -> float:
+    """What experts and gate are selected by, of the metrics of one of them: see `Ballot.quality`."""
+    return float(sum(metrics[f"ndcg@{k}"] + metrics[f"recall@{k}"] / 2 for k in DEPTHS)) / len(DEPTHS)
+
+
 def fit_gate(data: TrainingData, experts: Mapping[str, Scorer], seed: int) -> Gate:
-    """Fit the gate on the selection split.
+    """Fit the gate on the selection split; experts that add next to nothing are left out of it.
 
     Args:
         data: what the experts were fitted to, with a selection split.
@@ -95,12 +109,12 @@ def fit_gate(data: TrainingData, experts: Mapping[str, Scorer], seed: int) -> Ga
     """
     ballot = cast(data, experts, seed)
     length = history_lengths(data.fit, data.nodes.users)[torch.from_numpy(ballot.user_index)]
-    alone = torch.stack([ballot.ndcg(row.expand(len(length), -1)) for row in torch.eye(len(experts))])
+    alone = torch.stack([ballot.quality(row.expand(len(length), -1)) for row in torch.eye(len(experts))])
     parameters = torch.zeros(2, len(experts))
     parameters[0] = 2 * torch.log(alone.clamp_min(1e-6) / alone.max().clamp_min(1e-6)).clamp_min(DROPPED / 2)
 
     def value(of: Tensor) -> float:
-        return float(ballot.ndcg(torch.softmax(of[0] + length[:, None] * of[1], dim=1)))
+        return float(ballot.quality(torch.softmax(of[0] + length[:, None] * of[1], dim=1)))
 
     best = value(parameters)
     for step in STEPS:
@@ -108,8 +122,11 @@ def fit_gate(data: TrainingData, experts: Mapping[str, Scorer], seed: int) -> Ga
             for moved in _moves(parameters, expert, step):
                 if (reached := value(moved)) > best + GAIN:
                     best, parameters = reached, moved
-    a, b = (parameters - parameters.max(1, keepdim=True).values * torch.tensor([[1.0], [0.0]])).tolist()
-    return {name: (round(a[place], 4), round(b[place], 4)) for place, name in enumerate(experts)}
+    share = torch.softmax(parameters[0] + length[:, None] * parameters[1], dim=1).mean(0)
+    a, b = (parameters[0] - parameters[0].max()).tolist(), parameters[1].tolist()
+    kept = [place for place in range(len(experts)) if share[place] >= LEAST]
+    names = list(experts)
+    return {names[place]: (round(a[place], 4), round(b[place], 4)) for place in kept}
 
 
 def _moves(parameters: Tensor, expert: int, step: float) -> list[Tensor]:

@@ -35,6 +35,14 @@ class Scorer(ABC):
     def tensors(self) -> dict[str, Tensor]:
         """Everything needed to make the scorer again: arguments of its constructor by name."""
 
+    def shares(self, user_index: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """What each expert adds to the scores of B users, float32, shape (B, items): nothing where there is but one.
+
+        Args:
+            user_index: int64, shape (B,).
+        """
+        return iter(())
+
     def report(self) -> dict[str, float]:
         """What a report should say about the fit besides its metrics."""
         return {}
@@ -157,8 +165,8 @@ class MixtureScorer(Scorer):
         made.experts = dict(experts)
         return made
 
+    @override
     def shares(self, user_index: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """What each expert adds to the scores of B users: float32, shape (B, items); their sum is `scores`."""
         for column, (expert, scorer) in enumerate(self.experts.items()):
             share = standardise(scorer.scores(user_index))
             yield expert, share.mul_(self.gates[user_index, column, None])

@@ -45,6 +45,9 @@ class Recommender(Protocol):
     def scores(self, user_index: NDArray[np.int64]) -> NDArray[Any]:
         """Scores of all items, shape (B, I), for B users."""
 
+    def shares(self, user_index: NDArray[np.int64], item_index: NDArray[np.int64]) -> tuple[list[str], NDArray[Any]]:
+        """Names of the experts that a score is the sum of, if any, and their shares in it: shape (B, k, experts)."""
+
 
 @dataclass(frozen=True)
 class Published:
@@ -168,6 +171,7 @@ def _rows(snapshot: Snapshot, recommender: Recommender, k: int) -> Iterator[list
     for start in range(0, len(users), SCORED_AT_ONCE):
         chunk = users[start : start + SCORED_AT_ONCE]
         best = top_k(recommender.scores(chunk), known[chunk], k)
+        experts, shares = recommender.shares(chunk, np.maximum(best.item_index, 0))
         row, column = np.nonzero(best.item_index >= 0)
         item_index = best.item_index[row, column]
         why = explainer.explain(chunk[row], item_index)
@@ -186,6 +190,8 @@ def _rows(snapshot: Snapshot, recommender: Recommender, k: int) -> Iterator[list
                     "support": int(why.support[pair]) if found else None,
                     "cohort": int(why.cohort[pair]) if found else None,
                     "share": float(why.share[pair]) if found else None,
+                    "experts": experts or None,
+                    "shares": shares[row[pair], column[pair]].tolist() if experts else None,
                 }
             )
         yield rows

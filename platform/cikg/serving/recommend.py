@@ -55,6 +55,7 @@ class Recommendation:
         item: its id.
         name: its name.
         score: the model's; comparable within one user's list only.
+        shares: what each expert of a mixture adds to it, the greatest first; empty where the model is but one.
         interest: the interest that explains it, if one does.
         fact: otherwise the shared fact, if there is one.
         because: the explanation as a sentence.
@@ -64,9 +65,16 @@ class Recommendation:
     item: str
     name: str
     score: float
+    shares: dict[str, float]
     interest: InterestReason | None
     fact: FactReason | None
     because: str
+
+    @property
+    def makeup(self) -> str:
+        """What the score is the sum of: `2.14 = graph 1.20 + linear 0.98 - popularity 0.04`; nothing for one model."""
+        terms = "".join(f" {'-' if share < 0 else '+'} {name} {abs(share):.2f}" for name, share in self.shares.items())
+        return f"{self.score:.2f} = {terms.removeprefix(' + ')}" if terms else ""
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,9 @@ def _recommendation(row: Row, fact: FactReason | None) -> Recommendation:
     interest = None
     if row["interest"] is not None:
         interest = InterestReason(row["interest"], row["interest_name"], row["support"], row["cohort"], row["share"])
-    return Recommendation(row["rank"], row["item"], row["name"], row["score"], interest, fact, sentence(interest, fact))
+    shares = sorted(zip(row["experts"], row["shares"], strict=True), key=lambda pair: -pair[1])
+    because = sentence(interest, fact)
+    return Recommendation(row["rank"], row["item"], row["name"], row["score"], dict(shares), interest, fact, because)
 
 
 def sentence(interest: InterestReason | None, fact: FactReason | None) -> str:

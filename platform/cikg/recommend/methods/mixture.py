@@ -40,7 +40,6 @@ SIMILARITY_SHARE = 0.3
 """What facts or texts weigh in the Gram matrix, as a share of the penalty on whose diagonal they stand."""
 PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 FIRST_PENALTY = 1
-METRIC = "ndcg@50"
 LOOK, PATIENCE = 2, 2
 """Epochs between two looks at the validation split, and looks without a better one after which the graph is fitted."""
 
@@ -209,7 +208,7 @@ class Mixture(ClosedForm):
     def _judge(self, scorer: Scorer) -> float:
         data = self._data
         assert data.selection is not None  # noqa: S101
-        return judge(scorer, data.nodes, data.fit, data.selection)[METRIC]
+        return mixing.quality(judge(scorer, data.nodes, data.fit, data.selection))
 
 
 def _scorer(model: Lightgcn) -> DotScorer:

@@ -1,0 +1,139 @@
+"""The mixture: what its scores are made of, what it does without, and what it must not look at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cikg.graph.snapshot import Snapshot
+from cikg.recommend import linear, mixing, runs
+from cikg.recommend.engine import train
+from cikg.recommend.evaluation import evaluate
+from cikg.recommend.methods.mixture import Mixture, MixtureConfig
+from cikg.recommend.scorers import DotScorer, MixtureScorer, StaticScorer
+from cikg.recommend.views import training_data
+from cikg.schema import SplitCode
+from cikg.settings import Settings
+from tests.unit.recommend.planted import two_tastes, write_snapshot
+
+SMALL = {"dimension": 16, "batch_size": 128, "learning_rate": 0.02, "most_epochs": 6, "rank": 4}
+CPU = torch.device("cpu")
+
+
+def test_a_score_is_the_sum_of_its_experts_shares(snapshot: Snapshot, offline: Settings) -> None:
+    trained = train(snapshot, "mixture", settings=offline, overrides=SMALL)
+    recommender = runs.load(trained.path)
+    users, items = np.arange(60), np.tile(np.arange(40), (60, 1))
+    experts, shares = recommender.shares(users, items)
+    assert set(experts) == set(trained.manifest["chosen"]["gate"])
+    np.testing.assert_allclose(shares.sum(2), recommender.scores(users), atol=1e-5)
+    for place, expert in enumerate(experts):
+        whole = recommender.scorer.experts[expert].scores(torch.arange(60))  # type: ignore[attr-defined]
+        correlation = np.corrcoef(shares[0, :, place], whole[0].numpy())[0, 1]
+        assert correlation == pytest.approx(1.0, abs=1e-4), "a share ranks as its expert does"
+
+
+def test_what_is_served_is_on_valid_no_worse_than_any_expert(snapshot: Snapshot, offline: Settings) -> None:
+    trained = train(snapshot, "mixture", settings=offline, overrides=SMALL)
+    rows = json.loads((trained.path / "curve.json").read_text())["epochs"]
+    tried = {tuple(sorted(row["gate"])): row["ndcg@50"] for row in rows if row["phase"] == "select"}
+    assert {("popularity",), ("spectral",), ("linear",), ("interests",), ("graph",)} < set(tried)
+    assert max(tried.values()) == tried[tuple(sorted(trained.manifest["chosen"]["gate"]))] == trained.valid["ndcg@50"]
+
+
+def test_what_is_absent_drops_its_expert(tmp_path: Path, offline: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = two_tastes(tmp_path, facts=False)
+    stripped = write_snapshot(
+        tmp_path / "bare",
+        sizes=(60, 40, 0, 0),
+        interactions=list(zip(*(np.asarray(column).tolist() for column in columns(bare)), strict=True)),
+    )
+    monkeypatch.setattr(linear, "available_memory", lambda: 1000)
+    trained = train(stripped, "mixture", settings=offline, overrides=SMALL)
+    rows = json.loads((trained.path / "curve.json").read_text())["epochs"]
+    assert {expert for row in rows for expert in row.get("gate", ())} == {"popularity", "spectral", "graph"}
+    assert evaluate(trained.path, stripped)["test"]["ndcg@10"] > 0.3
+
+
+def columns(snapshot: Snapshot) -> tuple[np.ndarray, ...]:
+    table = snapshot.interactions
+    return table.user_index, table.item_index, table.split
+
+
+def test_nothing_that_valid_decides_sees_interests_without_evidence(tmp_path: Path) -> None:
+    """Interests that know the validation items by heart change nothing that is selected; the refit uses them."""
+    found = []
+    for holds in ([(user, user % 4) for user in range(60)], [(user, user * 7 % 4) for user in range(60)]):
+        snapshot = leaky(tmp_path / str(len(found)), holds)
+        data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
+        assert not data.interests_proven
+        torch.manual_seed(0)
+        *_, (chosen, scorer) = Mixture(data, MixtureConfig(**SMALL), CPU).candidates()
+        assert "interests" not in scorer.experts  # type: ignore[attr-defined]
+        found.append(chosen)
+        refitted = training_data(snapshot, (SplitCode.TRAIN, SplitCode.VALID), None)
+        torch.manual_seed(0)
+        config = MixtureConfig(**SMALL).model_copy(update=chosen)
+        ((_, last),) = Mixture(refitted, config, CPU).candidates()
+        assert last.gates[:, -1].tolist() == pytest.approx([0.15] * 60)  # type: ignore[attr-defined]
+        assert list(last.experts)[-1] == "interests"  # type: ignore[attr-defined]
+    assert found[0] == found[1]
+
+
+def leaky(folder: Path, holds: list[tuple[int, int]]) -> Snapshot:
+    source = two_tastes(folder / "source")
+    facts = source.facts
+    return write_snapshot(
+        folder,
+        sizes=(60, 40, 6, 4),
+        interactions=list(zip(*(np.asarray(column).tolist() for column in columns(source)), strict=True)),
+        facts=list(
+            zip(facts.head_index.tolist(), facts.relation_index.tolist(), facts.tail_index.tolist(), strict=True)
+        ),
+        has_interest=holds,
+        from_evidence=False,
+    )
+
+
+def test_the_gate_finds_who_is_right_and_for_whom(snapshot: Snapshot) -> None:
+    """One expert knows the held-out items of short histories, another those of long ones, a third nothing."""
+    data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
+    nodes, random = data.nodes, torch.Generator().manual_seed(0)
+    length = mixing.history_lengths(data.fit, nodes.users)
+    right = torch.zeros(nodes.users, nodes.items)
+    assert data.selection is not None
+    right[data.selection.user_index, data.selection.item_index] = 3.0
+    long = torch.arange(nodes.users) % 3 == 0
+    noise = [torch.randn(nodes.users, nodes.items, generator=random) for _ in range(3)]
+    identity = torch.eye(nodes.items)
+    experts = {
+        "long": DotScorer(noise[0] + right * long[:, None], identity),
+        "short": DotScorer(noise[1] + right * ~long[:, None], identity),
+        "nothing": DotScorer(noise[2], identity),
+    }
+    gate = mixing.fit_gate(data, experts, 0)
+    weight = dict(zip(gate, mixing.weights(gate, length).mean(0).tolist(), strict=True))
+    assert weight.get("nothing", 0.0) < min(weight["long"], weight["short"]) / 2
+
+
+def test_the_gate_looks_at_the_length_of_a_history() -> None:
+    gate = {"linear": (0.0, 0.5), "popularity": (0.0, -0.5)}
+    short, long = mixing.weights(gate, torch.tensor([-1.0, 1.0])).tolist()
+    assert short == pytest.approx(long[::-1])
+    assert long[0] > 0.7
+    assert sum(long) == pytest.approx(1.0)
+
+
+def test_an_expert_that_says_the_same_of_every_item_adds_nothing() -> None:
+    vectors = torch.randn(3, 2)
+    mixed = MixtureScorer.of(
+        torch.full((3, 2), 0.5), {"a": DotScorer(vectors, torch.randn(5, 2)), "b": StaticScorer(torch.ones(5))}
+    )
+    *_, (name, share) = mixed.shares(torch.arange(3))
+    assert name == "b"
+    assert share.abs().max() == 0
+    torch.testing.assert_close(mixed.scores(torch.arange(3)), next(mixed.shares(torch.arange(3)))[1])

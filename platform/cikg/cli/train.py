@@ -44,6 +44,13 @@ if TYPE_CHECKING:
     help="Select the epoch on valid, or on test as published code does.",
 )
 @click.option("--refit/--no-refit", default=True, show_default=True, help="Fit train and valid after selection.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "mixed"]),
+    default="float32",
+    show_default=True,
+    help="mixed multiplies matrices in bfloat16: for GPUs; slower on processors.",
+)
 @click.option("--device", help="Where to train: auto, cpu, cuda, cuda:1.  [default: CIKG_DEVICE, else auto]")
 @click.option(
     "--snapshot",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cikg.graph.snapshot import Snapshot
 
 Protocol = Literal["honest", "paper"]
+Precision = Literal["float32", "mixed"]
 Observer = Callable[[Progress], None]
 
 
@@ -49,6 +50,7 @@ class Options:
         epochs: the most epochs of a gradient method.
         patience: epochs without improvement before it stops.
         metric: what is selected on.
+        precision: `mixed` lets products of matrices be of bfloat16; tables, moments and partition sums stay float32.
     """
 
     seed: int
@@ -57,6 +59,7 @@ class Options:
     epochs: int
     patience: int
     metric: str
+    precision: Precision
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def train(
     epochs: int | None = None,
     patience: int | None = None,
     metric: str = "ndcg@50",
+    precision: Precision = "float32",
     checkpoint_seconds: float = 10.0,
     observer: Observer | None = None,
 ) -> Trained:
@@ -108,6 +112,7 @@ def train(
         epochs: None takes the method's own.
         patience: None takes the method's own.
         metric: what is selected on.
+        precision: of gradient methods.
         checkpoint_seconds: the least time between checkpoints; changes no result.
         observer: told after every epoch or candidate.
 
@@ -123,6 +128,7 @@ def train(
         epochs=found.epochs if epochs is None else epochs,
         patience=found.patience if patience is None else patience,
         metric=metric,
+        precision=precision,
     )
     determining = dataclasses.asdict(options) | {"snapshot": snapshot.hash, "config": config.model_dump(mode="json")}
     run = runs.run_id(method, snapshot.dataset, determining)
@@ -226,6 +232,7 @@ class _Task:
             patience=self.options.patience,
             directory=self.directory,
             checkpoint_seconds=self.checkpoint_seconds,
+            mixed=self.options.precision == "mixed",
             code=code_version(),
         )
         return fit.run(self.options.epochs, selected, self.observer)

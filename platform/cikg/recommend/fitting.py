@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -95,6 +95,7 @@ class GradientFit:
         patience: epochs without improvement before it stops.
         directory: where each phase keeps its checkpoint: enough to resume.
         checkpoint_seconds: the least time between two checkpoints.
+        mixed: let products of matrices be of bfloat16.
         code: version of the code.
     """
 
@@ -106,6 +107,7 @@ class GradientFit:
     patience: int
     directory: Path
     checkpoint_seconds: float
+    mixed: bool
     code: str
 
     def run(self, epochs: int, selected: Fitted | None, observe: Callable[[Progress], None]) -> Fitted:
@@ -163,7 +165,7 @@ class GradientFit:
         """One epoch of steps; the mean loss of each optimiser."""
         self.model.train()
         sums: dict[str, list[Tensor]] = defaultdict(list)
-        for name, loss in self.model.steps(epoch, self._generator):
+        for name, loss in self._losses(epoch):
             optimiser = self._optimisers[name]
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -180,6 +182,16 @@ class GradientFit:
                     cure="Lower the learning rate with --set learning_rate=…",
                 )
         return means
+
+    def _losses(self, epoch: int) -> Iterator[tuple[str, Tensor]]:
+        """The model's, made under automatic mixed precision where that is asked for; the steps between them are not."""
+        steps = self.model.steps(epoch, self._generator)
+        while True:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step
 
     def _select(self, standing: _Standing) -> float:
         """Measure on the selection split; keep the scorer if it is the best so far."""

@@ -91,6 +91,7 @@ def propagate(
     Returns:
         Shape (N, d).
     """
+    embeddings = embeddings.to(graph.weights.dtype)  # sums over neighbours stay exact where products are not
     result: Tensor = _LayerMean.apply(embeddings, _Polynomial(graph, layers), noise, generator)
     return result
 

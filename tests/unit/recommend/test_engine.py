@@ -136,6 +136,18 @@ def test_the_same_seed_gives_the_same_scores_and_another_does_not(
     assert weights(other) != weights(one)
 
 
+@pytest.mark.parametrize("name", ["cikgrec", "lightgcn"])
+def test_mixed_precision_has_nearly_the_same_curve(name: str, snapshot: Snapshot, offline: Settings) -> None:
+    options = {"settings": offline, "overrides": QUICK | {"loss": "psl", "negatives": 32}, "epochs": 6}
+    exact, mixed = (train(snapshot, name, precision=precision, **options) for precision in ("float32", "mixed"))
+    assert exact.run_id != mixed.run_id
+    for (_, ours), (_, theirs) in zip(losses(exact), losses(mixed), strict=False):
+        assert theirs == pytest.approx(ours, rel=0.02)
+    assert losses(exact) != losses(mixed)
+    tensors, _ = runs.read_tensors(mixed.path / runs.WEIGHTS)
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+
+
 def test_training_leaves_torchs_own_randomness_alone(snapshot: Snapshot, offline: Settings) -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)

@@ -24,6 +24,7 @@ SMALL = {
     "cikgrec": {"dimension": 16, "batch_size": 128, "learning_rate": 0.02, "translation_learning_rate": 0.02},
     "lightgcn": {"dimension": 16, "batch_size": 128, "learning_rate": 0.02},
     "seekrec": {"dimension": 16, "batch_size": 128, "learning_rate": 0.02},
+    "colakg": {"dimension": 16, "batch_size": 128, "learning_rate": 0.02},
 }
 CPU = torch.device("cpu")
 

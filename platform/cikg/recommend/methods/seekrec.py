@@ -62,9 +62,8 @@ class Seekrec(Gradient):
         self.config, self.nodes = config, data.nodes
         self._subjects = data.nodes.users + data.nodes.items
         semantic, known, self.energy = _semantics(data, config)
-        graph, view = data, config.graph
-        if config.neighbours and known[data.nodes.users :].any():
-            graph, view = _with_neighbours(data, config, semantic[data.nodes.users :], known[data.nodes.users :])
+        of_items, described = semantic[data.nodes.users :], known[data.nodes.users :]
+        graph, view = with_neighbours(data, config.graph, of_items, described, config.neighbours)
         self._graph = graph_view(graph, view).to(device)
         empty = torch.empty(self._graph.nodes, config.dimension)
         self.embeddings = nn.Parameter(nn.init.xavier_uniform_(empty))
@@ -158,16 +157,26 @@ def _standardised(values: Array) -> Array:
     return standard
 
 
-def _with_neighbours(
-    data: TrainingData, config: SeekrecConfig, vectors: Array, known: Array
+def with_neighbours(
+    data: TrainingData, view: View, vectors: Array, known: Array, count: int
 ) -> tuple[TrainingData, View]:
-    """The data with alike items as facts of one more relation, and the view that has them beside what is asked for."""
-    item, other = alike(vectors, known, config.neighbours)
+    """The data with alike items as facts of one more relation, and the view that has them beside what is asked for.
+
+    Args:
+        data: the data.
+        view: what is asked for.
+        vectors: by which items are alike; shape (items, rank).
+        known: which items have one; shape (items,).
+        count: neighbours an item; with 0, everything stays as it is.
+    """
+    if not count or not known.any():
+        return data, view
+    item, other = alike(vectors, known, count)
     relation = np.full(len(item), data.relations, dtype=np.int64)
-    if config.graph in (View.CKG, View.CIKG):
+    if view in (View.CKG, View.CIKG):
         item, other = np.concatenate([data.head_index, item]), np.concatenate([data.tail_index, other])
         relation = np.concatenate([data.relation_index, relation])
-    view = {View.CG: View.CKG, View.CIG: View.CIKG}.get(config.graph, config.graph)
+    view = {View.CG: View.CKG, View.CIG: View.CIKG}.get(view, view)
     widened = dataclasses.replace(
         data, head_index=item, relation_index=relation, tail_index=other, relations=data.relations + 1
     )

@@ -57,7 +57,7 @@ class Counts:
             else redis.Redis.from_url(redis_url, socket_connect_timeout=_PATIENCE, socket_timeout=_PATIENCE)
         )
         self._lock = threading.Lock()
-        self._counts: defaultdict[str, float] = defaultdict(float)
+        self._counts: defaultdict[tuple[str, ...], float] = defaultdict(float)
         self._sent_at = 0.0
 
     def asked(self, job: str, model: str, usage: Usage) -> None:
@@ -65,18 +65,18 @@ class Counts:
         if not usage.calls:
             return
         with self._lock:
-            self._counts[_field("cikg_llm_calls", job, model)] += usage.calls
-            self._counts[_field("cikg_llm_retries", job, model)] += usage.calls - 1
-            self._counts[_field("cikg_llm_tokens", job, model, "prompt")] += usage.prompt_tokens
-            self._counts[_field("cikg_llm_tokens", job, model, "completion")] += usage.completion_tokens
-            self._counts[_field("cikg_llm_cost", job, model)] += usage.cost
-            self._counts[_field(_LATENCY, job, model, str(bisect_left(BUCKETS, usage.latency)))] += 1
-            self._counts[_field(_LATENCY, job, model, "sum")] += usage.latency
+            self._counts[("cikg_llm_calls", job, model)] += usage.calls
+            self._counts[("cikg_llm_retries", job, model)] += usage.calls - 1
+            self._counts[("cikg_llm_tokens", job, model, "prompt")] += usage.prompt_tokens
+            self._counts[("cikg_llm_tokens", job, model, "completion")] += usage.completion_tokens
+            self._counts[("cikg_llm_cost", job, model)] += usage.cost
+            self._counts[(_LATENCY, job, model, str(bisect_left(BUCKETS, usage.latency)))] += 1
+            self._counts[(_LATENCY, job, model, "sum")] += usage.latency
 
     def ended(self, job: str, state: str) -> None:
         """Count a subject that ended."""
         with self._lock:
-            self._counts[_field("cikg_subjects", job, state)] += 1
+            self._counts[("cikg_subjects", job, state)] += 1
 
     def flush(self, *, now: bool = False) -> None:
         """Send the counts to Redis, at most once a second unless it has to be now. What cannot be sent is kept."""
@@ -90,7 +90,7 @@ class Counts:
         try:
             with self._redis.pipeline(transaction=True) as pipe:
                 for field, count in counts.items():
-                    pipe.hincrbyfloat(KEY, field, count)
+                    pipe.hincrbyfloat(KEY, json.dumps(field, ensure_ascii=False), count)
                 pipe.execute()
         except (redis.RedisError, OSError):
             with self._lock:
@@ -102,10 +102,6 @@ class Counts:
         self.flush(now=True)
         if self._redis is not None:
             self._redis.close()
-
-
-def _field(name: str, *labels: str) -> str:
-    return json.dumps([name, *labels], ensure_ascii=False)
 
 
 def exposition(graph: Graph | None, redis_url: str | None) -> bytes:

@@ -98,8 +98,10 @@ class Client:
             api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
             http_client=self._http,
         )
-        self._headers = {name: value for name, value in client.default_headers.items() if isinstance(value, str)}
         self._url = client.base_url.join("chat/completions")
+        told = {name: value for name, value in client.default_headers.items() if isinstance(value, str)}
+        # Without what it tells of this machine: every header is work at every request.
+        self._http.headers.update({name: text for name, text in told.items() if not name.startswith("X-Stainless")})
 
     async def close(self) -> None:
         """Close the connections."""
@@ -199,7 +201,7 @@ class Client:
             openai.OpenAIError: nothing came, or not what was asked for.
         """
         try:
-            answer = await self._http.post(self._url, content=json.dumps(body).encode(), headers=self._headers)
+            answer = await self._http.post(self._url, content=json.dumps(body).encode())
         except Exception as error:  # the HTTP client's errors have no class in common
             raise openai.OpenAIError(str(error)) from error
         if answer.is_success:

@@ -89,7 +89,7 @@ def test_counting_waits_for_redis_and_the_page_says_that_it_is_away() -> None:
     began = time.monotonic()
     counts.flush(now=True)
     assert time.monotonic() - began < 5
-    assert counts._counts[metrics._field("cikg_llm_calls", JOB, "m")] == 2, "they are kept"
+    assert counts._counts["cikg_llm_calls", JOB, "m"] == 2, "they are kept"
     assert samples(None, away) == {("cikg_up", "redis"): 0, ("cikg_up", "neo4j"): 0}
     assert samples(None, None)["cikg_up", "redis"] == 0
 

@@ -228,6 +228,7 @@ METHOD = Method(
         "weight_decay": Span(1e-6, 1e-3, log=True),
         "graph": ("cg", "cig", "ckg", "cikg"),
         "rank": Span(16, 128),
+        "gate": ("subject", "global", "equal"),
         "neighbours": Span(0, 20),
     },
 )

@@ -93,15 +93,13 @@ class Client:
         self._mode = "json_schema"
         self._refused_parameters: set[str] = set()
         self._http = openai.DefaultAioHttpClient(timeout=settings.llm_timeout, follow_redirects=False)
-        client = openai.AsyncOpenAI(
-            base_url=self._address,
-            api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
-            http_client=self._http,
-        )
+        key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
+        client = openai.AsyncOpenAI(base_url=self._address, api_key=key, http_client=self._http)
         self._url = client.base_url.join("chat/completions")
         told = {name: value for name, value in client.default_headers.items() if isinstance(value, str)}
         # Without what it tells of this machine: every header is work at every request.
         self._http.headers.update({name: text for name, text in told.items() if not name.startswith("X-Stainless")})
+        self._http.headers["Authorization"] = f"Bearer {key}"
 
     async def close(self) -> None:
         """Close the connections."""

@@ -92,7 +92,7 @@ def test_logging_in_needs_no_mouse(visit: Visit, axe: str) -> None:
     visit.find_no_barrier(axe)
 
 
-@in_all
+@in_two
 def test_settings_make_a_user_and_a_token(visit: Visit, graph: Graph, axe: str) -> None:
     page, name = visit.page, f"ann-{visit.width}-{id(visit)}"
     page.goto(visit.site.link())

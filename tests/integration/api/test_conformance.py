@@ -29,7 +29,7 @@ KNOWN: dict[str, list[str]] = {
     "kind": ["user", "Interest"],
     "node": ["0", "sea"],
 }
-EXAMPLES = 8
+EXAMPLES = 5
 
 
 served_api.load()

@@ -11,6 +11,8 @@ from cikg.recommend.scorers import Scorer
 
 BLOCK = 256
 """Intents compared with all items' intents at a time."""
+NEWCOMERS_MIXER = 1.0
+"""Weight of the intents in a newcomer's scores: they are all that is known."""
 
 
 class IntentScorer(Scorer):
@@ -54,7 +56,7 @@ class IntentScorer(Scorer):
     @override
     def scores(self, user_index: Tensor) -> Tensor:
         intents, shares = self.user_intents[user_index], self.user_shares[user_index]
-        return self._mixed(self.user_vectors[user_index], intents, shares)
+        return self._mixed(self.user_vectors[user_index], intents, shares, float(self.mixer))
 
     @override
     def tensors(self) -> dict[str, Tensor]:
@@ -69,20 +71,20 @@ class IntentScorer(Scorer):
         told = self.messages[intents].sum(0) / len(intents) ** 0.5
         vector = F.normalize(F.leaky_relu(F.linear(told, self.weight, self.bias)), dim=0)
         shares = torch.full((1, len(intents)), 1 / len(intents))
-        return self._mixed(vector[None], intents[None], shares)[0]
+        return self._mixed(vector[None], intents[None], shares, NEWCOMERS_MIXER)[0]
 
-    def contributions(self, intents: Tensor, items: Tensor) -> Tensor:
-        """What each intent adds to the scores of some items; shape (items, k), to sum over k.
+    def likeness(self, intents: Tensor, items: Tensor) -> Tensor:
+        """How like each of some intents the most alike one of each of some items is; shape (items, k).
 
         Args:
             intents: int64, shape (k,).
             items: int64, shape (items,).
         """
-        return self.mixer * self._likeness(intents)[:, items].T / max(len(intents), 1)
+        return self._likeness(intents)[:, items].T
 
-    def _mixed(self, vectors: Tensor, intents: Tensor, shares: Tensor) -> Tensor:
+    def _mixed(self, vectors: Tensor, intents: Tensor, shares: Tensor, mixer: float) -> Tensor:
         scores = vectors @ self.item_vectors.T + self.item_bias
-        if float(self.mixer) == 0 or not len(self.intent_vectors):
+        if not mixer or not len(self.intent_vectors):
             return scores
         present = intents >= 0
         distinct, place = torch.unique(intents[present], return_inverse=True)
@@ -94,7 +96,7 @@ class IntentScorer(Scorer):
             self._likeness(distinct),
             offsets,
             mode="sum",
-            per_sample_weights=self.mixer * shares[present],
+            per_sample_weights=mixer * shares[present],
             include_last_offset=True,
         )
 

@@ -162,6 +162,5 @@ def test_a_newcomer_with_the_intents_of_a_taste_gets_its_items(library: Snapshot
         intents = torch.arange(taste, INTENTS, 2)
         best = scorer.newcomer(intents).topk(10).indices
         assert (best % 2 == taste).float().mean() >= 0.9
-        parts = scorer.contributions(intents, best)
-        assert parts.shape == (10, len(intents))
-        torch.testing.assert_close(parts.sum(1), torch.where(best % 2 == taste, scorer.mixer, 0.0))
+        alike = scorer.likeness(intents, torch.arange(ITEMS))
+        torch.testing.assert_close(alike, (torch.arange(ITEMS) % 2 == taste).float()[:, None].expand(-1, len(intents)))

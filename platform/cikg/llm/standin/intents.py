@@ -26,6 +26,10 @@ _DEFINITIONS = (
     r"{term},? (?:is|stands for|short for|meaning) (?P<meaning>[^.;()]{{4,}})",
 )
 """How a sentence may say what a term means."""
+_INTRODUCTION = (
+    r"^(?:(?:i|we|really|mostly|also|just|love|like|enjoy|adore|want|am|i'm|looking|for|something|anything|about|with|to|"
+    r"read|reading|books|on|of|all|kinds|most)\b\s*)+"
+)
 
 
 def item_intents(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -117,6 +121,42 @@ def related_to_user(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     return {"related": [{"n": number, "evidence": fitting[number]} for number in chosen]}
 
 
+def taste_intents(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Answer `TasteIntents`: the parts of a sentence between commas, "and" and "or", without what introduces them.
+
+    Raises:
+        UnreadableRequestError: no user message holds a taste.
+    """
+    parts = re.split(r"\s*(?:[,;.!]|\band\b|\bor\b)\s*", _taste(messages))
+    named = [re.sub(_INTRODUCTION, "", part, flags=re.IGNORECASE).strip() for part in parts]
+    return {"intents": [part for part in dict.fromkeys(named) if part][:MOST_INTENTS] or [_taste(messages)]}
+
+
+def related_to_taste(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Answer `RelatedToTaste`: candidates that stand in the sentence, or all of whose telling words it has.
+
+    Raises:
+        UnreadableRequestError: no user message holds a taste and candidates.
+    """
+    taste = _taste(messages)
+    said = telling_words(taste)
+    try:
+        offered = {int(row["n"]): str(row["intent"]) for row in rows(messages, "candidates")}
+    except (ValueError, TypeError, KeyError) as error:
+        raise UnreadableRequestError(f"no user message holds candidates: {error}") from None
+    standing = [number for number, intent in offered.items() if intent.casefold() in taste.casefold()]
+    alike = [number for number, intent in offered.items() if telling_words(intent) and telling_words(intent) <= said]
+    return {"related": list(dict.fromkeys([*standing, *alike]))[:MOST_INTENTS]}
+
+
+def _taste(messages: Sequence[Mapping[str, str]]) -> str:
+    try:
+        (row,) = rows(messages, "taste")
+        return str(row["taste"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise UnreadableRequestError(f"no user message holds a taste: {error}") from None
+
+
 def term_meaning(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Answer `TermMeaning`: what one of the sentences says that the term means, or nothing.
 
@@ -169,7 +209,9 @@ def _in_full(topic: str, meanings: Mapping[str, str]) -> str:
 RULES: Mapping[str, Callable[[Sequence[Mapping[str, str]]], dict[str, Any]]] = {
     "ItemIntents": item_intents,
     "RelatedIntents": related_intents,
+    "RelatedToTaste": related_to_taste,
     "RelatedToUser": related_to_user,
+    "TasteIntents": taste_intents,
     "TermMeaning": term_meaning,
     "UserIntents": user_intents,
 }

@@ -38,8 +38,8 @@ from cikg.recommend.views import TrainingData, View
 
 SIMILARITY_SHARE = 0.3
 """What facts or texts weigh in the Gram matrix, as a share of the penalty on whose diagonal they stand."""
-PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
-FIRST_PENALTY = 1
+PENALTIES = (100.0, 300.0, 1000.0, 3000.0)
+"""λ of the linear expert, from below: smaller ones can rank better alone, but leave a mixture fewer candidates."""
 LOOK, PATIENCE = 2, 2
 """Epochs between two looks at the validation split, and looks without a better one after which the graph is fitted."""
 
@@ -120,12 +120,11 @@ class Mixture(ClosedForm):
         return _only(Interests(self._data, InterestsConfig(), self._device))
 
     def _linear(self, found: dict[str, Any]) -> Scorer:
-        """EASE; in a selection, first what to add to its Gram matrix, then the penalty uphill from a usual one."""
+        """EASE; in a selection, first what to add to its Gram matrix, then the penalty, as long as more is better."""
         config, data = self._config, self._data
         if found.get("penalty") is not None:
             return self._ease(found)
         penalties = PENALTIES if config.penalty is None else (config.penalty,)
-        place = min(FIRST_PENALTY, len(penalties) - 1)
         facts = (0.0, SIMILARITY_SHARE) if len(data.head_index) else (0.0,)
         texts = (0.0, SIMILARITY_SHARE) if linear.has_text(data) else (0.0,)
         best: tuple[float, dict[str, Any], Scorer] | None = None
@@ -146,12 +145,9 @@ class Mixture(ClosedForm):
 
         shares = (0.0, 0.0)
         for share in ((fact, text) for fact in facts for text in texts):
-            shares = share if attempt(penalties[place], *share) else shares
-        for step in (1, -1):
-            here = place + step
-            while 0 <= here < len(penalties) and attempt(penalties[here], *shares):
-                here += step
-            if here != place + step:  # going up helped: down is the other way
+            shares = share if attempt(penalties[0], *share) else shares
+        for penalty in penalties[1:]:
+            if not attempt(penalty, *shares):
                 break
         assert best is not None  # noqa: S101
         found |= best[1]

@@ -36,13 +36,15 @@ class NegativeSampler:
     def draw(self, keys: Tensor, generator: torch.Generator) -> Tensor:
         """One value for each key; int64, shape of `keys`. The more keys at once, the less each costs."""
         drawn = self._random(len(keys), keys.device, generator)
+        if keys.is_cuda:  # a shape that depends on values would wait for the GPU
+            for _ in range(ROUNDS):
+                again = self._random(len(keys), keys.device, generator)
+                drawn = torch.where(self.occurs(keys, drawn), again, drawn)
+            return drawn
+        known = self.occurs(keys, drawn).nonzero().squeeze(1)
         for _ in range(ROUNDS):
-            known = self.occurs(keys, drawn)
-            if keys.is_cuda:  # a shape that depends on values would wait for the GPU
-                drawn = torch.where(known, self._random(len(keys), keys.device, generator), drawn)
-            else:
-                again = known.nonzero().squeeze(1)
-                drawn[again] = self._random(len(again), keys.device, generator)
+            drawn[known] = self._random(len(known), keys.device, generator)
+            known = known[self.occurs(keys[known], drawn[known])]
         return drawn
 
     def occurs(self, keys: Tensor, values: Tensor) -> Tensor:

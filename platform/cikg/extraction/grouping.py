@@ -44,18 +44,13 @@ class Grouped(Generic[Item, Result]):
     async def _work_off(self) -> None:
         while self._waiting:
             group = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
-            try:
-                results = await asyncio.to_thread(self._work, [item for item, _ in group])
-            except Exception as error:  # noqa: BLE001 - it is the callers'
-                _end(group, error)
-            else:
-                for (_, future), result in zip(group, results, strict=True):
-                    if not future.done():
-                        future.set_result(result)
+            done = asyncio.to_thread(self._work, [item for item, _ in group])
+            (results,) = await asyncio.gather(done, return_exceptions=True)
+            for number, (_, future) in enumerate(group):
+                if future.done():  # its caller does not wait any longer
+                    continue
+                if isinstance(results, BaseException):
+                    future.set_exception(results)
+                else:
+                    future.set_result(results[number])
         self._task = None
-
-
-def _end(group: list[tuple[Item, asyncio.Future[Result]]], error: Exception) -> None:
-    for _, future in group:
-        if not future.done():
-            future.set_exception(error)

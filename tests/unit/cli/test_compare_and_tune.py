@@ -17,7 +17,8 @@ from click.testing import CliRunner, Result
 from cikg.cli import compare, evaluate, train, tune
 from cikg.errors import CikgError
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import method
+from cikg.recommend import engine, method
+from cikg.recommend.engine import Trained
 from tests.unit.recommend.planted import two_tastes
 
 COMMANDS = {module.command.name: module.command for module in (compare, evaluate, train, tune)}
@@ -110,6 +111,26 @@ def test_tuned_settings_are_trained_with(run: Run, snapshot: Snapshot) -> None:
     shown = run("tune", "cikgrec", *here, *TINY, *fixed, "--trials", 3).output
     assert "3 trials, 0 pruned, 0 failed" in shown
     assert "Next: cikg train cikgrec --dataset planted --tuned" in shown
+
+
+def test_ctrl_c_shows_what_was_found_and_keeps_it(
+    run: Run, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("cikgrec", "--snapshot", snapshot.path, *TINY)
+    begun: list[int] = []
+
+    def interrupted(*given: object, **options: object) -> Trained:
+        begun.append(1)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return engine.train(*given, **options)
+
+    monkeypatch.setattr("cikg.recommend.tuning.train", interrupted)
+    stopped = run("tune", *arguments, "--trials", 9)
+    assert stopped.exit_code != 0
+    assert "2 trials, 0 pruned, 0 failed" in stopped.output
+    monkeypatch.setattr("cikg.recommend.tuning.train", engine.train)
+    assert len(data(run("tune", *arguments, "--trials", 3, "--json"))["trials"]) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
-"""A newcomer's sentence, from the command line to the items of their taste."""
+"""What a trained IKGR serves: a newcomer's sentence, and a reader's search."""
 
 from __future__ import annotations
+
+import re
+from collections import Counter
 
 import pytest
 
@@ -14,13 +17,35 @@ from cikg.graph import Graph
 from cikg.graph.snapshot import take
 from cikg.recommend import newcomer
 from cikg.recommend.engine import train
-from cikg.schema import Label
+from cikg.recommend.search import search
+from cikg.schema import Label, SplitCode
 from cikg.settings import Settings
 
 pytestmark = pytest.mark.timeout(120)
 
 
-def test_a_sentence_brings_the_books_of_the_taste_it_names(graph: Graph, settings: Settings, dataset: str) -> None:
+def mean_reciprocal_rank(graph: Graph, model: newcomer.Model, weight: float) -> float:
+    """Of a reader's last test item, searched for by the longest word of its text that at least eight texts have."""
+    words = {book.id: set(re.findall(r"[a-z]{4,}", book.text.lower())) for book in demo.catalogue()}
+    texts = Counter(word for several in words.values() for word in several)
+    reads = model.snapshot.interactions
+    held = reads.split == SplitCode.TEST
+    last = dict(zip(reads.user_index[held], reads.item_index[held], strict=True))
+    found = []
+    for user, place in sorted(last.items())[::13]:
+        item = model.snapshot.items.ids[int(place)]
+        known = [word for word in words[item] if texts[word] >= 8]
+        if known:
+            query = max(known, key=lambda word: (len(word), word))
+            hits = search(graph, model, query, model.snapshot.users.ids[int(user)], k=100, weight=weight)
+            found.append(next((1 / hit.rank for hit in hits if hit.item == item), 0.0))
+    assert len(found) >= 30
+    return sum(found) / len(found)
+
+
+def test_sentences_and_searches_bring_what_is_to_the_readers_taste(
+    graph: Graph, settings: Settings, dataset: str
+) -> None:
     asked = settings.model_copy(update={"openai_model": "stand-in", "openai_api_key": None, "device": "cpu"})
     try:
         load(graph, "demo", None, dataset)
@@ -42,5 +67,12 @@ def test_a_sentence_brings_the_books_of_the_taste_it_names(graph: Graph, setting
         assert sum(hit >= 7 for hit in hits) >= 0.8 * len(hits), hits
         with pytest.raises(InputError, match="other words"):
             newcomer.suggest(asked, model, "zzz qqq")
+        by_text, by_reader = (mean_reciprocal_rank(graph, model, weight) for weight in (0.0, 1.0))
+        assert by_reader >= 1.2 * by_text
+        assert any(hit.intents for hit in search(graph, model, "ghost AND (", "reader-0001"))
+        with pytest.raises(NotFoundError, match="no user"):
+            search(graph, model, "ghost", "nobody")
+        with pytest.raises(InputError, match="no word"):
+            search(graph, model, "?!", "reader-0001")
     finally:
         graph.execute("MATCH (n {dataset: $d}) DETACH DELETE n", d=dataset)

@@ -1,0 +1,40 @@
+"""`cikg search`: items by full text, in a user's order."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from cikg.cli._output import dataset_option, json_option, print_json, print_table
+from cikg.graph import connect
+from cikg.settings import load_settings
+
+
+@click.command("search", short_help="Find items, in a user's order.")
+@click.argument("query")
+@click.option("--user", required=True, help="Whose order.")
+@dataset_option
+@click.option("--k", default=10, show_default=True, type=click.IntRange(1, 100), help="How many items.")
+@click.option(
+    "--weight", default=1.0, show_default=True, type=click.FloatRange(0), help="Of the model; 0 is full text alone."
+)
+@json_option
+def command(*, query: str, user: str, dataset: str, k: int, weight: float, as_json: bool) -> None:
+    """Find items that have a word of QUERY in name or text, and rank them for a user by the ikgr trained last.
+
+    Each line says where full text alone had it, and which of the user's intents it satisfies.
+    """
+    from cikg.recommend import newcomer, search  # noqa: PLC0415 - torch takes seconds to import
+
+    settings = load_settings()
+    model = newcomer.trained(settings, dataset)
+    with connect(settings) as graph:
+        hits = search.search(graph, model, query, user, k=k, weight=weight)
+    if as_json:
+        print_json(
+            {"dataset": dataset, "user": user, "query": query, "run": model.run, "hits": [asdict(h) for h in hits]}
+        )
+        return
+    rows = [[hit.rank, hit.found, hit.name, hit.item, hit.score, ", ".join(hit.intents)] for hit in hits]
+    print_table(f"“{query}” for {user}", ["rank", "by text", "name", "item", "score", "because of"], rows)

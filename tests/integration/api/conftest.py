@@ -39,7 +39,7 @@ def planted_dataset(graph: Graph, settings: Settings, request: pytest.FixtureReq
 @pytest.fixture(scope="module")
 def app(graph: Graph, settings: Settings) -> Iterator[Flask]:
     """The real app; nobody's requests are counted, since tests ask faster than callers."""
-    own = {"secret_key": SecretStr("api-test-key-0123456789"), "api_rate_limit": "1000000 per minute"}
+    own = {"secret_key": SecretStr("api-test-key-0123456789"), "api_rate_limit": "1000000 per minute", "console": True}
     made = web.create_app(settings.model_copy(update=own))
     yield made
     store.close(made)

@@ -61,7 +61,7 @@ class Ballot:
     right: Tensor
 
     def quality(self, weights: Tensor) -> Tensor:
-        """NDCG plus half of recall, which is about twice as large: the mean over users and `DEPTHS`.
+        """NDCG: the mean over users and `DEPTHS`.
 
         Args:
             weights: of each expert for each user, shape (U, experts).
@@ -70,11 +70,11 @@ class Ballot:
         depth = min(max(DEPTHS), scores.shape[1])
         hits = torch.gather(self.right, 1, torch.topk(scores, depth, dim=1).indices)
         discount = 1 / torch.log2(torch.arange(2, depth + 2))
-        found, gains, ideal = hits.cumsum(1), (hits * discount).cumsum(1), discount.cumsum(0)
+        gains, ideal = (hits * discount).cumsum(1), discount.cumsum(0)
         held = self.right.sum(1).long().clamp_min(1)
         each = []
         for k in (min(k, depth) for k in DEPTHS):
-            each.append(gains[:, k - 1] / ideal[held.clamp_max(k) - 1] + found[:, k - 1] / held / 2)
+            each.append(gains[:, k - 1] / ideal[held.clamp_max(k) - 1])
         return torch.stack(each).mean()
 
 
@@ -96,7 +96,7 @@ def weights(gate: Gate, length: Tensor) -> Tensor:
 
 def quality(metrics: Metrics) -> float:
     """What experts and gate are selected by, of the metrics of one of them: see `Ballot.quality`."""
-    return float(sum(metrics[f"ndcg@{k}"] + metrics[f"recall@{k}"] / 2 for k in DEPTHS)) / len(DEPTHS)
+    return float(sum(metrics[f"ndcg@{k}"] for k in DEPTHS)) / len(DEPTHS)
 
 
 def fit_gate(data: TrainingData, experts: Mapping[str, Scorer], seed: int) -> Gate:

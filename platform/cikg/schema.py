@@ -28,7 +28,7 @@ class Label(StrEnum):
     MODEL = "Model"  # one trained recommender that can be published
     MIGRATION = "Migration"  # one applied file of cypher/schema
     ACCOUNT = "Account"  # who may use the platform; like the next three, of no dataset
-    TOKEN = "Token"  # what a program shows instead of a password
+    TOKEN = "Token"  # noqa: S105 - a label: what a program shows instead of a password
     AUDIT = "Audit"  # one change, and who made it
     QUERY = "Query"  # a statement that someone kept
     SCHEMA_LOCK = "SchemaLock"  # whoever holds this node alone may make indexes; it belongs to no dataset

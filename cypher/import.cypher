@@ -131,12 +131,13 @@ RETURN dataset.version AS version
 
 // name: beside_import(dataset, run) -> one
 // The nodes of an import that has begun, and how many the database has besides them and its schema's. Two look-ups by
-// key and two counts that the database keeps.
+// key and three counts that the database keeps.
 CALL () { MATCH (node) RETURN count(node) AS nodes }
 CALL () { MATCH (migration:Migration) RETURN count(migration) AS migrations }
+CALL () { MATCH (lock:SchemaLock) RETURN count(lock) AS locks }
 MATCH (dataset:Dataset {uid: $dataset})
 MATCH (run:Run {uid: $run})
-RETURN properties(dataset) AS dataset, properties(run) AS run, nodes - migrations - 2 AS others
+RETURN properties(dataset) AS dataset, properties(run) AS run, nodes - migrations - locks - 2 AS others
 
 // name: hold_datasets() -> none
 // Keeps all others from writing to any dataset's node while this transaction is open; it is never committed. To make an

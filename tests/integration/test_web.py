@@ -14,7 +14,8 @@ import web
 from cikg.access.sessions import one_time_token
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
-from cikg.serving.publish import publish
+from cikg.serving.counterfactual import Served
+from cikg.serving.publish import known_items, publish
 from cikg.settings import Settings
 from tests import planted
 from tests.relay import Relay
@@ -42,8 +43,11 @@ def app(graph: Graph, web_settings: Settings) -> Iterator[Flask]:
     planted.write_training(graph, DATASET, "neighbours-1", "neighbours", 0.4)
     planted.write_training(graph, DATASET, "popularity-1", "popularity", 0.1)
     snapshot = take(graph, DATASET, web_settings)
-    publish(graph, snapshot, planted.Neighbours(snapshot), k=5)
+    recommender = planted.Neighbours(snapshot)
+    publish(graph, snapshot, recommender, k=5)
     app = web.create_app(web_settings)
+    model = graph.one("served_model", dataset=DATASET)["model"]
+    app.extensions["cikg.served"].models[model] = Served(snapshot, recommender, known_items(snapshot))
     yield app
     store.close(app)
 

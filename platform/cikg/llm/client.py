@@ -278,7 +278,7 @@ def named_error(
 def _took_too_long(error: BaseException | None) -> bool:
     """Whether an error came of waiting. The HTTP client calls a refused or lost connection a timeout, too."""
     while error is not None and not isinstance(error, TimeoutError):
-        error = error.__cause__
+        error = error.__cause__ or error.__context__
     return error is not None
 
 

@@ -63,10 +63,20 @@ class GfCf(ClosedForm):
 
 
 def _right_singular_vectors(matrix: sparse.csr_array, rank: int) -> Array:
-    """The `rank` leading ones, as columns, the largest first; the start is fixed, so that they are always the same."""
-    start = np.random.default_rng(0).standard_normal(min(matrix.shape))
-    _, values, vectors = svds(matrix.astype(np.float64), k=rank, v0=start)
-    found: Array = vectors[np.argsort(-values)].T
+    """The `rank` leading ones, as columns, the largest first; always the same.
+
+    ARPACK begins at a fixed place, but draws anew where nothing is left to find, so a matrix of which most is wanted
+    is decomposed as a whole.
+    """
+    users, items = matrix.shape
+    if 2 * rank <= min(users, items):
+        start = np.random.default_rng(0).standard_normal(min(users, items))
+        _, values, vectors = svds(matrix.astype(np.float64), k=rank, v0=start)
+        found: Array = vectors[np.argsort(-values)].T
+    elif items <= users:
+        found = np.linalg.eigh((matrix.T @ matrix).toarray().astype(np.float64)).eigenvectors[:, ::-1][:, :rank]
+    else:
+        found = np.linalg.svd(matrix.toarray().astype(np.float64), full_matrices=False).Vh[:rank].T
     return found
 
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import math
-import warnings
+import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from cikg.recommend.evaluation import judge, measure, rank
 from cikg.recommend.places import CUTOFFS, DEPTH, PER_USER, Places, parse_metric
 from cikg.recommend.scorers import DotScorer, ItemWeightScorer, Scorer, StaticScorer
 from cikg.recommend.views import NodeSpace, Pairs
+from tests.unit.recommend import by_ranx
 
 
 class Table(Scorer):
@@ -42,44 +44,38 @@ def random_case(users: int, items: int, seed: int = 0) -> tuple[Table, NodeSpace
 
 
 @pytest.fixture(scope="module")
-def interpreted() -> Iterator[None]:
-    """Ranx is small work here, and compiling it is not."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NUMBA_DISABLE_JIT", "1")
-        yield
+def ranx() -> Iterator[ProcessPoolExecutor]:
+    """Another process, where ranx is at home."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), by_ranx.interpret) as pool:
+        yield pool
 
 
-def ranx_metrics(case: tuple[Scorer, NodeSpace, Pairs, Pairs]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+def ranx_metrics(
+    ranx: ProcessPoolExecutor, case: tuple[Scorer, NodeSpace, Pairs, Pairs]
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Means and per-user values as ranx gives them for the same lists."""
     scorer, nodes, seen, held = case
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # ranx's own
-        from ranx import Qrels, Run  # noqa: PLC0415
-        from ranx import evaluate as ranx_evaluate  # noqa: PLC0415
-
-        truth: dict[str, dict[str, int]] = {}
-        for user, item in zip(held.user_index.tolist(), held.item_index.tolist(), strict=True):
-            truth.setdefault(str(user), {})[str(item)] = 1
-        run = {
-            str(user): {str(item): 1000.0 - place for place, item in enumerate(items) if item >= 0}
-            for ranking in rank(scorer, nodes, seen, np.unique(held.user_index), DEPTH)
-            for user, items in zip(ranking.user_index.tolist(), ranking.item_index.tolist(), strict=True)
-        }
-        names = [f"{kind}@{k}" for kind in PER_USER for k in CUTOFFS]
-        found = Run(run)
-        means = ranx_evaluate(Qrels(truth), found, names)
+    truth: by_ranx.Judgements = {}
+    for user, item in zip(held.user_index.tolist(), held.item_index.tolist(), strict=True):
+        truth.setdefault(str(user), {})[str(item)] = 1
+    lists = {
+        str(user): {str(item): 1000.0 - place for place, item in enumerate(items) if item >= 0}
+        for ranking in rank(scorer, nodes, seen, np.unique(held.user_index), DEPTH)
+        for user, items in zip(ranking.user_index.tolist(), ranking.item_index.tolist(), strict=True)
+    }
+    names = [f"{kind}@{k}" for kind in PER_USER for k in CUTOFFS]
+    means, each = ranx.submit(by_ranx.measure, truth, lists, names).result()
     order = sorted(truth, key=int)
-    return means, {name: np.array([found.scores[name][user] for user in order]) for name in names}
+    return means, {name: np.array([each[name][user] for user in order]) for name in names}
 
 
-@pytest.mark.usefixtures("interpreted")
 @settings(max_examples=12, deadline=None)
 @given(users=st.integers(1, 30), items=st.integers(10, 250), seed=st.integers(0, 10_000))
-def test_metrics_equal_ranx(users: int, items: int, seed: int) -> None:
+def test_metrics_equal_ranx(ranx: ProcessPoolExecutor, users: int, items: int, seed: int) -> None:
     case = random_case(users + 1, items, seed)
     if not len(case[3]):
         return
-    means, each = ranx_metrics(case)
+    means, each = ranx_metrics(ranx, case)
     ours = measure(*case)
     for name, expected in means.items():
         assert ours.metrics[name] == pytest.approx(expected, abs=1e-6), name

@@ -44,6 +44,11 @@ def _singular(word: str) -> str:
     return word
 
 
+def _words(form: str) -> list[str]:
+    """The words of a form; one of spaces alone is a word itself, so that no form is without any."""
+    return form.split() or [form]
+
+
 def embed(forms: Sequence[str]) -> sp.csr_matrix:
     """TF-IDF over the words of normalised phrases.
 
@@ -53,7 +58,7 @@ def embed(forms: Sequence[str]) -> sp.csr_matrix:
     Returns:
         (len(forms), words) rows of Euclidean length 1.
     """
-    vectoriser = TfidfVectorizer(tokenizer=str.split, token_pattern=None, lowercase=False, sublinear_tf=True)
+    vectoriser = TfidfVectorizer(tokenizer=_words, token_pattern=None, lowercase=False, sublinear_tf=True)
     matrix: sp.csr_matrix = vectoriser.fit_transform(forms)
     return matrix
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
@@ -65,6 +65,7 @@ def test_the_order_of_phrases_does_not_matter_and_the_seed_alone_decides() -> No
 
 
 @settings(max_examples=30, deadline=None)
+@example({" ": 1}, None)
 @given(
     st.dictionaries(st.text("abc -'Ü☃", min_size=1, max_size=12), st.integers(1, 9), max_size=25),
     st.none() | st.integers(1, 30),

@@ -10,8 +10,8 @@ import pytest
 from cikg.extraction import ledger
 from cikg.extraction.job import job
 from cikg.schema import State
-from tests.integration.extraction.conftest import Workplace, found, wait_for
-from tests.workplace import kill_workers
+from tests.integration.extraction.conftest import Workplace, found
+from tests.workplace import kill_workers, wait_for
 
 pytestmark = pytest.mark.timeout(180)
 RETRIES = 1

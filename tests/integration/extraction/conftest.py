@@ -7,14 +7,12 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -25,9 +23,9 @@ from pydantic import SecretStr
 from cikg.cli import main
 from cikg.graph import Graph
 from cikg.settings import Settings
+from tests.workplace import TOPICS, answers, free_port, wait_for
 
 REPOSITORY = Path(__file__).parents[3]
-TOPICS = ("gothic horror", "sea voyages", "detective mysteries", "utopian societies")
 ITEMS_OF_A_TOPIC = 12
 
 
@@ -104,13 +102,6 @@ def planted(graph: Graph, dataset: str) -> Iterator[Callable[..., dict[str, str]
         graph.execute("MATCH (n {dataset: $d}) DETACH DELETE n", d=name)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @dataclass
 class StandIn:
     """A running stand-in."""
@@ -143,7 +134,7 @@ def start_standin(directory: Path, port: int) -> StandIn:
             stdout=log,
             stderr=log,
         )
-    _wait_for(lambda: _answers(f"http://127.0.0.1:{port}/healthz"), f"the stand-in on {port}", 60)
+    wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), f"the stand-in on {port}", 60)
     return StandIn(port, process)
 
 
@@ -245,7 +236,7 @@ def worker(tmp_path: Path) -> Iterator[Callable[[Settings], subprocess.Popen[byt
                 stderr=log,
             )
         running.append(process)
-        _wait_for(lambda: b" ready." in path.read_bytes(), f"the worker; see {path}", 60)
+        wait_for(lambda: b" ready." in path.read_bytes(), f"the worker; see {path}", 60)
         return process
 
     yield start
@@ -287,25 +278,6 @@ def _run(arguments: list[str]) -> Ended:
             code = stop.code
     (line,) = output.getvalue().splitlines()
     return Ended(code, json.loads(line), errors.getvalue())
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    """Wait until something holds."""
-    _wait_for(condition, what, seconds)
-
-
-def _wait_for(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not come within {seconds} s")
-        time.sleep(0.05)
-
-
-def _answers(url: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(url, timeout=1) as answer:
-        return bool(answer.status == 200)
-    return False
 
 
 def _stop(running: list[Any]) -> None:

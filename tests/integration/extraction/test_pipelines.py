@@ -10,7 +10,8 @@ import pytest
 
 from cikg.extraction import control
 from cikg.schema import State
-from tests.integration.extraction.conftest import Workplace, everything, wait_for
+from tests.integration.extraction.conftest import Workplace, everything
+from tests.workplace import wait_for
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -19,9 +19,9 @@ import numpy as np
 
 from cikg.errors import InputError
 from cikg.recommend import runs
-from cikg.recommend.engine import Options
+from cikg.recommend.nodes import Array
+from cikg.recommend.options import Options
 from cikg.recommend.places import Places
-from cikg.recommend.views import Array
 
 Split = Literal["test", "valid"]
 CONFIDENCE, RESAMPLES = 0.95, 10_000

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -27,39 +28,16 @@ from cikg.recommend import distributed, runs
 from cikg.recommend.evaluation import Metrics, judge, measure, split_digest
 from cikg.recommend.fitting import Fitted, GradientFit, Progress
 from cikg.recommend.method import ClosedForm, Config, Gradient, Method, configure, find
+from cikg.recommend.options import Options, Precision, Protocol
 from cikg.recommend.views import TrainingData, training_data
+from cikg.recommend.workshop import Workshop
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 
 if TYPE_CHECKING:
     from cikg.graph.snapshot import Snapshot
 
-Protocol = Literal["honest", "paper"]
-Precision = Literal["float32", "mixed"]
 Observer = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to train, whatever the method: the arguments of `train` that determine the result.
-
-    Attributes:
-        seed: of initialisation, order, negatives and noise.
-        protocol: `honest` selects on valid; `paper` on test, fitting train and valid.
-        refit: after an honest selection, fit train and valid with what was chosen.
-        epochs: the most epochs of a gradient method.
-        patience: epochs without improvement before it stops.
-        metric: what is selected on.
-        precision: `mixed` lets products of matrices be of bfloat16; tables, moments and partition sums stay float32.
-    """
-
-    seed: int
-    protocol: Protocol
-    refit: bool
-    epochs: int
-    patience: int
-    metric: str
-    precision: Precision
 
 
 @dataclass(frozen=True)
@@ -182,9 +160,11 @@ class _Task:
         if isinstance(model, Gradient):
             return self._fit_gradient(model, data, selected)
         start = time.perf_counter()
+        model.workshop = self._workshop.within(runs.PARTS.format(phase="refit"))
         _, scorer = next(model.candidates())
         row = {"phase": "refit", "seconds": time.perf_counter() - start}
-        return dataclasses.replace(selected, scorer=scorer, curve=[*selected.curve, row])
+        notes = (*selected.notes, *model.notes(chosen))
+        return dataclasses.replace(selected, scorer=scorer, curve=[*selected.curve, row], notes=notes)
 
     def write(self, known: dict[str, Any], fitted: Fitted) -> dict[str, Any]:
         """Write the run, the manifest last. Returns the manifest."""
@@ -201,6 +181,7 @@ class _Task:
             "selected_on": "valid" if honest else "test",
             "valid": fitted.metrics if honest else {},
             "fitted": fitted.scorer.report(),
+            "notes": list(fitted.notes),
             "code": code_version(),
             "device": _describe(self.device),
             "processes": distributed.size(),
@@ -213,7 +194,20 @@ class _Task:
         runs.write_json(path / runs.MANIFEST, manifest)
         for checkpoint in path.glob(runs.CHECKPOINT.format(phase="*")):
             checkpoint.unlink()
+        for parts in path.glob(runs.PARTS.format(phase="*")):
+            shutil.rmtree(parts)
         return manifest
+
+    @property
+    def _workshop(self) -> Workshop:
+        return Workshop(
+            device=self.device,
+            directory=self.directory,
+            checkpoint_seconds=self.checkpoint_seconds,
+            mixed=self.options.precision == "mixed",
+            code=code_version(),
+            observe=self.observer,
+        )
 
     def _build(self, data: TrainingData, config: Config) -> ClosedForm | Gradient:
         build = self.method.build
@@ -223,24 +217,15 @@ class _Task:
             return build(data, config, self.device)
 
     def _fit_gradient(self, model: Gradient, data: TrainingData, selected: Fitted | None) -> Fitted:
-        fit = GradientFit(
-            model=model,
-            data=data,
-            seed=self.options.seed,
-            device=self.device,
-            metric=self.options.metric,
-            patience=self.options.patience,
-            directory=self.directory,
-            checkpoint_seconds=self.checkpoint_seconds,
-            mixed=self.options.precision == "mixed",
-            code=code_version(),
-        )
-        return fit.run(self.options.epochs, selected, self.observer)
+        options = self.options
+        fit = GradientFit(model, data, options.seed, options.metric, options.patience, self._workshop)
+        return fit.select(options.epochs) if selected is None else fit.refit(selected.chosen_epoch or 0, selected)
 
     def _best_candidate(self, model: ClosedForm, data: TrainingData) -> tuple[Fitted, dict[str, Any]]:
         assert data.selection is not None  # noqa: S101
         curve: list[dict[str, Any]] = []
         best: tuple[Fitted, dict[str, Any]] | None = None
+        model.workshop = self._workshop.within(runs.PARTS.format(phase="select"))
         start = time.perf_counter()
         for chosen, scorer in model.candidates():
             metrics = judge(scorer, data.nodes, data.fit, data.selection)
@@ -252,7 +237,8 @@ class _Task:
                 best = Fitted(scorer, None, metrics, curve), chosen
             self.observer(Progress("select", len(curve), None, {}, score, best[0].metrics[self.options.metric], None))
         assert best is not None  # noqa: S101
-        return best
+        fitted, chosen = best
+        return dataclasses.replace(fitted, notes=tuple(model.notes(chosen))), chosen
 
 
 def _select_on(snapshot: Snapshot, options: Options) -> TrainingData:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cikg.recommend.comparison import Comparison, Interval, intervals
-from cikg.recommend.views import Array, pairs, sizes
+from cikg.recommend.nodes import Array, pairs, sizes
 from cikg.schema import SplitCode
 
 if TYPE_CHECKING:

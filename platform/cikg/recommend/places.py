@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import torch
 
 from cikg.errors import InputError
 from cikg.recommend import runs
-from cikg.recommend.views import Array
+from cikg.recommend.nodes import Array
 
 CUTOFFS = (1, 5, 10, 20, 50, 100)
 DEPTH = max(CUTOFFS)
@@ -108,6 +107,8 @@ class Places:
 
     def save(self, path: Path, note: dict[str, str]) -> None:
         """Write them, with a note on what they are."""
+        import torch  # noqa: PLC0415 - who writes them has loaded it; who compares runs need not
+
         columns = {"user_index": self.user_index, "item_index": self.item_index, "rank": self.rank}
         runs.write_tensors(path, {name: torch.from_numpy(column) for name, column in columns.items()}, note)
 
@@ -118,5 +119,5 @@ class Places:
         Raises:
             SnapshotError: the file is missing or damaged; names it.
         """
-        tensors, note = runs.read_tensors(path)
-        return cls(**{name: tensor.numpy() for name, tensor in tensors.items()}), note
+        columns, note = runs.read_arrays(path)
+        return cls(**columns), note

@@ -7,6 +7,7 @@
         places-valid.safetensors   where the validation items came in the selected model's rankings
         evaluation.json            once `cikg evaluate` has opened the test split; beside it places-test.safetensors
         checkpoint-….safetensors   only while training: enough to go on as if it had never stopped
+        parts-…/                   likewise: the parts of a model that are fitted already
 
 Each file is written beside its place, synced and renamed; the manifest comes last, so a run that has one is whole.
 """
@@ -17,23 +18,28 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors
-import safetensors.torch
-import torch
-from torch import Tensor
 
 from cikg.errors import NotFoundError, SnapshotError
 from cikg.files import write_file
-from cikg.recommend import intent_scoring as _intent_scoring  # noqa: F401 - defines a kind of scorer
-from cikg.recommend.scorers import Scorer
-from cikg.recommend.views import Array
+from cikg.recommend.nodes import Array
 from cikg.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from cikg.recommend.scorers import Scorer
+
+# Torch takes seconds to load, and comparing runs needs none of it: only weights do.
+# ruff: noqa: PLC0415
 
 MANIFEST, WEIGHTS, CURVE = "manifest.json", "weights.safetensors", "curve.json"
 EVALUATION, PLACES, CHECKPOINT = "evaluation.json", "places-{split}.safetensors", "checkpoint-{phase}.safetensors"
+PARTS = "parts-{phase}"
 
 
 def run_id(method: str, dataset: str, parameters: dict[str, Any]) -> str:
@@ -66,6 +72,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], note: dict[str, Any]) -> None:
     """Write named tensors and a note in JSON."""
+    import safetensors.torch
+
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_file(path, safetensors.torch.save(whole, metadata={"note": json.dumps(note, sort_keys=True)}))
 
@@ -76,8 +84,21 @@ def read_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[s
     Raises:
         SnapshotError: the file is missing or damaged; names it.
     """
+    return _read(path, "pt", str(device))
+
+
+def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Read what `write_tensors` wrote, as arrays: without torch.
+
+    Raises:
+        SnapshotError: the file is missing or damaged; names it.
+    """
+    return _read(path, "np", "cpu")
+
+
+def _read(path: Path, framework: str, device: str) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
-        with safetensors.safe_open(path, framework="pt", device=str(device)) as file:
+        with safetensors.safe_open(path, framework=framework, device=device) as file:
             note = json.loads((file.metadata() or {})["note"])
             return {name: file.get_tensor(name) for name in file.keys()}, note  # noqa: SIM118
     except FileNotFoundError:
@@ -118,6 +139,8 @@ class Recommender:
 
     def scores(self, user_index: Array) -> Array:
         """Scores of all items for B users: float32, shape (B, items)."""
+        import torch
+
         scores: Array = self.scorer.scores(torch.from_numpy(np.asarray(user_index, dtype=np.int64))).numpy()
         return scores
 
@@ -131,6 +154,8 @@ class Recommender:
         Returns:
             Names, and float32 of shape (B, k, experts): the sum over experts is the score.
         """
+        import torch
+
         items = torch.from_numpy(np.asarray(item_index, dtype=np.int64))
         names, found = [], []
         for name, share in self.scorer.shares(torch.from_numpy(np.asarray(user_index, dtype=np.int64))):
@@ -145,6 +170,9 @@ def load(path: Path) -> Recommender:
     Raises:
         SnapshotError: a file of it is missing or damaged; names it.
     """
+    from cikg.recommend import intent_scoring as _intent_scoring  # noqa: F401 - defines a kind of scorer
+    from cikg.recommend.scorers import Scorer
+
     manifest = read_json(path / MANIFEST)
     weights = path / WEIGHTS
     if not weights.is_file():

@@ -60,13 +60,21 @@ OPTIONAL MATCH (model:Model {uid: served.published})
 RETURN served.id AS dataset, model.uid AS model, model.id AS run, model.method AS method,
        toString(model.published_at) AS published_at
 
-// name: served_to(dataset, user) -> many
-// What a dataset serves, and the user if there is one; no row when there is no such dataset, a null model when nothing is
-// published. Keys: Dataset.uid, User.uid, Model.uid.
+// name: served_to(dataset, user, k) -> many
+// What a dataset serves, and the user with what it recommends to them, if there is one; no row when there is no such dataset,
+// a null model when nothing is published. Keys: Dataset.uid, User.uid, Model.uid. Cost: the user's own edges.
 MATCH (served:Dataset {uid: $dataset})
 OPTIONAL MATCH (user:User {uid: $user})
 OPTIONAL MATCH (model:Model {uid: served.published})
-RETURN user IS NOT NULL AS known, user.name AS name, model.uid AS model, model.id AS run, model.method AS method
+RETURN user IS NOT NULL AS known, user.name AS name, model.uid AS model, model.id AS run, model.method AS method, COLLECT {
+  MATCH (user)-[edge:RECOMMENDED]->(item:Item)
+  WHERE edge.model = served.published AND edge.rank <= $k
+  OPTIONAL MATCH (interest:Interest {uid: edge.because})
+  WITH edge, item, interest ORDER BY edge.rank
+  RETURN {rank: edge.rank, item_uid: item.uid, item: item.id, name: coalesce(item.name, item.id), score: edge.score,
+          interest: interest.id, interest_name: coalesce(interest.name, interest.id), support: edge.support,
+          cohort: edge.cohort, share: edge.share, experts: coalesce(edge.experts, []), shares: coalesce(edge.shares, [])}
+} AS items
 
 // name: find_user(user) -> many
 // One user's name by key; no row when there is none.
@@ -79,19 +87,6 @@ MATCH (user:User {dataset: $dataset})
 WHERE abs(size(user.id) - size($id)) <= 2
   AND (left(user.id, 2) = left($id, 2) OR right(user.id, 2) = right($id, 2) OR left(user.id, 1) = left($id, 1))
 RETURN user.id AS id ORDER BY id LIMIT 1000
-
-// name: recommendations_of(user, k) -> many
-// One user's served recommendations in order, with the interest that explains each. Cost: the user's own edges.
-MATCH (user:User {uid: $user})
-MATCH (served:Dataset {uid: user.dataset})
-MATCH (user)-[edge:RECOMMENDED]->(item:Item)
-WHERE edge.model = served.published AND edge.rank <= $k
-OPTIONAL MATCH (interest:Interest {uid: edge.because})
-RETURN edge.rank AS rank, item.uid AS item_uid, item.id AS item, coalesce(item.name, item.id) AS name,
-       edge.score AS score, interest.id AS interest, coalesce(interest.name, interest.id) AS interest_name,
-       edge.support AS support, edge.cohort AS cohort, edge.share AS share,
-       coalesce(edge.experts, []) AS experts, coalesce(edge.shares, []) AS shares
-ORDER BY rank
 
 // name: shared_facts(user, items) -> many
 // For each item, the rarest entity it shares in one relation with something in the user's history: what explains a

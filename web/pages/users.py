@@ -39,7 +39,8 @@ class UserPage:
         dataset: the dataset.
         id: the user's id.
         name: the user's name, or the id where none is known.
-        served: method, run and time of the model whose recommendations are shown; None where none is published.
+        run: the one whose model's recommendations are shown; None where none is published.
+        method: its method.
         recommendations: in order of rank.
         interests: with holders, phrases and evidence.
         intents: the phrases that an LLM inferred, with evidence.
@@ -52,7 +53,8 @@ class UserPage:
     dataset: str
     id: str
     name: str
-    served: dict[str, Any] | None
+    run: str | None
+    method: str | None
     recommendations: tuple[Recommendation, ...]
     interests: tuple[dict[str, Any], ...]
     intents: tuple[dict[str, Any], ...]
@@ -68,18 +70,18 @@ def load_user(graph: Graph, dataset: str, identifier: str) -> UserPage:
         NotFoundError: there is no such user.
     """
     key = uid(dataset, identifier)
-    found = graph.many("find_user", user=key)
-    if not found:
+    served = read(graph, dataset, identifier, SHOWN_RECOMMENDATIONS)
+    if served is None or not served.known:
         raise NotFoundError(f"{dataset!r} has no user {identifier!r}", cure="Search for a name or an id above")
-    served = graph.one("served_model", dataset=dataset)
     history = graph.one("user_history", user=key, limit=SHOWN_HISTORY)
-    name = found[0]["name"] or identifier
+    name = served.name or identifier
     return UserPage(
         dataset=dataset,
         id=identifier,
         name=name,
-        served=served if served["model"] else None,
-        recommendations=read(graph, key, SHOWN_RECOMMENDATIONS),
+        run=served.run,
+        method=served.method,
+        recommendations=served.items,
         interests=tuple(graph.many("user_interests", user=key)),
         intents=tuple(graph.many("user_intents", user=key)),
         history=tuple(history["rows"]),

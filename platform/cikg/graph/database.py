@@ -296,7 +296,7 @@ class Graph:
                 database_=self._database,
                 bookmark_manager_=self._bookmarks,
             )
-        return [dict(record) for record in result.records]
+        return [dict(zip(result.keys, record.values(), strict=True)) for record in result.records]
 
 
 def connect(settings: Settings, *, retry_seconds: float = 30) -> Graph:

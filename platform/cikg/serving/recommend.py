@@ -98,36 +98,57 @@ class Recommendations:
     items: tuple[Recommendation, ...]
 
 
+@dataclass(frozen=True)
+class Served:
+    """What is served to one user, if anything.
+
+    Attributes:
+        known: whether there is such a user.
+        name: the user's name, if known.
+        run: the run that is served; None where nothing is published.
+        method: its method.
+        items: in order of rank.
+    """
+
+    known: bool
+    name: str | None
+    run: str | None
+    method: str | None
+    items: tuple[Recommendation, ...]
+
+
 def recommend(graph: Graph, dataset: str, user: str, k: int = 10) -> Recommendations:
     """Read the served recommendations of one user.
 
     Raises:
         NotFoundError: there is no such dataset or user, or nothing is published.
     """
-    found = graph.many("served_to", dataset=dataset, user=uid(dataset, user))
-    if not found:
+    served = read(graph, dataset, user, k)
+    if served is None:
         raise NotFoundError(
             f"there is no dataset {dataset!r}", cure=f"Import it with `cikg import … --dataset {dataset}`"
         )
-    served = found[0]
-    if not served["known"]:
+    if not served.known:
         raise _unknown_user(graph, dataset, user)
-    if served["model"] is None:
+    if served.run is None or served.method is None:
         raise NotFoundError(
             f"no model of {dataset!r} is published",
             cure=f"Run `cikg train cikgrec --dataset {dataset}`, then `cikg publish RUN --dataset {dataset}`",
         )
-    items = read(graph, uid(dataset, user), k)
-    return Recommendations(dataset, user, served["name"], served["run"], served["method"], items)
+    return Recommendations(dataset, user, served.name, served.run, served.method, served.items)
 
 
-def read(graph: Graph, user_uid: str, k: int) -> tuple[Recommendation, ...]:
-    """The served recommendations of a user by key, without checks."""
-    rows = graph.many("recommendations_of", user=user_uid, k=k)
+def read(graph: Graph, dataset: str, user: str, k: int) -> Served | None:
+    """What a dataset serves to a user, without checks; None where there is no such dataset."""
+    found = graph.many("served_to", dataset=dataset, user=uid(dataset, user), k=k)
+    if not found:
+        return None
+    rows: list[Row] = found[0]["items"]
     unexplained = [row["item_uid"] for row in rows if row["interest"] is None]
-    facts = graph.many("shared_facts", user=user_uid, items=unexplained) if unexplained else []
+    facts = graph.many("shared_facts", user=uid(dataset, user), items=unexplained) if unexplained else []
     by_item = {row.pop("item_uid"): FactReason(**row) for row in facts}
-    return tuple(_recommendation(row, by_item.get(row["item_uid"])) for row in rows)
+    items = tuple(_recommendation(row, by_item.get(row["item_uid"])) for row in rows)
+    return Served(**{name: found[0][name] for name in ("known", "name", "run", "method")}, items=items)
 
 
 def _recommendation(row: Row, fact: FactReason | None) -> Recommendation:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
 from cikg.cli._output import csv_option, json_option, messages, print_csv, print_json, print_table
-from cikg.cli.evaluate import SHOWN, find_snapshot, over_runs, with_deviation
+from cikg.cli.evaluate import with_deviation
 from cikg.errors import InputError
 from cikg.files import write_file
+from cikg.recommend import runs
+from cikg.recommend.report import SHOWN, Question, answer, drawing
 from cikg.settings import load_settings
-
-if TYPE_CHECKING:
-    from cikg.recommend.comparison import Comparison, Entry, Interval
-    from cikg.recommend.groups import Group
-
-AXES = {"users": "Interactions of a user, from many to few", "items": "Interactions of an item, from many to few"}
 
 
 @click.command("compare")
@@ -52,84 +46,21 @@ def command(
     entry is compared with the first: the mean of the users' differences, and its 95 % interval from a paired bootstrap.
     Nothing is scored again: runs keep where each held-out item came.
     """
-    from cikg.recommend import runs  # noqa: PLC0415 - torch loads for seconds; help must not
-    from cikg.recommend.comparison import compare  # noqa: PLC0415
-    from cikg.recommend.groups import by_sparsity  # noqa: PLC0415
-    from cikg.recommend.places import parse_metric  # noqa: PLC0415
-
     if svg is not None and groups is None:
         raise InputError("--svg draws groups, and there are none", cure="Add --groups users or --groups items")
-    metrics = metrics or SHOWN
-    for metric in (*metrics, groups_metric):
-        parse_metric(metric)
     settings = load_settings()
-    comparison = compare(
-        [path for run in chosen for path in runs.directories(settings, run)], split, across_snapshots=across_snapshots
-    )
-    divided: list[Group] = []
-    if groups is not None:
-        snapshot = find_snapshot(settings, comparison.entries[0].manifests[0])
-        divided = by_sparsity(comparison, snapshot, groups, groups_metric, seed=seed)
+    paths = tuple(path for run in chosen for path in runs.directories(settings, run))
+    question = Question(paths, split, metrics or SHOWN, groups, groups_metric, across_snapshots, seed)
+    report = answer(settings, question)
     if svg is not None and groups is not None:
-        _draw(svg, comparison, divided, groups_metric, AXES[groups])
-    report = _report(comparison, metrics, seed, divided)
+        write_file(svg, drawing(report, groups).encode())
+        messages.print(f"Wrote {svg}", markup=False)
     if as_json:
         print_json(report)
     elif as_csv:
         _as_csv(report)
     else:
         _as_tables(report, groups_metric, groups or "")
-
-
-def _draw(path: Path, comparison: Comparison, divided: Sequence[Group], metric: str, axis: str) -> None:
-    from cikg.recommend.charts import bars  # noqa: PLC0415
-
-    first = comparison.entries[0].manifests[0]
-    title = f"{metric} on {first['dataset']}, {comparison.split} ({first['protocol']} protocol)"
-    names = [entry.name for entry in comparison.entries]
-    write_file(path, bars(title, names, divided, metric=metric, axis=axis).encode())
-    messages.print(f"Wrote {path}", markup=False)
-
-
-def _report(comparison: Comparison, metrics: Sequence[str], seed: int, groups: Sequence[Group]) -> dict[str, Any]:
-    """All that was found, as `--json` prints it."""
-    from cikg.recommend.comparison import CONFIDENCE, RESAMPLES  # noqa: PLC0415
-
-    first = comparison.entries[0].manifests[0]
-    differences = [None, *comparison.differences(metrics, seed)]
-    return {
-        **{key: first[key] for key in ("dataset", "snapshot", "protocol")},
-        "snapshots": comparison.snapshots,
-        "split": comparison.split,
-        "users": len(comparison.users),
-        "confidence": CONFIDENCE,
-        "resamples": RESAMPLES,
-        "entries": [
-            _entry(entry, metrics, found) for entry, found in zip(comparison.entries, differences, strict=True)
-        ],
-        "groups": [asdict(group) | {"interactions": group.label} for group in groups],
-        "warnings": sorted(
-            {warning for entry in comparison.entries for each in entry.manifests for warning in each["warnings"]}
-        ),
-    }
-
-
-def _entry(entry: Entry, metrics: Sequence[str], differences: dict[str, Interval] | None) -> dict[str, Any]:
-    figures = [
-        dict(zip(metrics, each, strict=True))
-        for each in zip(*(entry.figures(metric).tolist() for metric in metrics), strict=True)
-    ]
-    return {
-        "name": entry.name,
-        "method": entry.manifests[0]["method"],
-        "config": entry.manifests[0]["config"],
-        "refit": entry.manifests[0]["refit"],
-        "runs": [manifest["run"] for manifest in entry.manifests],
-        "seeds": [manifest["seed"] for manifest in entry.manifests],
-        "metrics": over_runs(figures),
-        "each": figures,
-        "differences": differences and {metric: asdict(found) for metric, found in differences.items()},
-    }
 
 
 def _as_csv(report: dict[str, Any]) -> None:

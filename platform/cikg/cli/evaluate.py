@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import click
 
 from cikg.cli._output import json_option, messages, print_json, print_table
-from cikg.errors import NotFoundError, UnreachableError
+from cikg.errors import UnreachableError
 from cikg.graph import Graph, connect
-from cikg.graph.snapshot import Snapshot, open_snapshot
+from cikg.graph.snapshot import open_snapshot
+from cikg.recommend import runs
+from cikg.recommend.report import SHOWN, over_runs
 from cikg.schema import uid
 from cikg.settings import Settings, load_settings
 
 CUTOFFS = (1, 5, 10, 20, 50, 100)
-SHOWN = ("recall@20", "ndcg@20", "recall@50", "ndcg@50", "recall@100", "ndcg@100")
-"""The metrics that a table has room for."""
 KINDS = ("recall", "ndcg", "precision", "hit_rate", "mrr", "coverage", "novelty", "gini")
 
 
@@ -38,8 +37,6 @@ def command(chosen: tuple[str, ...], snapshot_path: Path | None, as_json: bool) 
     Every user is ranked over all items but those of train and valid. Several RUNs are shown with their mean and
     standard deviation; `cikg compare` sets different methods against each other.
     """
-    from cikg.recommend import runs  # noqa: PLC0415 - torch loads for seconds; help must not
-
     settings = load_settings()
     results = [_evaluate(settings, runs.directory(settings, run), snapshot_path) for run in chosen]
     if as_json:
@@ -63,11 +60,10 @@ def command(chosen: tuple[str, ...], snapshot_path: Path | None, as_json: bool) 
 
 def _evaluate(settings: Settings, path: Path, snapshot_path: Path | None) -> dict[str, Any]:
     """Measure one run, and keep the figures beside it and in the graph."""
-    from cikg.recommend import runs  # noqa: PLC0415
-    from cikg.recommend.evaluation import evaluate  # noqa: PLC0415
+    from cikg.recommend.evaluation import evaluate  # noqa: PLC0415 - torch loads for seconds; help must not
 
     manifest = runs.read_json(path / runs.MANIFEST)
-    snapshot = open_snapshot(snapshot_path) if snapshot_path else find_snapshot(settings, manifest)
+    snapshot = open_snapshot(snapshot_path) if snapshot_path else runs.snapshot(settings, manifest)
     result = evaluate(path, snapshot)
     try:
         with connect(settings) as graph:
@@ -85,33 +81,9 @@ def _show_several(results: Sequence[Mapping[str, Any]]) -> None:
     print_table("test", ["", *[result["run"] for result in results], "mean ± sd"], rows, fold=True)
 
 
-def over_runs(measured: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float | None]]:
-    """Mean and standard deviation (with n - 1) of each metric over runs; no deviation of a single one."""
-    return {
-        name: {"mean": mean(values), "sd": stdev(values) if len(values) > 1 else None}
-        for name in measured[0]
-        for values in [[each[name] for each in measured]]
-    }
-
-
 def with_deviation(found: Mapping[str, float | None]) -> str:
     """A mean and its deviation as people write them."""
     return f"{found['mean']:.4f}" + ("" if found["sd"] is None else f" ± {found['sd']:.4f}")
-
-
-def find_snapshot(settings: Settings, manifest: Mapping[str, Any]) -> Snapshot:
-    """The snapshot with the manifest's hash.
-
-    Raises:
-        NotFoundError: it is no longer kept.
-    """
-    path = settings.snapshots / str(manifest["dataset"]) / str(manifest["snapshot"])[:16]
-    if not path.is_dir():
-        raise NotFoundError(
-            f"the snapshot {manifest['snapshot']} that {manifest['run']} was trained on is not in {settings.snapshots}",
-            cure="Name its folder with --snapshot, or train again",
-        )
-    return open_snapshot(path)
 
 
 def register(graph: Graph, dataset: str, result: Mapping[str, Any]) -> None:

@@ -13,10 +13,11 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn
 
 from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json, print_table, progress_bar
-from cikg.cli.evaluate import SHOWN, over_runs, with_deviation
+from cikg.cli.evaluate import with_deviation
 from cikg.errors import InputError
 from cikg.graph import Graph, connect
 from cikg.graph.snapshot import Snapshot, open_snapshot, take
+from cikg.recommend.report import SHOWN, over_runs
 from cikg.schema import uid
 from cikg.settings import Settings, load_settings
 
@@ -243,8 +244,8 @@ def _facts(trained: Trained) -> dict[str, Any]:
     return (
         {"run": trained.run_id, "path": str(trained.path), "reused": trained.reused}
         | {key: manifest[key] for key in ("method", "dataset", "snapshot", "protocol", "refit", "seed", "config")}
-        | {key: manifest[key] for key in ("chosen", "chosen_epoch", "selected_on", "valid", "warnings", "device")}
-        | {key: manifest[key] for key in ("timings", "peak_memory_mb", "departures")}
+        | {key: manifest[key] for key in ("chosen", "chosen_epoch", "selected_on", "valid", "warnings", "notes")}
+        | {key: manifest[key] for key in ("device", "timings", "peak_memory_mb", "departures")}
     )
 
 
@@ -288,5 +289,5 @@ def _report_seeds(trained: list[Trained], as_json: bool) -> None:
 
 
 def _warn(trained: Trained) -> None:
-    for warning in trained.manifest["warnings"]:
-        messages.print(f"[yellow]Note:[/] {warning}")
+    for note in (*trained.manifest["warnings"], *trained.manifest["notes"]):
+        messages.print(f"[yellow]Note:[/] {note}")

@@ -24,6 +24,7 @@ from cikg.recommend.options import Options
 from cikg.recommend.places import Places
 
 Split = Literal["test", "valid"]
+Verdict = Literal["better", "worse", "not proven"]
 CONFIDENCE, RESAMPLES = 0.95, 10_000
 DRAWN_AT_ONCE = 1 << 21
 """Users drawn at a time: bounds the memory of a bootstrap to some 50 MB, however many users there are."""
@@ -78,6 +79,13 @@ class Interval:
         """Whether it leaves out 0: of a difference, that it is one."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def verdict(self) -> Verdict:
+        """What it says of a difference, in words."""
+        if not self.sure:
+            return "not proven"
+        return "better" if self.low > 0 else "worse"
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -97,6 +105,14 @@ class Comparison:
     def users(self) -> Array:
         """The users that figures are means over."""
         return self.entries[0].places[0].users
+
+    def differing_settings(self) -> dict[str, list[Any]]:
+        """What entries were set to, or found, where they differ, by name: what all have first; None without it."""
+        each = [_settings(entry.manifests[0]) | entry.manifests[0].get("chosen", {}) for entry in self.entries]
+        names = dict.fromkeys(name for settings in each for name in settings)
+        shared = sorted(names, key=lambda name: not all(name in settings for settings in each))
+        found = {name: [settings.get(name) for settings in each] for name in shared}
+        return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
 
     def differences(self, metrics: Sequence[str], seed: int = 0) -> list[dict[str, Interval]]:
         """By metric, for every entry but the first: how much better than the first it is.

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ import safetensors
 
 from cikg.errors import NotFoundError, SnapshotError
 from cikg.files import write_file
+from cikg.graph.snapshot import Snapshot, open_snapshot
 from cikg.recommend.nodes import Array
 from cikg.settings import Settings
 
@@ -183,6 +185,21 @@ def load(path: Path) -> Recommender:
         )
     tensors, note = read_tensors(weights)
     return Recommender(path, manifest, Scorer.restore(note["kind"], tensors))
+
+
+def snapshot(settings: Settings, manifest: Mapping[str, Any]) -> Snapshot:
+    """The snapshot that a run was trained on, by its hash.
+
+    Raises:
+        NotFoundError: it is no longer kept.
+    """
+    path = settings.snapshots / str(manifest["dataset"]) / str(manifest["snapshot"])[:16]
+    if not path.is_dir():
+        raise NotFoundError(
+            f"the snapshot {manifest['snapshot']} that {manifest['run']} was trained on is not in {settings.snapshots}",
+            cure="Name its folder with --snapshot, or train again",
+        )
+    return open_snapshot(path)
 
 
 def directory(settings: Settings, run: str) -> Path:

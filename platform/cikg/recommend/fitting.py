@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from cikg.recommend.evaluation import Metrics, judge
 from cikg.recommend.method import Gradient
 from cikg.recommend.scorers import Scorer
 from cikg.recommend.views import TrainingData
+from cikg.recommend.workshop import Workshop
 
 Phase = Literal["select", "refit"]
 
@@ -55,12 +56,14 @@ class Fitted:
         chosen_epoch: epochs it was trained for; None for a closed form.
         metrics: on the selection split.
         curve: a row an epoch or candidate, of all phases.
+        notes: what people should know of the fit, in sentences.
     """
 
     scorer: Scorer
     chosen_epoch: int | None
     metrics: Metrics
     curve: list[dict[str, Any]]
+    notes: tuple[str, ...] = ()
 
     def timings(self) -> dict[str, float]:
         """Seconds by phase, over all processes that worked on it."""
@@ -90,50 +93,46 @@ class GradientFit:
         model: what to train.
         data: what it was built from; with a selection split, training stops early.
         seed: of the generator that steps draw from.
-        device: where it runs.
         metric: what early stopping watches.
         patience: epochs without improvement before it stops.
-        directory: where each phase keeps its checkpoint: enough to resume.
-        checkpoint_seconds: the least time between two checkpoints.
-        mixed: let products of matrices be of bfloat16.
-        code: version of the code.
+        workshop: where each phase keeps its checkpoint: enough to resume.
+        every: epochs between two looks at the selection split.
     """
 
     model: Gradient
     data: TrainingData
     seed: int
-    device: torch.device
     metric: str
     patience: int
-    directory: Path
-    checkpoint_seconds: float
-    mixed: bool
-    code: str
+    workshop: Workshop
+    every: int = 1
 
-    def run(self, epochs: int, selected: Fitted | None, observe: Callable[[Progress], None]) -> Fitted:
-        """Train for at most `epochs` with early stopping, or exactly as long as a selection before it found best.
-
-        Args:
-            epochs: the limit of a selection.
-            selected: the selection's outcome, in a refit.
-            observe: told after every epoch.
+    def select(self, epochs: int) -> Fitted:
+        """Train for at most `epochs`, and keep the one that is best on the selection split.
 
         Raises:
             InputError: a loss is not finite.
         """
-        self._generator = torch.Generator(self.device).manual_seed(self.seed)
+        return self._run(_Standing("select"), epochs)
+
+    def refit(self, epochs: int, selected: Fitted | None = None) -> Fitted:
+        """Train for exactly `epochs`. Curve and metrics are continued from a selection, where there was one.
+
+        Raises:
+            InputError: a loss is not finite.
+        """
+        curve, metrics = (list(selected.curve), selected.metrics) if selected else ([], {})
+        return self._run(_Standing("refit", 0, curve, epochs, metrics), epochs)
+
+    def _run(self, fresh: _Standing, epochs: int) -> Fitted:
+        self._generator = torch.Generator(self._device).manual_seed(self.seed)
         self._optimisers = self.model.optimisers()
         self._best: dict[str, Tensor] = {}
-        standing = _Standing("select")
-        if selected is not None:
-            epochs = selected.chosen_epoch or 0
-            standing = _Standing("refit", 0, list(selected.curve), epochs, selected.metrics)
-        standing = self._resume(standing)
+        standing = self._resume(fresh)
         saved = time.perf_counter()
         while not self._is_over(standing, epochs):
-            progress = self._epoch(standing, epochs)
-            observe(progress)
-            if time.perf_counter() - saved >= self.checkpoint_seconds:
+            self.workshop.observe(self._epoch(standing, epochs))
+            if time.perf_counter() - saved >= self.workshop.checkpoint_seconds:
                 self._save(standing)
                 saved = time.perf_counter()
         if standing.phase == "select":
@@ -153,7 +152,7 @@ class GradientFit:
         standing.epoch += 1
         row: dict[str, Any] = {"phase": standing.phase, "epoch": standing.epoch, "loss": loss}
         score = None
-        if standing.phase == "select":
+        if standing.phase == "select" and (standing.epoch % self.every == 0 or standing.epoch == epochs):
             score = row[self.metric] = self._select(standing)
         row["seconds"] = time.perf_counter() - start
         standing.curve.append(row)
@@ -173,7 +172,7 @@ class GradientFit:
             optimiser.step()
             sums[name].append(loss.detach())
         means = {
-            name: distributed.mean(float(torch.stack(values).mean()), self.device) for name, values in sums.items()
+            name: distributed.mean(float(torch.stack(values).mean()), self._device) for name, values in sums.items()
         }
         for name, mean in means.items():
             if not math.isfinite(mean):
@@ -187,7 +186,7 @@ class GradientFit:
         """The model's, made under automatic mixed precision where that is asked for; the steps between them are not."""
         steps = self.model.steps(epoch, self._generator)
         while True:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self.workshop.mixed):
                 step = next(steps, None)
             if step is None:
                 return
@@ -204,11 +203,12 @@ class GradientFit:
         return metrics[self.metric]
 
     @property
-    def _made_by(self) -> str:
-        return f"{self.code} on {distributed.size()} {self.device.type}"
+    def _device(self) -> torch.device:
+        return self.workshop.device
 
-    def _checkpoint(self, standing: _Standing) -> Path:
-        return self.directory / runs.CHECKPOINT.format(phase=standing.phase)
+    def _checkpoint(self, standing: _Standing) -> Path | None:
+        directory = self.workshop.directory
+        return None if directory is None else directory / runs.CHECKPOINT.format(phase=standing.phase)
 
     def _scorer(self) -> Scorer:
         self.model.eval()
@@ -217,7 +217,8 @@ class GradientFit:
 
     def _save(self, standing: _Standing) -> None:
         """Write the checkpoint of this phase."""
-        if distributed.rank():
+        path = self._checkpoint(standing)
+        if path is None or distributed.rank():
             return
         tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
         for name, optimiser in self._optimisers.items():
@@ -226,18 +227,21 @@ class GradientFit:
                 tensors |= {f"optimiser/{name}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
         tensors |= {f"best/{name}": tensor for name, tensor in self._best.items()}
         tensors["generator"] = self._generator.get_state()
-        runs.write_tensors(self._checkpoint(standing), tensors, {"made_by": self._made_by, **vars(standing)})
+        runs.write_tensors(path, tensors, {"made_by": self.workshop.made_by, **vars(standing)})
 
     def _resume(self, fresh: _Standing) -> _Standing:
         """Go on from this phase's checkpoint if the same code wrote it on the same kind of device; else begin.
 
         A damaged checkpoint costs time, not the run: training begins again.
         """
+        path = self._checkpoint(fresh)
+        if path is None:
+            return fresh
         try:
-            tensors, note = runs.read_tensors(self._checkpoint(fresh), self.device)
+            tensors, note = runs.read_tensors(path, self._device)
         except SnapshotError:
             return fresh
-        if note.pop("made_by", None) != self._made_by:
+        if note.pop("made_by", None) != self.workshop.made_by:
             return fresh
         self.model.load_state_dict(_under(tensors, "model/"))
         for name, optimiser in self._optimisers.items():

@@ -40,9 +40,12 @@ def has_text(data: TrainingData) -> bool:
     return data.item_profile.shape[1] > 0 or any(data.item_text)
 
 
-def fits_in_memory(items: int) -> bool:
-    """Whether dense items × items matrices have room in the memory that is free now."""
-    return _needed(items) <= available_memory()
+def lack_of_room(items: int) -> str | None:
+    """What dense items × items matrices need and the memory that is free now has not, in words; None if they fit."""
+    if _needed(items) <= available_memory():
+        return None
+    needed, free = (f"{size / 2**30:.0f} GiB" for size in (_needed(items), available_memory()))
+    return f"matrices of {items:,} × {items:,} items need {needed}, and {free} are free"
 
 
 def demand_room(items: int, method: str) -> None:
@@ -51,11 +54,9 @@ def demand_room(items: int, method: str) -> None:
     Raises:
         InputError: the matrices of `method` need more memory than is free.
     """
-    if not fits_in_memory(items):
-        gigabytes = f"{_needed(items) / 2**30:.0f} GiB"
+    if (lack := lack_of_room(items)) is not None:
         raise InputError(
-            f"{method} needs {gigabytes} for matrices of {items:,} × {items:,} items, and "
-            f"{available_memory() / 2**30:.0f} GiB are free",
+            f"{method} does not fit in memory: {lack}",
             cure="Import with a higher --core, or train lightgcn, which needs no such matrix",
         )
 

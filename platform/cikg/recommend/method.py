@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ from cikg.errors import InputError, NotFoundError
 from cikg.recommend import methods
 from cikg.recommend.scorers import Scorer
 from cikg.recommend.views import TrainingData
+from cikg.recommend.workshop import Workshop
 
 
 class Config(BaseModel):
@@ -39,11 +40,25 @@ class Config(BaseModel):
 
 
 class ClosedForm(ABC):
-    """A method whose fit is a formula."""
+    """A method whose fit is a formula, or is made of parts that it fits itself.
+
+    Attributes:
+        workshop: keeps the parts that are fitted, for a training that is interrupted; None outside the engine.
+    """
+
+    workshop: Workshop | None = None
 
     @abstractmethod
     def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
         """Yield fitted scorers, each with the config fields that make it the only candidate."""
+
+    def notes(self, chosen: Mapping[str, Any]) -> Iterable[str]:
+        """What people should know of the fit, in sentences; asked after the last candidate.
+
+        Args:
+            chosen: the config fields of the candidate that was best.
+        """
+        return ()
 
 
 class Gradient(nn.Module, ABC):

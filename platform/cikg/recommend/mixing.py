@@ -35,6 +35,8 @@ DEPTHS = (50, 100)
 """Quality is averaged over these cut-offs."""
 STEPS = (1.0, 0.5, 0.25, 0.12)
 """How far a moves, round by round; b moves a fifth of that. The last rounds polish."""
+BLENDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
+"""Weights of the second of two experts, of which the best says what it is worth beside the first."""
 DROPPED = -6.0
 """The a of an expert that adds nothing."""
 LEAST = 0.01
@@ -127,6 +129,16 @@ def fit_gate(data: TrainingData, experts: Mapping[str, Scorer], seed: int) -> Ga
     kept = [place for place in range(len(experts)) if share[place] >= LEAST]
     names = list(experts)
     return {names[place]: (round(a[place], 4), round(b[place], 4)) for place in kept}
+
+
+def worth(data: TrainingData, expert: Scorer, beside: Scorer | None, seed: int) -> float:
+    """What an expert is worth to a mixture that has another: the quality of the best of some weightings of both."""
+    if beside is None:
+        ballot, blends = cast(data, {"expert": expert}, seed), [torch.ones(1, 1)]
+    else:
+        ballot = cast(data, {"beside": beside, "expert": expert}, seed)
+        blends = [torch.tensor([[1 - share, share]]) for share in BLENDS]
+    return max(float(ballot.quality(weights.expand(len(ballot.user_index), -1))) for weights in blends)
 
 
 def _moves(parameters: Tensor, expert: int, step: float) -> list[Tensor]:

@@ -122,5 +122,5 @@ def test_matrices_that_would_not_fit_are_refused_before_anything_is_computed(
     name: str, data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(linear, "available_memory", lambda: 1000)
-    with pytest.raises(InputError, match=f"{name} needs 0 GiB for matrices of 40 × 40 items"):
+    with pytest.raises(InputError, match=f"{name} does not fit in memory: matrices of 40 × 40 items need 0 GiB"):
         method.find(name).build(data, method.configure(name, {}), CPU)

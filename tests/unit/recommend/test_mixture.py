@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +17,10 @@ from cikg.graph.snapshot import Snapshot
 from cikg.recommend import linear, mixing, runs
 from cikg.recommend.engine import train
 from cikg.recommend.evaluation import evaluate
+from cikg.recommend.methods.lightgcn import Lightgcn
 from cikg.recommend.methods.mixture import Mixture, MixtureConfig
 from cikg.recommend.scorers import DotScorer, MixtureScorer, StaticScorer
-from cikg.recommend.views import training_data
+from cikg.recommend.views import TrainingData, training_data
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import two_tastes, write_snapshot
@@ -56,7 +61,49 @@ def test_what_is_absent_drops_its_expert(tmp_path: Path, offline: Settings, monk
     trained = train(stripped, "mixture", settings=offline, overrides=SMALL)
     rows = json.loads((trained.path / "curve.json").read_text())["epochs"]
     assert {expert for row in rows for expert in row.get("gate", ())} == {"popularity", "spectral", "graph"}
+    said = {note.partition(":")[0]: note for note in trained.manifest["notes"]}
+    assert "nobody has an interest" in said["without the expert 'interests'"]
+    assert "matrices of 40 × 40 items need 0 GiB" in said["without the expert 'linear'"]
     assert evaluate(trained.path, stripped)["test"]["ndcg@10"] > 0.3
+
+
+def test_a_killed_training_keeps_what_was_fitted_and_ends_with_the_same_scores(
+    snapshot: Snapshot, tmp_path: Path, offline: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while the graph is refitted: nothing of the selection is fitted again, and the graph goes on."""
+    script = """
+import json, pathlib, sys, torch
+from cikg.graph.snapshot import open_snapshot
+from cikg.recommend.engine import train
+from cikg.settings import Settings
+torch.set_num_threads(1)
+train(open_snapshot(pathlib.Path(sys.argv[1])), "mixture", settings=Settings(home=sys.argv[2], device="cpu"),
+      overrides=json.loads(sys.argv[3]), checkpoint_seconds=0, observer=lambda p: print(p.phase, p.done, flush=True))
+"""
+    home, chosen = tmp_path / "killed", SMALL | {"gate": {"graph": (0.0, 0.0), "linear": (0.0, 0.0)}}
+    command = [sys.executable, "-c", script, str(snapshot.path), str(home), json.dumps(chosen)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        refitting = (line for line in process.stdout if line.startswith("refit"))
+        assert len(list(islice(refitting, 2))) == 2, "a later epoch of the graph begins"
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+
+    def none_for_a_selection(data: TrainingData, *rest: object) -> Lightgcn:
+        assert data.selection is None, "the selection's graph was kept"
+        return Lightgcn(data, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr("cikg.recommend.methods.mixture.Lightgcn", none_for_a_selection)
+        epochs: list[int] = []
+        killed = Settings(home=home, device="cpu")
+        observer = lambda p: epochs.append(p.done) if p.phase == "refit" else None  # noqa: E731
+        resumed = train(snapshot, "mixture", settings=killed, overrides=chosen, observer=observer)
+    whole = train(snapshot, "mixture", settings=offline, overrides=chosen)
+    assert epochs[0] in (2, 3), "the refit's graph goes on from its checkpoint"
+    assert resumed.manifest["weights"] == whole.manifest["weights"]
+    assert resumed.manifest["chosen"] == whole.manifest["chosen"]
+    assert not list(resumed.path.glob("parts-*")), "what was kept is not needed any more"
 
 
 def columns(snapshot: Snapshot) -> tuple[np.ndarray, ...]:
@@ -77,7 +124,8 @@ def test_nothing_that_valid_decides_sees_interests_without_evidence(tmp_path: Pa
         found.append(chosen)
         refitted = training_data(snapshot, (SplitCode.TRAIN, SplitCode.VALID), None)
         torch.manual_seed(0)
-        config = MixtureConfig(**SMALL).model_copy(update=chosen)
+        two = {"gate": {"graph": (0.0, 0.0), "linear": (0.0, 0.0)}}
+        config = MixtureConfig(**SMALL).model_copy(update=chosen | two)
         ((_, last),) = Mixture(refitted, config, CPU).candidates()
         assert last.gates[:, -1].tolist() == pytest.approx([0.15] * 60)  # type: ignore[attr-defined]
         assert list(last.experts)[-1] == "interests"  # type: ignore[attr-defined]

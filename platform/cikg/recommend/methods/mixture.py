@@ -18,15 +18,16 @@ interests, and their expert a small fixed weight. Interests that rest on trainin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from typing_extensions import override
 
 from cikg.recommend import linear, mixing
-from cikg.recommend.evaluation import judge
+from cikg.recommend.fitting import GradientFit
 from cikg.recommend.method import ClosedForm, Config, Method
 from cikg.recommend.methods.ease import Ease, EaseConfig
 from cikg.recommend.methods.gf_cf import GfCf, GfCfConfig
@@ -35,13 +36,23 @@ from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
 from cikg.recommend.methods.popularity import Popularity, PopularityConfig
 from cikg.recommend.scorers import DotScorer, MixtureScorer, Scorer
 from cikg.recommend.views import TrainingData, View
+from cikg.recommend.workshop import Part, Workshop
 
 SIMILARITY_SHARE = 0.3
 """What facts or texts weigh in the Gram matrix, as a share of the penalty on whose diagonal they stand."""
-PENALTIES = (100.0, 300.0, 1000.0, 3000.0)
-"""λ of the linear expert, from below: smaller ones can rank better alone, but leave a mixture fewer candidates."""
-LOOK, PATIENCE = 2, 2
-"""Epochs between two looks at the validation split, and looks without a better one after which the graph is fitted."""
+PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+"""λ of the linear expert; the search begins at the third, and goes on as long as the next is better."""
+FIRST = 2
+LOOK, PATIENCE = 2, 4
+"""Epochs between two looks at the validation split, and epochs without a better one after which the graph is fitted."""
+GRAPH_METRIC = "ndcg@100"
+"""What the graph's epochs are chosen by: it looks at all places that the gate looks at."""
+
+
+EXPERTS = ("popularity", "spectral", "interests", "graph", "linear")
+"""In the order in which they are fitted: the linear one is judged beside the graph."""
+EVEN = 0.0, 0.0
+"""The gate of an expert that is alone."""
 
 
 class MixtureConfig(Config):
@@ -66,6 +77,13 @@ class MixtureConfig(Config):
         None, description="Of each expert: log-weight, and how it grows with the log of a history's length"
     )
 
+    @field_validator("gate")
+    @classmethod
+    def _known(cls, given: mixing.Gate | None) -> mixing.Gate | None:
+        if given is not None and not 0 < len(given.keys() & set(EXPERTS)) == len(given):
+            raise ValueError(f"the experts are {', '.join(EXPERTS)}")
+        return given
+
 
 class Mixture(ClosedForm):
     """Fits the experts; in a selection also the gate."""
@@ -73,61 +91,101 @@ class Mixture(ClosedForm):
     def __init__(self, data: TrainingData, config: MixtureConfig, device: torch.device) -> None:
         self._data, self._config, self._device = data, config, device
         self._seed = torch.initial_seed() % 2**31
+        self._absent: dict[str, str] = {}
+        self._fitted: dict[str, Scorer] = {}
 
     @override
     def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
         """Every expert alone, then all of them mixed: what is best on the validation split is served."""
         config, found = self._config, dict[str, Any]()
         if config.gate is not None:
-            yield {}, self._mixed(config.gate, dict(self._experts(config.model_dump(), list(config.gate))))
+            for name in sorted(config.gate, key=EXPERTS.index):
+                found |= self._fit(name, config.model_dump() | found)
+            yield found | {"gate": config.gate}, self._mixed(config.gate)
             return
-        experts = {}
-        for name, scorer in self._experts(found, None):
-            experts[name] = scorer
-            yield found | {"gate": {name: (0.0, 0.0)}}, self._mixed({name: (0.0, 0.0)}, {name: scorer})
-        gate = mixing.fit_gate(self._data, experts, self._seed)
-        yield found | {"gate": gate}, self._mixed(gate, experts)
+        for name in self._possible():
+            found |= self._fit(name, found)
+            yield found | {"gate": {name: EVEN}}, self._mixed({name: EVEN})
+        gate = mixing.fit_gate(self._data, self._fitted, self._seed)
+        yield found | {"gate": gate}, self._mixed(gate)
 
-    def _experts(self, found: dict[str, Any], wanted: list[str] | None) -> Iterator[tuple[str, Scorer]]:
-        """Fit the experts that are wanted, or all that the data allow.
+    @override
+    def notes(self, chosen: Mapping[str, Any]) -> Iterator[str]:
+        """Which experts were left out and why, and which has a weight that was not fitted."""
+        if self._data.selection is None:
+            if "interests" in self._fitted and not self._data.interests_proven:
+                weight = f"{self._config.unproven_weight:g}"
+                yield f"interests have no evidence: their expert's weight was not fitted, and is {weight}"
+            return
+        for name, reason in self._absent.items():
+            yield f"without the expert {name!r}: {reason}"
+        left = [name for name in self._fitted if name not in chosen["gate"]]
+        if left and len(chosen["gate"]) == 1:
+            yield f"only the expert {next(iter(chosen['gate']))!r} is served: alone it ranked best on valid"
+        else:
+            for name in left:
+                yield f"without the expert {name!r}: the gate, fitted on valid, gave it less than {mixing.LEAST:.0%}"
+
+    def _possible(self) -> list[str]:
+        """The experts that the data allow."""
+        data, possible = self._data, list(EXPERTS)
+        if not len(data.interest_index):
+            self._absent["interests"] = "nobody has an interest"
+        elif not data.interests_proven:
+            possible.remove("interests")
+        if (reason := linear.lack_of_room(data.nodes.items)) is not None:
+            self._absent["linear"] = reason
+        return [name for name in possible if name not in self._absent]
+
+    def _fit(self, name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Fit an expert, or take up what an interrupted training kept of it.
 
         Args:
-            found: hyper-parameters that were selected; in a selection, what is found is noted here.
-            wanted: their names, or None in a selection.
-        """
-        data, device = self._data, self._device
-        if wanted is None or "popularity" in wanted:
-            yield "popularity", _only(Popularity(data, PopularityConfig(), device))
-        if wanted is None or "spectral" in wanted:
-            yield "spectral", _only(GfCf(data, GfCfConfig(rank=self._config.rank, linear=False), device))
-        if linear.fits_in_memory(data.nodes.items) if wanted is None else "linear" in wanted:
-            yield "linear", self._linear(found)
-        if len(data.interest_index) and data.interests_proven if wanted is None else "interests" in wanted:
-            yield "interests", self._interests()
-        if wanted is None or "graph" in wanted:
-            yield "graph", self._graph(found)
+            name: of the expert.
+            found: hyper-parameters that were selected before.
 
-    def _mixed(self, gate: mixing.Gate, experts: dict[str, Scorer]) -> MixtureScorer:
+        Returns:
+            The hyper-parameters that were selected for it.
+        """
+        fits: dict[str, Callable[[], Part]] = {
+            "popularity": lambda: (_only(Popularity(self._data, PopularityConfig(), self._device)), {}),
+            "spectral": lambda: (_only(GfCf(self._data, self._spectrum(), self._device)), {}),
+            "interests": lambda: (_only(Interests(self._data, InterestsConfig(), self._device)), {}),
+            "graph": lambda: self._graph(found),
+            "linear": lambda: self._linear(found),
+        }
+        self._fitted[name], chosen = self._shop.once(name, fits[name])
+        return chosen
+
+    @property
+    def _shop(self) -> Workshop:
+        return self.workshop or Workshop(self._device)
+
+    def _mixed(self, gate: mixing.Gate) -> MixtureScorer:
         """The mixture; in a refit with interests that could not be fitted, at their fixed weight."""
-        data, experts = self._data, {name: experts[name] for name in gate}
+        data, experts = self._data, {name: self._fitted[name] for name in gate}
         gates = mixing.weights(gate, mixing.history_lengths(data.fit, data.nodes.users))
         if data.selection is None and not data.interests_proven and self._config.unproven_weight and len(gate) > 1:
-            experts["interests"] = self._interests()
+            self._fit("interests", {})
+            experts["interests"] = self._fitted["interests"]
             gates = torch.cat([gates, torch.full((len(gates), 1), self._config.unproven_weight)], dim=1)
         return MixtureScorer.of(gates.to(self._device), experts)
 
-    def _interests(self) -> Scorer:
-        return _only(Interests(self._data, InterestsConfig(), self._device))
+    def _spectrum(self) -> GfCfConfig:
+        return GfCfConfig(rank=self._config.rank, linear=False)
 
-    def _linear(self, found: dict[str, Any]) -> Scorer:
-        """EASE; in a selection, first what to add to its Gram matrix, then the penalty, as long as more is better."""
+    def _linear(self, found: Mapping[str, Any]) -> Part:
+        """EASE; in a selection, first what to add to its Gram matrix, then the penalty, as long as the next is better.
+
+        It is judged by what it is worth beside the graph: a small penalty can rank better alone, and leave a mixture
+        fewer candidates.
+        """
         config, data = self._config, self._data
         if found.get("penalty") is not None:
-            return self._ease(found)
-        penalties = PENALTIES if config.penalty is None else (config.penalty,)
+            return self._ease(found), {}
         facts = (0.0, SIMILARITY_SHARE) if len(data.head_index) else (0.0,)
         texts = (0.0, SIMILARITY_SHARE) if linear.has_text(data) else (0.0,)
-        best: tuple[float, dict[str, Any], Scorer] | None = None
+        best: tuple[float, Scorer, dict[str, Any]] | None = None
 
         def attempt(penalty: float, fact_share: float, text_share: float) -> bool:
             nonlocal best
@@ -137,28 +195,50 @@ class Mixture(ClosedForm):
                 "text_weight": text_share * penalty if config.text_weight is None else config.text_weight,
             }
             scorer = self._ease(tried)
-            score = self._judge(scorer)
+            score = mixing.worth(data, scorer, self._fitted.get("graph"), self._seed)
             better = best is None or score > best[0]
             if better:
-                best = score, tried, scorer
+                best = score, scorer, tried
             return better
 
+        first = PENALTIES[FIRST] if config.penalty is None else config.penalty
         shares = (0.0, 0.0)
         for share in ((fact, text) for fact in facts for text in texts):
-            shares = share if attempt(penalties[0], *share) else shares
-        for penalty in penalties[1:]:
-            if not attempt(penalty, *shares):
-                break
+            shares = share if attempt(first, *share) else shares
+        if config.penalty is None:
+            for way in (PENALTIES[FIRST + 1 :], PENALTIES[:FIRST][::-1]):
+                if list(takewhile(lambda penalty: attempt(penalty, *shares), way)):
+                    break  # what lies the other way is worse
         assert best is not None  # noqa: S101
-        found |= best[1]
-        return best[2]
+        return best[1:]
 
-    def _ease(self, found: dict[str, Any]) -> Scorer:
+    def _ease(self, found: Mapping[str, Any]) -> Scorer:
         chosen = {name: found[name] for name in ("penalty", "facts_weight", "text_weight")}
         return _only(Ease(self._data, EaseConfig(**chosen), self._device))
 
-    def _graph(self, found: dict[str, Any]) -> Scorer:
-        """LightGCN, one or several that differ by their seed, side by side: cosines add up to their mean."""
+    def _graph(self, found: Mapping[str, Any]) -> Part:
+        """LightGCN, one or several that differ by their seed, side by side: cosines add up to their mean.
+
+        In a selection the first is trained until the validation split shows no gain, the others as long.
+        """
+        config, epochs = self._config, found.get("graph_epochs") or self._config.graph_epochs
+        scorers = []
+        for member in range(config.members):
+            fit = GradientFit(
+                self._lightgcn(member),
+                self._data,
+                self._seed + member,
+                GRAPH_METRIC,
+                PATIENCE,
+                self._shop.within(f"graph-{member}"),
+                every=LOOK,
+            )
+            fitted = fit.select(config.most_epochs) if epochs is None else fit.refit(epochs)
+            epochs = fitted.chosen_epoch
+            scorers.append(fitted.scorer)
+        return _side_by_side(scorers), {"graph_epochs": epochs}
+
+    def _lightgcn(self, member: int) -> Lightgcn:
         config, data = self._config, self._data
         blind = data.selection is not None and not data.interests_proven
         settings = LightgcnConfig(
@@ -169,55 +249,18 @@ class Mixture(ClosedForm):
             learning_rate=config.learning_rate,
             batch_size=config.batch_size,
         )
-        scorers = []
-        for member in range(config.members):
-            with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
-                torch.manual_seed(self._seed + 7919 * member)
-                model = Lightgcn(data, settings, self._device)
-            epochs = found.get("graph_epochs") or config.graph_epochs
-            scorers.append(self._train(model, epochs, self._seed + member, found))
-        return _side_by_side(scorers)
-
-    def _train(self, model: Lightgcn, epochs: int | None, seed: int, found: dict[str, Any]) -> DotScorer:
-        """Train for some epochs, or until the validation split shows no gain; notes how long."""
-        generator = torch.Generator(self._device).manual_seed(seed)
-        (optimiser,) = model.optimisers().values()
-        best: tuple[float, int, DotScorer] | None = None
-        for epoch in range(epochs or self._config.most_epochs):
-            for _, loss in model.steps(epoch, generator):
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-            if epochs is None and (epoch + 1) % LOOK == 0:
-                scorer = _scorer(model)
-                score = self._judge(scorer)
-                if best is None or score > best[0]:
-                    best = score, epoch + 1, scorer
-                elif epoch + 1 - best[1] >= PATIENCE * LOOK:
-                    break
-        if best is None:
-            found["graph_epochs"] = epochs or self._config.most_epochs
-            return _scorer(model)
-        found["graph_epochs"] = best[1]
-        return best[2]
-
-    def _judge(self, scorer: Scorer) -> float:
-        data = self._data
-        assert data.selection is not None  # noqa: S101
-        return mixing.quality(judge(scorer, data.nodes, data.fit, data.selection))
+        with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
+            torch.manual_seed(self._seed + 7919 * member)
+            return Lightgcn(data, settings, self._device)
 
 
-def _scorer(model: Lightgcn) -> DotScorer:
-    with torch.no_grad():
-        return model.scorer()
-
-
-def _side_by_side(scorers: list[DotScorer]) -> DotScorer:
+def _side_by_side(scorers: Sequence[Scorer]) -> Scorer:
     """One scorer whose scores are the sums of the others' cosines."""
     if len(scorers) == 1:
         return scorers[0]
-    users = torch.cat([torch.nn.functional.normalize(each.user_vectors, dim=1) for each in scorers], dim=1)
-    return DotScorer(users, torch.cat([each.item_vectors for each in scorers], dim=1))
+    vectors = [scorer.tensors() for scorer in scorers]
+    users = torch.cat([torch.nn.functional.normalize(each["user_vectors"], dim=1) for each in vectors], dim=1)
+    return DotScorer(users, torch.cat([each["item_vectors"] for each in vectors], dim=1))
 
 
 def _only(fitted: ClosedForm) -> Scorer:

@@ -1,0 +1,77 @@
+"""Where a training works: what it keeps to go on after an interruption, and whom it tells how it stands."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from cikg.errors import SnapshotError
+from cikg.recommend import distributed, runs
+from cikg.recommend.scorers import Scorer
+
+if TYPE_CHECKING:
+    from cikg.recommend.fitting import Progress
+
+Part = tuple[Scorer, dict[str, Any]]
+"""A fitted part of a model, and the settings that were found for it."""
+
+
+def _nobody(_: Progress) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a training is lent by the engine.
+
+    Attributes:
+        device: where it runs.
+        directory: where it keeps what it needs to go on; None keeps nothing.
+        checkpoint_seconds: the least time between two checkpoints.
+        mixed: let products of matrices be of bfloat16.
+        code: version of the code: what another made is not taken up.
+        observe: told after every epoch and candidate.
+    """
+
+    device: torch.device
+    directory: Path | None = None
+    checkpoint_seconds: float = 10.0
+    mixed: bool = False
+    code: str = ""
+    observe: Callable[[Progress], None] = _nobody
+
+    @property
+    def made_by(self) -> str:
+        """Whose work can be gone on with: that of the same code, on as many devices of the same kind."""
+        return f"{self.code} on {distributed.size()} {self.device.type}"
+
+    def within(self, name: str) -> Workshop:
+        """A workshop for a part of the work, which keeps things apart from the others'."""
+        return dataclasses.replace(self, directory=None if self.directory is None else self.directory / name)
+
+    def once(self, name: str, fit: Callable[[], Part]) -> Part:
+        """What was kept under a name, if the same code made it; else fit it and keep it.
+
+        Args:
+            name: of the part.
+            fit: fits it. Two calls must give the same, so that an interruption changes nothing.
+        """
+        if self.directory is None:
+            return fit()
+        path = self.directory / f"{name}.safetensors"
+        try:
+            tensors, note = runs.read_tensors(path, self.device)
+        except SnapshotError:  # it is not there, or only half
+            note = {}
+        if note.get("made_by") == self.made_by:
+            return Scorer.restore(note["kind"], tensors), note["found"]
+        scorer, found = fit()
+        if not distributed.rank():
+            kind = type(scorer).__name__
+            runs.write_tensors(path, scorer.tensors(), {"made_by": self.made_by, "kind": kind, "found": found})
+        return scorer, found

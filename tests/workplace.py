@@ -193,11 +193,12 @@ def kill_workers(
             before, began = calls(), time.monotonic()
             run, shards = _begin(graph, dataset)
             queue.enqueue(app, run, shards)
+            already = calls()
             for number in range(1, kills + 1):
-                already = calls()
                 wait_for(lambda already=already: calls() > already, "the worker's first call", 60)  # type: ignore[misc]
                 time.sleep(moments.uniform(0.0, 0.8))
                 worker.kill()
+                already = calls()
                 kept = graph.one("count_completions", dataset=dataset, prompt="", model="", run="")["completions"]
                 under_way += calls() - before - kept - under_way
                 worker = start_worker(settings, Path(folder) / f"worker-{number}.log")

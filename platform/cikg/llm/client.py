@@ -1,7 +1,7 @@
 """The client for anything that speaks OpenAI's API: structured answers, bounded time, named errors.
 
-OpenAI's own client says where to ask and with what headers, and its errors are used; but the requests go to its HTTP
-client directly. What it does for each in between takes longer than all else that a worker does for an answer.
+OpenAI's own client says where to ask and with what headers, and its errors are used; but the requests go through
+aiohttp directly. What it does for each in between takes longer than all else that a worker does for an answer.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
+import aiohttp
+import httpx2
 import openai
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, Field, ValidationError
@@ -92,18 +94,19 @@ class Client:
         self._price = settings.llm_prices.get(self.model)
         self._mode = "json_schema"
         self._refused_parameters: set[str] = set()
-        self._http = openai.DefaultAioHttpClient(timeout=settings.llm_timeout, follow_redirects=False)
         key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
-        client = openai.AsyncOpenAI(base_url=self._address, api_key=key, http_client=self._http)
-        self._url = client.base_url.join("chat/completions")
-        told = {name: value for name, value in client.default_headers.items() if isinstance(value, str)}
+        with openai.OpenAI(base_url=self._address, api_key=key) as client:
+            self._url = str(client.base_url.join("chat/completions"))
+            told = {name: value for name, value in client.default_headers.items() if isinstance(value, str)}
         # Without what it tells of this machine: every header is work at every request.
-        self._http.headers.update({name: text for name, text in told.items() if not name.startswith("X-Stainless")})
-        self._http.headers["Authorization"] = f"Bearer {key}"
+        self._headers = {name: text for name, text in told.items() if not name.startswith("X-Stainless")}
+        self._headers["Authorization"] = f"Bearer {key}"
+        self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        if self._session is not None:
+            await self._session.close()
 
     async def complete(
         self,
@@ -198,19 +201,34 @@ class Client:
         Raises:
             openai.OpenAIError: nothing came, or not what was asked for.
         """
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                headers=self._headers,
+                connector=aiohttp.TCPConnector(limit=0, ssl=httpx2.create_ssl_context()),  # who asks has slots
+                timeout=aiohttp.ClientTimeout(),  # none: who sends has one
+                trust_env=True,  # the environment's proxies
+            )
         try:
-            answer = await self._http.post(self._url, content=json.dumps(body).encode())
-        except Exception as error:  # the HTTP client's errors have no class in common
+            sent = self._session.post(self._url, data=json.dumps(body).encode(), allow_redirects=False)
+            async with sent as answer:
+                told = await answer.read()
+        except aiohttp.ClientError as error:
             raise openai.OpenAIError(str(error)) from error
-        if answer.is_success:
-            return answer.content
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer.status, answer.headers.get("retry-after", ""), told)
+        return told
+
+    def _refusal(self, status: int, retry_after: str, told: bytes) -> openai.APIStatusError:
+        """What a server says in an answer's place, as OpenAI's client would raise it."""
+        request = httpx2.Request("POST", self._url)
+        answer = httpx2.Response(status, headers={"retry-after": retry_after}, content=told, request=request)
         try:
-            told = answer.json()
-            told = told.get("error", told)
+            body = answer.json()
+            body = body.get("error", body)
         except (ValueError, AttributeError):
-            told = None
-        kind = _REFUSALS.get(answer.status_code, openai.APIStatusError)
-        raise kind(answer.text[:_LONGEST_ERROR], response=answer, body=told)
+            body = None
+        kind = _REFUSALS.get(status, openai.APIStatusError)
+        return kind(answer.text[:_LONGEST_ERROR], response=answer, body=body)
 
     def _adapt(
         self, error: openai.BadRequestError, mode: str, dropped: frozenset[str], parameters: Mapping[str, Any]

@@ -3,12 +3,15 @@
 // applied exactly once, whatever is retried, interrupted or run twice, and edges can be created without the look for an
 // existing one that makes MERGE slow on nodes of high degree.
 
-// name: begin_import(dataset, fingerprint, properties, run, run_id, parameters, report, total) -> none
+// name: begin_import(dataset, fingerprint, properties, run, run_id, parameters, report, total) -> many
 // Opens an import from nothing: state 'importing', no rows. Clears the description of what was there before, but keeps
-// counting `version`, which begins with the time so that no two databases share one. Two look-ups by key.
+// counting `version`, which begins with the time so that no two databases share one. Setting a property to itself locks
+// the dataset: of two imports that begin at once, the second finds the first's fingerprint, and gets no row. Two look-ups
+// by key.
 MERGE (dataset:Dataset {uid: $dataset})
-SET dataset.version = coalesce(dataset.version + 1, timestamp())
-WITH dataset, dataset.version AS version
+SET dataset.importing = dataset.importing
+WITH dataset WHERE dataset.fingerprint IS NULL
+WITH dataset, coalesce(dataset.version + 1, timestamp()) AS version
 SET dataset = $properties
 SET dataset.uid = $dataset, dataset.id = $dataset, dataset.dataset = $dataset, dataset.fingerprint = $fingerprint,
     dataset.state = 'importing', dataset.imported = 0, dataset.importing = $run, dataset.version = version
@@ -17,6 +20,7 @@ SET run.id = $run_id, run.dataset = $dataset, run.kind = 'import', run.name = da
     run.total = $total, run.parameters = $parameters, run.report = $report,
     run.created_at = coalesce(run.created_at, datetime()), run.started_at = datetime(), run.finished_at = null,
     run.error = null
+RETURN run.uid AS run
 
 // name: import_users(dataset, fingerprint, start, end, rows) -> none
 // Users [uid, id, name]; one look-up by key a row.

@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     web_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     web_hosts: str = Field("", description="Further host names it answers to, separated by commas")
     web_port: int | None = Field(None, ge=1, le=65535, description="Its port; a free one is found unless given")
+    upload_megabytes: int = Field(
+        2048, ge=1, le=1_000_000, description="The most megabytes that one upload may have, unpacked too"
+    )
+    import_folders: str = Field(
+        "", description="Folders of the server that people may import from in the dashboard, separated by commas"
+    )
     api_rate_limit: str = Field("600 per minute", description="How often one caller may ask the API")
     console: bool = Field(False, description="Whether people may ask Cypher of their own in the dashboard and the API")
     console_seconds: float = Field(30.0, gt=0, le=600, description="The most seconds that one of these may take")
@@ -151,6 +157,11 @@ class Settings(BaseSettings):
     def runs(self) -> Path:
         """Directory of training runs: weights, curves, manifests."""
         return self.home / "runs"
+
+    @property
+    def uploads(self) -> Path:
+        """Directory of imports that are being prepared, with the files that were sent for them."""
+        return self.home / "uploads"
 
     @property
     def logs(self) -> Path:

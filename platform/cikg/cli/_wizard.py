@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from dataclasses import asdict
@@ -12,7 +11,8 @@ import click
 
 from cikg.cli._output import json_option, messages, print_json, print_table
 from cikg.datasets.mapping import Mapping, render
-from cikg.datasets.wizard import Preview, Question, agree, answer, converse, mapping_path, preview
+from cikg.datasets.preview import Preview, preview
+from cikg.datasets.wizard import Question, agree, answer, converse, dataset_of, mapping_path
 from cikg.errors import ConflictError, InputError
 
 
@@ -40,7 +40,7 @@ def wizard(*, files: tuple[Path, ...], yes: bool, output: Path | None, force: bo
         raise InputError("nobody is there to answer", cure="Give --yes to take every guess, or run this in a terminal")
     mapping, questions = answer(talk, _ask) if asks else agree(talk)
     seen = preview(mapping, path)
-    command = f"cikg import table {shlex.quote(str(path))} --dataset {_dataset(path)}"
+    command = f"cikg import table {shlex.quote(str(path))} --dataset {dataset_of(path.name)}"
     if as_json:
         _print_proposal(path, mapping, questions, seen, command)
         return
@@ -74,8 +74,8 @@ def _show(seen: Preview) -> None:
     )
     if seen.rejected:
         messages.print(f"{seen.rejected:,} of the first {seen.read:,} rows cannot be used:", highlight=False)
-        for reason in seen.reasons:
-            messages.print(f"  {reason}", highlight=False, markup=False)
+        for one in seen.wrong[:5]:
+            messages.print(f"  {one.file}:{one.line}: {one.reason}", highlight=False, markup=False)
 
 
 def _print_proposal(path: Path, mapping: Mapping, questions: list[Question], seen: Preview, command: str) -> None:
@@ -90,8 +90,3 @@ def _print_proposal(path: Path, mapping: Mapping, questions: list[Question], see
             "next": command,
         }
     )
-
-
-def _dataset(path: Path) -> str:
-    """A dataset's name made of a file's."""
-    return re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:64].strip("-") or "mine"

@@ -10,31 +10,34 @@ import click
 from typing_extensions import override
 
 from cikg.cli._output import dataset_option, json_option, print_facts, print_json, print_table, progress_bar
+from cikg.cli._prepared import prepared
+from cikg.cli._store import bulk_store
 from cikg.cli._wizard import wizard
-from cikg.datasets.bulk import PAYS, Bulk
+from cikg.datasets.bulk import PAYS
 from cikg.datasets.filters import Filters
 from cikg.datasets.loader import Rules, load
 from cikg.datasets.registry import format_named, formats
 from cikg.datasets.report import MAX_REJECTED, ImportReport
 from cikg.datasets.splits import SplitKind, SplitRule
-from cikg.embedded.store import EmbeddedStore
-from cikg.errors import InputError
 from cikg.graph import connect
 from cikg.memory import peak_memory
-from cikg.settings import Settings, load_settings
+from cikg.settings import load_settings
 
 _SHARE = click.FloatRange(0, 1, max_open=True)
 
 
+_OTHERS = {"wizard": wizard, "prepared": prepared}
+
+
 class _Import(click.Command):
-    """Imports; but `wizard`, where a format would stand, is a command of its own."""
+    """Imports; but `wizard` and `prepared`, where a format would stand, are commands of their own."""
 
     @override
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        if args[:1] == ["wizard"]:
-            return wizard.make_context(f"{info_name} wizard", args[1:], parent, **extra)
+        if args and args[0] in _OTHERS:
+            return _OTHERS[args[0]].make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
 
@@ -123,27 +126,13 @@ def command(
             rules,
             home=settings.home,
             replace=replace,
-            bulk=_bulk(settings, bulk),
+            bulk=bulk_store(settings, bulk),
             progress=partial(progress_bar, quiet=as_json),
         )
     if as_json:
         print_json(report.as_dict() | {"peak_memory": peak_memory()})
     else:
         _show(report)
-
-
-def _bulk(settings: Settings, wanted: bool | None) -> Bulk | None:
-    """How the database can be made anew, if it is embedded and nobody forbids it.
-
-    Raises:
-        InputError: it is not embedded, and that was asked for.
-    """
-    embedded = "neo4j" in load_settings(with_embedded=False).embedded
-    if wanted and not embedded:
-        raise InputError(
-            "only an embedded Neo4j can be made anew", cure="Import without --bulk, or unset CIKG_NEO4J_URI"
-        )
-    return Bulk(EmbeddedStore(settings), required=bool(wanted)) if embedded and wanted is not False else None
 
 
 def _list(*, as_json: bool) -> None:

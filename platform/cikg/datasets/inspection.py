@@ -186,6 +186,16 @@ class Look:
             return self.columns[int(name) - 1]
         return None
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """How a person may name each of the columns."""
+        return tuple(map(self.answer, self.columns))
+
+    def answer(self, column: Column) -> str:
+        """How a person may name a column: by its number where its name is missing, another's too, or a list."""
+        named = self.find(column.name) is column and "," not in column.name and column.name == column.name.strip()
+        return column.name if named else str(column.position + 1)
+
     def reference(self, column: Column) -> str | int:
         """A column as a mapping names it: by its number where the file does not name it, or not it alone."""
         named = self.dialect is None or self.dialect.header

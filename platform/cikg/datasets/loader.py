@@ -51,6 +51,10 @@ class Rules:
     max_rejected: float = MAX_REJECTED
 
 
+class TakenError(ConflictError):
+    """The name of a dataset is that of another one."""
+
+
 def _silent(_description: str, _total: int | None) -> AbstractContextManager[Callable[[int], None]]:
     return nullcontext(lambda _count: None)
 
@@ -63,6 +67,7 @@ def load(
     rules: Rules | None = None,
     *,
     home: Path | None = None,
+    source: str | None = None,
     replace: bool = False,
     bulk: Bulk | None = None,
     progress: Progress = _silent,
@@ -76,6 +81,7 @@ def load(
         dataset: the name to import it under.
         rules: what of it is imported, and how it is split.
         home: lists of rejected rows are written below it; None for none.
+        source: what to call where it came from, if that is not the path.
         replace: drop what the dataset holds now, if it is something else.
         bulk: how the database can be made anew; None where all rows go over Bolt.
         progress: opens progress bars.
@@ -83,8 +89,8 @@ def load(
     Raises:
         InputError: the source is wrong in some way; nothing was written.
         NotFoundError: there is no such format.
-        ConflictError: the dataset holds something else, another import is writing it, or the database cannot be made
-            anew as required.
+        TakenError: the dataset holds something else.
+        ConflictError: another import is writing it, or the database cannot be made anew as required.
     """
     started = time.perf_counter()
     dataset_name(dataset)
@@ -96,7 +102,7 @@ def load(
         with progress("reading", None) as advance:
             read = _read(kind, Source(path, advance, rejections.add), rejections, rules)
             advance(read.rows % ADVANCE)
-        job = _Import(graph, kind, dataset, file_name(path.resolve()) if path else "", read)
+        job = _Import(graph, kind, dataset, source or (file_name(path.resolve()) if path else ""), read)
         rejected_file = rejections.keep(f"{job.run_id}.csv")
     report = ImportReport(
         dataset=dataset,
@@ -179,7 +185,8 @@ class _Import:
         else:
             if found is not None:
                 self._make_room(found, replace, progress)
-            self._begin(report, rules)
+            if not self._begin(report, rules):  # somebody else has begun in the meantime
+                return self.run(report, rules, replace=False, bulk=bulk, progress=progress)
         if bulk is not None and bulk.pays(self.total) and done == 0:
             done = self._make_database(bulk, progress)
         self._write_rows(done, progress)
@@ -221,19 +228,19 @@ class _Import:
 
     def _make_room(self, found: dict[str, Any], replace: bool, progress: Progress) -> None:
         if not replace:
-            raise ConflictError(
+            raise TakenError(
                 f"the dataset {self.dataset!r} already holds something else, from {found.get('source') or 'elsewhere'}",
                 cure="Choose another name with --dataset, or drop what it holds with --replace",
             )
         with progress("dropping", held(self.graph, self.dataset)) as advance:
             clear(self.graph, self.dataset, advance)
 
-    def _begin(self, report: ImportReport, rules: Rules) -> None:
-        """Open the import: the dataset and its run, with what was read and by which rules."""
+    def _begin(self, report: ImportReport, rules: Rules) -> bool:
+        """Open the import: the dataset and its run, with what was read and by which rules; False where another did."""
         filters = dataclasses.asdict(rules.filters)
         parameters = {"format": self.kind.name, "source": self.source, "max_rejected": rules.max_rejected}
         relations = sorted(self.tables.types)
-        self.graph.write(
+        begun = self.graph.write(
             "begin_import",
             dataset=self.dataset,
             fingerprint=self.fingerprint,
@@ -253,6 +260,7 @@ class _Import:
                 **self.split,
             },
         )
+        return bool(begun)
 
     def _finish(self) -> None:
         """Close the import.

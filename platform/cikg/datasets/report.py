@@ -37,6 +37,34 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """How a text begins that spreadsheets take for a formula."""
 
 
+class TooManyRejectedError(InputError):
+    """More rows of a source cannot be used than may be left out.
+
+    Args:
+        first: the first of them.
+        count: how many there are.
+        of: of how many rows, in words.
+        share: which share of them that is, from 0 to 1.
+        allowed: the share that may be left out.
+        cure: what to do.
+
+    Attributes:
+        file: the CSV file that lists them; None where it is not kept.
+    """
+
+    def __init__(
+        self, first: Rejected, count: int, of: str, *, share: float, allowed: float, cure: str, file: Path | None
+    ) -> None:
+        super().__init__(
+            f"{first.reason}; {count:,} of {of} rows ({percent(share)}) cannot be used, and --max-rejected allows "
+            f"{percent(allowed)}",
+            first.file,
+            first.line or None,
+            cure=f"{cure}; {file_name(file)} lists them" if file else cure,
+        )
+        self.first, self.count, self.of, self.share, self.allowed, self.file = first, count, of, share, allowed, file
+
+
 @dataclass
 class Reason:
     """Why rows were rejected.
@@ -190,13 +218,8 @@ class Rejections:
         first = self._first
         assert first is not None  # noqa: S101 - something was rejected
         path = self.keep(REFUSED)
-        raise InputError(
-            f"{first.reason}; {self.count:,} of {of} rows ({_percent(self.count / max(rows, self.count))}) cannot be "
-            f"used, and --max-rejected allows {_percent(self._share)}",
-            first.file,
-            first.line or None,
-            cure=f"{cure}; {file_name(path)} lists them" if path else cure,
-        )
+        share = self.count / max(rows, self.count)
+        raise TooManyRejectedError(first, self.count, of, share=share, allowed=self._share, cure=cure, file=path)
 
     def _list(self, rejected: Rejected) -> None:
         if self._folder is None:
@@ -221,5 +244,6 @@ def _harmless(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """`1.5 %` from .015."""
     return f"{100 * share:.3g} %"

@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn, cast
 
@@ -29,7 +30,11 @@ KEPT = 1_000
 ADVANCE = 10_000
 """Rows read between two steps of the progress bar."""
 
+LONGEST_LINE = 2**24
+"""Bytes of a line; a file without ends of lines would have to be kept in memory as a whole."""
+
 _CHUNK = 2**14
+_NO_TEXT = "Is it text? Each row has to be a line of its own"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -107,6 +112,10 @@ class Source:
         if self._path is None:
             raise InputError("this format needs a path")
         return self._path
+
+    def again(self) -> Source:
+        """The same files from their beginning, nothing counted or told: for a reader that needs two passes."""
+        return Source(self._path)
 
     @property
     def line(self) -> int:
@@ -271,7 +280,9 @@ class Source:
         self.place(file, 0)
         try:
             with unpacked(file) as stream:
-                for number, raw in enumerate(stream, start=1):
+                for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE), b""), start=1):
+                    if len(raw) == LONGEST_LINE and not raw.endswith(b"\n"):
+                        raise InputError(f"the line is longer than {LONGEST_LINE:,} bytes", file, number, _NO_TEXT)
                     line = raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw
                     try:
                         text, readable = line.decode(encoding), True

@@ -165,7 +165,7 @@ def beginning(file: Path) -> bytes:
     """The first bytes of a file, unpacked.
 
     Raises:
-        InputError: it cannot be read, or is UTF-16.
+        InputError: it cannot be read, is no text, or is UTF-16.
     """
     try:
         with unpacked(file) as stream:
@@ -174,6 +174,8 @@ def beginning(file: Path) -> bytes:
         raise InputError(f"it cannot be read: {getattr(error, 'strerror', None) or error}", file) from None
     if found.startswith(_UTF_16):
         raise InputError("the text is UTF-16", file, cure="Save it as UTF-8")
+    if b"\0" in found:
+        raise InputError("it is no text: it holds zero bytes", file, cure="Save it as CSV in UTF-8, or as Parquet")
     return found
 
 

@@ -6,16 +6,16 @@ person, `agree` takes every guess. An answer that cannot be is asked for again, 
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from cikg.datasets.formats import table
 from cikg.datasets.guessing import (
     ITEM,
     NAME,
@@ -36,8 +36,7 @@ from cikg.datasets.guessing import (
 )
 from cikg.datasets.inspection import Column, Look, look
 from cikg.datasets.mapping import TIME_FORMATS, Mapping, nearest
-from cikg.datasets.records import Entity, Fact, Interaction, Item
-from cikg.datasets.source import PACKED, Source
+from cikg.datasets.reading import bare_name
 from cikg.datasets.tabular import Dialect
 from cikg.errors import InputError
 
@@ -58,6 +57,9 @@ class Question:
         guess: the likeliest answer; None where there is none.
         why: what speaks for it.
         choices: the answers there are, where they are few.
+        columns: the columns of the file, as answers, where one of them is asked for.
+        optional: whether `-` may be answered: there is none.
+        several: whether several columns may be answered, with commas between.
         problem: why the last answer cannot be.
     """
 
@@ -66,6 +68,9 @@ class Question:
     guess: str | None
     why: str = ""
     choices: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    optional: bool = False
+    several: bool = False
     problem: str | None = None
 
 
@@ -73,12 +78,12 @@ T = TypeVar("T")
 Talk = Generator[Question, str, T]
 
 
-def converse(files: Sequence[Path], beside: Path) -> Talk[Mapping]:
+def converse(files: Sequence[Path], beside: Path | None) -> Talk[Mapping]:
     """Ask about files, and return the mapping that the answers make.
 
     Args:
         files: the tables.
-        beside: the folder that the mapping will stand in.
+        beside: the folder that the mapping will stand in, from where it names them; None names them in full.
 
     Raises:
         InputError: a file cannot be read, or no file can hold interactions.
@@ -145,7 +150,7 @@ def _free(key: str, text: str, guess: str | None, why: str = "") -> Talk[str]:
 def _one_of(key: str, text: str, guess: str, choices: tuple[str, ...], why: str = "") -> Talk[str]:
     problem = None
     while True:
-        found = yield Question(key, text, guess, why, choices, problem)
+        found = yield Question(key, text, guess, why, choices, problem=problem)
         if found in choices:
             return found
         problem = f"{found!r} is none of {', '.join(choices)}"
@@ -161,12 +166,25 @@ def _dialect(found: Look) -> Talk[Look]:
     text = f"{shown} between {len(found.columns)} columns, {dialect.encoding}, {header}: is that right?"
     if (yield from _one_of(key, text, YES, (YES, NO))) == YES:
         return found
-    delimiter = yield from _free(f"{key}: delimiter", "What stands between columns? (tab for a tab)", dialect.delimiter)
-    encoding = yield from _free(f"{key}: encoding", "In which encoding is it?", dialect.encoding)
+    given = "tab" if dialect.delimiter == "\t" else dialect.delimiter
+    delimiter = yield from _free(f"{key}: delimiter", "What stands between columns? (tab for a tab)", given)
+    encoding = yield from _encoding(f"{key}: encoding", dialect.encoding)
     guess = YES if dialect.header else NO
     named = yield from _one_of(f"{key}: header", "Does the first row name the columns?", guess, (YES, NO))
     delimiter = "\t" if delimiter in ("tab", "\\t") else delimiter
     return look(found.file, replace(dialect, delimiter=delimiter, encoding=encoding, header=named == YES))
+
+
+def _encoding(key: str, guess: str) -> Talk[str]:
+    problem = None
+    while True:
+        name = yield Question(key, "In which encoding is it?", guess, problem=problem)
+        try:
+            if len("\n".encode(codecs.lookup(name).name)) == 1:
+                return name
+        except LookupError:
+            pass
+        problem = f"{name!r} is no encoding that is read here; utf-8, cp1252 and latin-1 are"
 
 
 def _roles(looks: list[Look]) -> Talk[list[str]]:
@@ -195,12 +213,14 @@ def _ask_column(
 ) -> Talk[Column | None]:
     """Ask for a column, until there is one."""
     problem = None
-    shown = guess.name if guess else NONE if optional else None
+    shown = found.answer(guess) if guess else NONE if optional else None
     named = guess is not None and bool(by_name([guess], words))
     names = tuple(column.name for column in found.columns)
     while True:
         why = _why(guess, named) or (f"The columns are {', '.join(names)}" if shown is None else "")
-        name = yield Question(f"{found.file.name}: {key}", text, shown, why, problem=problem)
+        name = yield Question(
+            f"{found.file.name}: {key}", text, shown, why, columns=found.answers, optional=optional, problem=problem
+        )
         column = found.find(name)
         if column is not None or (optional and name in (NONE, "")):
             return column
@@ -285,8 +305,16 @@ def _about_items(found: Look, item: Column | None, columns: list[Column]) -> Tal
 def _columns(found: Look, key: str, text: str, guess: list[Column]) -> Talk[list[Column]]:
     problem = None
     while True:
-        shown = ", ".join(column.name for column in guess) or NONE
-        names = yield Question(f"{found.file.name}: {key}", text, shown, problem=problem)
+        shown = ", ".join(map(found.answer, guess)) or NONE
+        names = yield Question(
+            f"{found.file.name}: {key}",
+            text,
+            shown,
+            columns=found.answers,
+            optional=True,
+            several=True,
+            problem=problem,
+        )
         if names in (NONE, ""):
             return []
         columns = {name.strip(): found.find(name.strip()) for name in names.split(",")}
@@ -299,7 +327,8 @@ def _columns(found: Look, key: str, text: str, guess: list[Column]) -> Talk[list
 def _separator(found: Look, column: Column) -> Talk[str | None]:
     text = f"What stands between several values of {column.name}? ({NONE} for nothing)"
     examples = ", ".join(map(repr, list(column.counts)[:2]))
-    name = yield Question(f"{found.file.name}: facts.{column.name}", text, column.separator or NONE, examples)
+    key = f"{found.file.name}: facts.{column.name}"
+    name = yield Question(key, text, column.separator or NONE, examples, optional=True)
     return None if name in (NONE, "") else name
 
 
@@ -340,9 +369,10 @@ def _part(found: Look, **columns: Column | None) -> dict[str, Any]:
     return {key: found.reference(column) for key, column in columns.items() if column is not None}
 
 
-def _file(found: Look, beside: Path) -> dict[str, Any]:
+def _file(found: Look, beside: Path | None) -> dict[str, Any]:
     """How a mapping names a file and its dialect."""
-    file = os.path.relpath(found.file.resolve(), beside.resolve())
+    whole = found.file.resolve()
+    file = str(whole) if beside is None else os.path.relpath(whole, beside.resolve())
     if found.dialect is None:
         return {"file": file}
     given, usual = asdict(found.dialect), Dialect()
@@ -350,67 +380,12 @@ def _file(found: Look, beside: Path) -> dict[str, Any]:
     return {"file": file} | {key: given[key] for key in kept}
 
 
-PREVIEWED = 100_000
-"""Rows of each file that a preview reads."""
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What an import would make of the first rows.
-
-    Attributes:
-        rows: the first interactions: user, item, its name, rating, time, split and facts, as a person reads them.
-        read: rows read.
-        rejected: how many of them cannot be used.
-        reasons: of the first of those, with their lines.
-    """
-
-    rows: list[dict[str, str]]
-    read: int
-    rejected: int
-    reasons: list[str]
-
-
-def preview(mapping: Mapping, path: Path, shown: int = 10) -> Preview:
-    """Read the beginning of a mapping's files.
-
-    Args:
-        mapping: what they mean.
-        path: where it stands, or will.
-        shown: how many interactions to show.
-
-    Raises:
-        InputError: a file or a column is not there.
-    """
-    source = Source(path)
-    names: dict[str, str] = {}
-    facts: dict[str, list[str]] = {}
-    chosen: list[Interaction] = []
-    for record in table.records(source, path, mapping, most=PREVIEWED):
-        match record:
-            case Item() | Entity():
-                names[record.id] = record.name
-            case Fact():
-                facts.setdefault(record.head, []).append(f"{record.relation}: {names.get(record.tail, record.tail)}")
-            case Interaction() if len(chosen) < shown:
-                chosen.append(record)
-    rows = [
-        {
-            "user": one.user,
-            "item": one.item,
-            "name": names[one.item] if names.get(one.item, one.item) != one.item else "",
-            "rating": "" if one.rating is None else f"{one.rating:g}",
-            "time": "" if one.at is None else datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%d %H:%M"),
-            "split": str(one.split),
-            "facts": ", ".join(facts.get(one.item, [])),
-        }
-        for one in chosen
-    ]
-    reasons = [f"{one.file.name}:{one.line}: {one.reason}" for one in source.rejected[:5]]
-    return Preview(rows, source.rows, source.rejections, reasons)
-
-
 def mapping_path(file: Path) -> Path:
     """Where the mapping of a file is written: beside it."""
-    name = file.name.removesuffix(file.suffix) if file.suffix in PACKED else file.name
-    return file.parent / f"{Path(name).stem}.toml"
+    return file.parent / f"{Path(bare_name(file)).stem}.toml"
+
+
+def dataset_of(file: str) -> str:
+    """A dataset's name made of a file's."""
+    name = Path(bare_name(Path(file))).stem
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-") or "mine"

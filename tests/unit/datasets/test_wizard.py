@@ -12,9 +12,10 @@ import pytest
 
 from cikg.datasets.formats.table import read
 from cikg.datasets.mapping import Mapping, load_mapping, render
+from cikg.datasets.preview import Preview, Wrong, preview
 from cikg.datasets.source import Source
 from cikg.datasets.tables import collect
-from cikg.datasets.wizard import Preview, Question, Talk, agree, answer, converse, mapping_path, preview
+from cikg.datasets.wizard import Question, Talk, agree, answer, converse, mapping_path
 from cikg.errors import InputError
 
 Row = list[object]
@@ -273,7 +274,9 @@ def test_a_preview_says_what_would_be_rejected(tmp_path: Path) -> None:
         ],
         read=3,
         rejected=1,
-        reasons=["a.csv:3: expected a number as rating, found '?!'"],
+        wrong=[Wrong("a.csv", 3, "expected a number as rating, found '?!'", "b,y,?!")],
+        found={"users": 2, "items": 2, "entities": 0, "interactions": 2, "facts": 0},
+        complete=True,
     )
 
 

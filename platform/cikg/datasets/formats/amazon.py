@@ -78,7 +78,7 @@ def read(source: Source) -> Iterator[Record]:
     items: set[str] = set()
     related: _Related | None = None
     if metadata:
-        silent = Source(source.path)  # what cannot be used is rejected when it is read for the second time
+        silent = source.again()  # what cannot be used is rejected when it is read for the second time
         reviewed = {review.item for file, _ in files for review in _reviews(silent, file)}
         related = _Related(reviewed)
         yield from _products(source, metadata, related, items)

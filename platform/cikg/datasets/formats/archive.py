@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from cikg.datasets.archive import DATA, LAYOUT, MANIFEST, table_frame
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
@@ -59,7 +59,7 @@ _RECORDS: dict[str, Callable[..., Record]] = {
 class _Table(BaseModel):
     """A table in the manifest."""
 
-    file: str
+    file: Annotated[str, Field(pattern=r"^[^/\\]+$")]  # of this folder, and of no other
     rows: int
     bytes: int
     sha256: str

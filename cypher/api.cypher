@@ -143,13 +143,6 @@ UNWIND $ids AS id
 MATCH (user:User {uid: $dataset + ':' + id})
 RETURN user.id AS id, user.name AS name
 
-// name: previously_served(dataset) -> many
-// The model that was served before the present one, if there was one. Cost: the dataset's published models.
-MATCH (dataset:Dataset {uid: $dataset})
-MATCH (model:Model {dataset: $dataset})
-WHERE model.uid <> dataset.published AND model.published_at IS NOT NULL
-RETURN model.id AS run ORDER BY model.published_at DESC LIMIT 1
-
 // name: queries(after, limit) -> many
 // Kept statements in the order of their names, those after one. Cost: what is returned.
 MATCH (query:Query)

@@ -85,9 +85,11 @@ ORDER BY dataset
 CALL () {
   MATCH (user:User {dataset: $dataset})
   RETURN count(user) AS users, sum(COUNT { (user)-[:INTERACTED]->() }) AS interactions,
-         sum(COUNT { (user)-[:POSSESSES]->() }) AS possesses, sum(COUNT { (user)-[:HAS_INTEREST]->() }) AS has_interest,
-         sum(COUNT { (user)-[:RECOMMENDED]->() }) AS recommended
+         sum(COUNT { (user)-[:POSSESSES]->() }) AS possesses, sum(COUNT { (user)-[:HAS_INTEREST]->() }) AS has_interest
 }
+OPTIONAL MATCH (served:Dataset {uid: $dataset})
+OPTIONAL MATCH (model:Model {uid: served.published})
+WITH users, interactions, possesses, has_interest, coalesce(model.recommendations, 0) AS recommended
 CALL () {
   MATCH (item:Item {dataset: $dataset})
   RETURN count(item) AS items, sum(COUNT { (item)-[:SATISFIES]->() }) AS satisfies

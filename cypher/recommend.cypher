@@ -1,6 +1,7 @@
 // What is served: recommendations of the published model, and how a model is published.
 // A user's recommendations are those edges whose `model` equals the dataset's `published`; all others are unseen, so
-// that a new model's edges can be written beside the served ones and take their place in one transaction.
+// that a new model's edges can be written beside the served ones and take their place in one transaction. Those of the
+// model that was served before stay, so that going back to it is one transaction too.
 
 // name: register_model(uid, dataset, id, method, manifest) -> none
 // Make the node of a model that is about to be published. Key: Model.uid.
@@ -27,7 +28,7 @@ CALL (user, row) {
       edge.experts = entry.experts, edge.shares = entry.shares
 }
 
-// name: switch_model(dataset, model, expected) -> many
+// name: switch_model(dataset, model, expected, users, explained) -> many
 // Serve a model from now on, but only if all its edges are there; returns one row, or none when edges are missing.
 // Publishing the served model again changes nothing. Cost: one pass over the dataset's recommendations.
 MATCH (served:Dataset {uid: $dataset}), (model:Model {uid: $model})
@@ -36,21 +37,46 @@ SET model.published_at = CASE
       WHEN served.published = $model AND model.published_at IS NOT NULL THEN model.published_at
       ELSE datetime()
     END,
-    model.recommendations = $expected,
+    model.recommendations = $expected, model.users = $users, model.explained = $explained,
     served.published = $model
 RETURN model.published_at AS published_at
 
-// name: users_with_other_models(dataset, model) -> many
-// Users who still have edges of a model that is not this one, in the order of their keys.
+// name: formerly_served(dataset) -> many
+// The model that was served before the present one, or no row: the one to go back to. Cost: the dataset's published models.
+MATCH (served:Dataset {uid: $dataset})
+MATCH (model:Model {dataset: $dataset})
+WHERE model.uid <> served.published AND model.published_at IS NOT NULL
+WITH model ORDER BY model.published_at DESC LIMIT 1
+RETURN model.uid AS model, model.id AS run, model.method AS method, toString(model.published_at) AS published_at
+
+// name: serve_former(dataset, model) -> many
+// Serve a model again whose edges are all still there; returns what it holds, or no row when edges are missing. Keys:
+// Dataset.uid, Model.uid. Cost: one pass over the dataset's recommendations.
+MATCH (served:Dataset {uid: $dataset}), (model:Model {uid: $model})
+WHERE model.recommendations > 0 AND model.recommendations =
+      COUNT { MATCH (:User {dataset: $dataset})-[edge:RECOMMENDED]->(:Item) WHERE edge.model = $model }
+SET model.published_at = datetime(), served.published = $model
+RETURN model.id AS model, coalesce(model.users, 0) AS users, model.recommendations AS recommendations,
+       coalesce(model.explained, 0.0) AS explained
+
+// name: model_facts(model) -> many
+// What a model holds that was published, or no row. Key: Model.uid.
+MATCH (model:Model {uid: $model})
+WHERE model.published_at IS NOT NULL
+RETURN model.id AS model, coalesce(model.users, 0) AS users, coalesce(model.recommendations, 0) AS recommendations,
+       coalesce(model.explained, 0.0) AS explained
+
+// name: users_with_other_models(dataset, models) -> many
+// Users who still have edges of a model that is none of these, in the order of their keys.
 MATCH (user:User {dataset: $dataset})
-WHERE EXISTS { MATCH (user)-[edge:RECOMMENDED]->() WHERE edge.model <> $model }
+WHERE EXISTS { MATCH (user)-[edge:RECOMMENDED]->() WHERE NOT edge.model IN $models }
 RETURN user.uid AS user ORDER BY user
 
-// name: remove_other_models(model, rows) -> none
-// Remove the edges of all other models from these users. Rows: {user}. Key: User.uid.
+// name: remove_other_models(models, rows) -> none
+// Remove the edges of all models but these from these users. Rows: {user}. Key: User.uid.
 UNWIND $rows AS row
 MATCH (:User {uid: row.user})-[edge:RECOMMENDED]->(:Item)
-WHERE edge.model <> $model
+WHERE NOT edge.model IN $models
 DELETE edge
 
 // name: served_model(dataset) -> many

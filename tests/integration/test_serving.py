@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cikg.errors import InputError, NotFoundError
+from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import Snapshot, take
 from cikg.schema import uid
 from cikg.serving import publish as publishing
-from cikg.serving.publish import publish
+from cikg.serving.publish import publish, roll_back
 from cikg.serving.recommend import recommend
 from cikg.settings import Settings
 from tests import planted
@@ -137,11 +137,51 @@ def test_a_smaller_k_removes_the_rest(graph: Graph, dataset: str, snapshot: Snap
     assert models(graph, dataset) == {uid(dataset, "neighbours-1"): 41 * 2}
 
 
-def test_the_new_model_takes_the_place_of_the_old(graph: Graph, dataset: str, snapshot: Snapshot) -> None:
+def test_the_new_model_takes_the_place_of_the_old_which_stays_at_hand(
+    graph: Graph, dataset: str, snapshot: Snapshot
+) -> None:
+    publish(graph, snapshot, planted.Neighbours(snapshot, "old"), k=2)
+    publish(graph, snapshot, planted.Neighbours(snapshot, "new"), k=3)
+    assert models(graph, dataset) == {uid(dataset, "new"): 41 * 3, uid(dataset, "old"): 41 * 2}
+    assert recommend(graph, dataset, "0").model == "new"
+    assert graph.one("dataset_counts", dataset=dataset)["recommended"] == 41 * 3, "what is served counts"
+    publish(graph, snapshot, planted.Neighbours(snapshot, "newest"), k=1)
+    assert models(graph, dataset) == {uid(dataset, "newest"): 41, uid(dataset, "new"): 41 * 3}, "one, not all"
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_going_back_serves_the_former_model_whole_and_back_again(
+    graph: Graph, dataset: str, snapshot: Snapshot
+) -> None:
+    old = publish(graph, snapshot, Halves(snapshot, "old"), k=2)
+    new = publish(graph, snapshot, planted.Neighbours(snapshot, "new"), k=3)
+    assert roll_back(graph, dataset) == old
+    served = recommend(graph, dataset, "0")
+    assert (served.model, len(served.items)) == ("old", 2)
+    assert served.items[0].shares["more"] == 1.5
+    assert roll_back(graph, dataset, "old") == old, "it is served already"
+    assert recommend(graph, dataset, "0").model == "old"
+    assert roll_back(graph, dataset, "new") == new
+    assert recommend(graph, dataset, "0").model == "new"
+    with pytest.raises(ConflictError, match="it was old, not older"):
+        roll_back(graph, dataset, "older")
+
+
+def test_going_back_is_refused_where_there_is_nothing_whole_to_go_back_to(
+    graph: Graph, dataset: str, snapshot: Snapshot
+) -> None:
+    with pytest.raises(ConflictError, match=r"no other model of .* was ever served"):
+        roll_back(graph, dataset)
     publish(graph, snapshot, planted.Neighbours(snapshot, "old"), k=2)
     publish(graph, snapshot, planted.Neighbours(snapshot, "new"), k=2)
-    assert models(graph, dataset) == {uid(dataset, "new"): 41 * 2}
+    graph.execute(
+        "MATCH (:User {uid: $u})-[r:RECOMMENDED {model: $m}]->() DELETE r", u=uid(dataset, "0"), m=uid(dataset, "old")
+    )
+    with pytest.raises(ConflictError, match=r"no longer all there\. Publish old again"):
+        roll_back(graph, dataset)
     assert recommend(graph, dataset, "0").model == "new"
+    with pytest.raises(NotFoundError, match="no dataset 'absent'"):
+        roll_back(graph, "absent")
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -159,7 +199,7 @@ def test_interrupted_the_old_model_is_served_and_a_rerun_completes(
         assert served.model == "old"
         assert [item.rank for item in served.items] == [1, 2]
     publish(graph, snapshot, planted.Neighbours(snapshot, "new"), k=2)
-    assert models(graph, dataset) == {uid(dataset, "new"): 41 * 2}
+    assert models(graph, dataset) == {uid(dataset, "new"): 41 * 2, uid(dataset, "old"): 41 * 2}
 
 
 def test_refuses_a_model_of_another_snapshot(

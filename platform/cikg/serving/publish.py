@@ -1,7 +1,8 @@
 """Publishing: every user's top k with an explanation each, written to the graph and served from one moment to the next.
 
-The new model's edges are written beside the served ones; one transaction then switches the dataset to them, and the
-old ones are removed. Stopped anywhere, the model served before is still whole, and the same command goes on.
+The new model's edges are written beside the served ones; one transaction then switches the dataset to them. Stopped
+anywhere, the model served before is still whole, and the same command goes on. Its edges stay, unseen, until the next
+publication, so that going back to it is one transaction too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from cikg.errors import ConflictError, InputError
+from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import Snapshot
 from cikg.schema import SplitCode, uid
@@ -118,14 +119,50 @@ def publish(
         entries = [entry for row in rows for entry in row["items"]]
         written += len(entries)
         explained += sum(entry["because"] is not None for entry in entries)
-    if not graph.write("switch_model", dataset=dataset, model=model, expected=written):
+    done = Published(recommender.run_id, len(snapshot.users.ids), written, explained / max(written, 1))
+    facts = {"users": done.users, "explained": done.explained}
+    if not graph.write("switch_model", dataset=dataset, model=model, expected=written, **facts):
         raise ConflictError(
             f"recommendations of {recommender.run_id} vanished while they were written; the model served before stays",
             cure="Let other publications and imports of this dataset end, then publish again",
         )
-    stale = graph.many("users_with_other_models", dataset=dataset, model=model)
-    graph.write_rows("remove_other_models", stale, batch=WRITTEN_AT_ONCE, model=model)
-    return Published(recommender.run_id, len(snapshot.users.ids), written, explained / max(written, 1))
+    kept = [model, *(row["model"] for row in graph.many("formerly_served", dataset=dataset))]
+    stale = graph.many("users_with_other_models", dataset=dataset, models=kept)
+    graph.write_rows("remove_other_models", stale, batch=WRITTEN_AT_ONCE, models=kept)
+    return done
+
+
+def roll_back(graph: Graph, dataset: str, to: str | None = None) -> Published:
+    """Serve again what was served before the present model, from one moment to the next. Done twice, it is undone.
+
+    Args:
+        graph: the graph.
+        dataset: the dataset.
+        to: the run that is expected to be served then; where it is served already, nothing changes.
+
+    Raises:
+        NotFoundError: there is no such dataset.
+        ConflictError: nothing else was ever served, it is not the one expected, or its recommendations are gone.
+    """
+    served = graph.many("served_model", dataset=dataset)
+    if not served:
+        raise NotFoundError(f"there is no dataset {dataset!r}", cure="`cikg dataset list` shows those there are")
+    if to is not None and served[0]["run"] == to:
+        return Published(**graph.many("model_facts", model=served[0]["model"])[0])
+    before = graph.many("formerly_served", dataset=dataset)
+    if not before:
+        raise ConflictError(f"no other model of {dataset!r} was ever served", cure="Publish one with `cikg publish`")
+    former = before[0]
+    if to is not None and former["run"] != to:
+        raise ConflictError(
+            f"before the model that is served now it was {former['run']}, not {to}", cure=f"Publish {to} again"
+        )
+    found = graph.write("serve_former", dataset=dataset, model=former["model"])
+    if not found:
+        raise ConflictError(
+            f"the recommendations of {former['run']} are no longer all there", cure=f"Publish {former['run']} again"
+        )
+    return Published(**found[0])
 
 
 def known_items(snapshot: Snapshot) -> sparse.csr_array:

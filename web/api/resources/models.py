@@ -8,9 +8,10 @@ from flask import g
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.access.accounts import Scope
-from cikg.errors import ConflictError, NotFoundError
+from cikg.errors import NotFoundError
 from cikg.graph.database import Row
 from cikg.schema import uid
+from cikg.serving import publish as publishing
 from web import runs as pages
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_place
@@ -56,18 +57,25 @@ class Models(BaseModel):
     items: list[Model]
 
 
-class Length(BaseModel):
-    """How much to serve."""
+class Back(BaseModel):
+    """How to go back."""
 
     model_config = ConfigDict(extra="forbid")
 
-    k: int = Field(20, ge=1, le=1000, description="Recommendations a user")
+    to: str | None = Field(
+        None,
+        pattern=RUN_ID,
+        description="The run that is expected to be served then; if it is already, nothing changes",
+    )
 
 
-class Wanted(Length):
+class Wanted(BaseModel):
     """What to serve."""
 
+    model_config = ConfigDict(extra="forbid")
+
     run: str = Field(pattern=RUN_ID, description="A finished training run of this dataset")
+    k: int = Field(20, ge=1, le=1000, description="Recommendations a user")
 
 
 class Served(BaseModel):
@@ -110,14 +118,12 @@ def serve(dataset: str, body: Wanted) -> Any:
     return publish(graph(), dataset, body.run, body.k)
 
 
-@operation("POST", "/datasets/<dataset>/served/rollback", tag=TAG, answer=Served, body=Length, scope=Scope.WRITE)
-def roll_back(dataset: str, body: Length) -> Any:
-    """Serve again what was served before."""
-    before = graph().many("previously_served", dataset=dataset)
-    if not before:
-        raise ConflictError("no other model of this dataset was ever served", cure="Publish one")
-    g.audited = {"run": before[0]["run"]}
-    return publish(graph(), dataset, before[0]["run"], body.k)
+@operation("POST", "/datasets/<dataset>/served/rollback", tag=TAG, answer=Served, body=Back, scope=Scope.WRITE)
+def roll_back(dataset: str, body: Back) -> Any:
+    """Serve again what was served before, from one moment to the next; done twice, it is undone."""
+    done = publishing.roll_back(graph(), dataset, body.to)
+    g.audited = {"run": done.model}
+    return done
 
 
 def _runs(dataset: str, limit: int) -> list[Row]:

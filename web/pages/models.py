@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
+from werkzeug.datastructures import MultiDict
 
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.schema import uid
-from web import runs
+from cikg.settings import Settings
+from web import comparing, runs
 from web.chrome import Link, render
-from web.store import graph
+from web.comparing import ComparePage
+from web.store import graph, settings
 from web.urls import page
 
 blueprint = Blueprint("models", __name__)
@@ -196,3 +199,16 @@ def index(dataset: str) -> Response:
 def model(dataset: str, identifier: str) -> Response:
     """One training run."""
     return render(load_model(graph(), dataset, identifier))
+
+
+def load_comparison(graph: Graph, settings: Settings, dataset: str, given: MultiDict[str, str]) -> ComparePage:
+    """Put the runs side by side that an address names."""
+    split, across = given.get("split", ""), given.get("across") == "1"
+    names, show = given.getlist("run"), given.getlist("show")
+    return comparing.load(graph, settings, dataset, names, split=split, across=across, show=show)
+
+
+@page(blueprint, "/d/<id:dataset>/compare")
+def compare_runs(dataset: str) -> Response:
+    """Runs side by side."""
+    return render(load_comparison(graph(), settings(), dataset, request.args))

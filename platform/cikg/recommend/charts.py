@@ -1,11 +1,13 @@
-"""Pictures of groups as SVG, for papers and pages: no library, no script, readable without telling colours apart.
+"""Pictures as SVG, for papers and pages: no library, no script, readable without telling colours apart.
 
 The colours are M. Okabe's and K. Ito's, which people with any kind of colour vision can tell apart; bars stand in the
-order of the legend, and each says its figure to screen readers and under the pointer.
+order of the legend, lines have patterns of their own, and each mark says its figure to screen readers and under the
+pointer. What a page's theme changes has a class: `ground`, `ink`, `grid`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -15,6 +17,8 @@ from cikg.recommend.groups import Group
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM, LINE = 720, 400, 64, 16, 48, 64, 20
 TICKS = 5
+DASHES = ("", "7 4", "2 4", "10 3 2 3")
+"""How lines are broken, so that they can be told apart without colours."""
 
 
 def bars(title: str, names: Sequence[str], groups: Sequence[Group], *, metric: str, axis: str) -> str:
@@ -34,22 +38,66 @@ def bars(title: str, names: Sequence[str], groups: Sequence[Group], *, metric: s
     step = _step(tallest)
     ticks = max(1, math.ceil(tallest / step - 1e-9))
     highest = step * ticks
-    legend = LINE * len(names)
-    height = HEIGHT + legend
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        'aria-labelledby="title description" font-family="system-ui, sans-serif" font-size="13">',
-        f'<title id="title">{escape(title)}</title>',
-        f'<desc id="description">{escape(_in_words(names, groups, metric, axis))}</desc>',
-        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-        f'<text x="{LEFT}" y="26" font-size="16" font-weight="600">{escape(title)}</text>',
         *_scale(step, ticks, metric),
         *_groups(names, groups, highest),
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - 24}" text-anchor="middle">{escape(axis)}</text>',
+        _axis(axis),
         *_legend(names),
+    ]
+    return _document(title, _in_words(names, groups, metric, axis), len(names), parts)
+
+
+Point = tuple[float, float]
+
+
+def lines(title: str, names: Sequence[str], each: Sequence[Sequence[Point]], *, metric: str, axis: str) -> str:
+    """Curves over each other, from 0 up.
+
+    Args:
+        title: what is shown.
+        names: of the curves.
+        each: the points of each curve, from left to right; not all may be empty.
+        metric: what the height says.
+        axis: what goes from left to right.
+
+    Returns:
+        An SVG document that says the best of each curve as text too.
+    """
+    points = [point for curve in each for point in curve]
+    step = _step(max(y for _, y in points) or 1.0)
+    ticks = max(1, math.ceil(max(y for _, y in points) / step - 1e-9))
+    first, last = min(x for x, _ in points), max(x for x, _ in points)
+    parts = [*_scale(step, ticks, metric), *_span(first, last), _axis(axis)]
+    for index, (name, curve) in enumerate(zip(names, each, strict=True)):
+        colour = COLOURS[index % len(COLOURS)]
+        at = [(_x(x, first, last), _y(y, step * ticks)) for x, y in curve]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
+        dash = f' stroke-dasharray="{DASHES[index % len(DASHES)]}"' if DASHES[index % len(DASHES)] else ""
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
+        parts += [
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}">'
+            f"<title>{escape(name)}, {point[0]:g}: {point[1]:.4f}</title></circle>"
+            for (x, y), point in zip(at, curve, strict=True)
+        ]
+    highest = ((name, max(curve, key=lambda point: point[1])) for name, curve in zip(names, each, strict=True) if curve)
+    best = (f"{name}: at most {y:.4f}, at {x:g}" for name, (x, y) in highest)
+    return _document(title, f"{metric} by {axis}. " + "; ".join(best), len(names), [*parts, *_legend(names)])
+
+
+def _document(title: str, words: str, legend: int, parts: Sequence[str]) -> str:
+    """An SVG with its title and what it says in words, under ids that no other picture of a page has."""
+    height, own = HEIGHT + LINE * legend, "chart-" + hashlib.sha256(f"{title}{words}".encode()).hexdigest()[:8]
+    whole = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-labelledby="{own}-title {own}-words" font-family="system-ui, sans-serif" font-size="13">',
+        f'<title id="{own}-title">{escape(title)}</title>',
+        f'<desc id="{own}-words">{escape(words)}</desc>',
+        f'<rect class="ground" width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<text class="ink" x="{LEFT}" y="26" font-size="16" font-weight="600">{escape(title)}</text>',
+        *parts,
         "</svg>",
     ]
-    return "\n".join(parts) + "\n"
+    return "\n".join(whole) + "\n"
 
 
 def _step(highest: float) -> float:
@@ -65,10 +113,28 @@ def _y(value: float, highest: float) -> float:
 def _scale(step: float, ticks: int, metric: str) -> Iterator[str]:
     for tick in range(ticks + 1):
         y = _y(tick, ticks)
-        yield f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#cccccc"/>'
-        yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick * step:.3g}</text>'
+        yield f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid" stroke="#cccccc"/>'
+        yield f'<text class="ink" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick * step:.3g}</text>'
     middle = (HEIGHT - BOTTOM + TOP) / 2
-    yield f'<text transform="translate(16 {middle:g}) rotate(-90)" text-anchor="middle">{escape(metric)}</text>'
+    place = f'transform="translate(16 {middle:g}) rotate(-90)" text-anchor="middle"'
+    yield f'<text class="ink" {place}>{escape(metric)}</text>'
+
+
+def _x(value: float, first: float, last: float) -> float:
+    return LEFT + (value - first) / max(last - first, 1e-12) * (WIDTH - LEFT - RIGHT - 8)
+
+
+def _span(first: float, last: float) -> Iterator[str]:
+    """Whole numbers along the bottom, at most ten of them."""
+    step = max(1, math.ceil((last - first) / 10))
+    for value in range(math.ceil(first), math.floor(last) + 1, step):
+        at = f'x="{_x(value, first, last):.1f}" y="{HEIGHT - BOTTOM + 18}"'
+        yield f'<text class="ink" {at} text-anchor="middle">{value}</text>'
+
+
+def _axis(name: str) -> str:
+    at = f'x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - 24}"'
+    return f'<text class="ink" {at} text-anchor="middle">{escape(name)}</text>'
 
 
 def _groups(names: Sequence[str], groups: Sequence[Group], highest: float) -> Iterator[str]:
@@ -85,9 +151,9 @@ def _groups(names: Sequence[str], groups: Sequence[Group], highest: float) -> It
                 f"({figure.low:.4f} to {figure.high:.4f})</title></rect>"
             )
             ends = f'y1="{_y(figure.low, highest):.1f}" y2="{_y(figure.high, highest):.1f}"'
-            yield f'<line x1="{middle:.1f}" x2="{middle:.1f}" {ends} stroke="#333333"/>'
+            yield f'<line class="whisker" x1="{middle:.1f}" x2="{middle:.1f}" {ends} stroke="#333333"/>'
         label = f'x="{LEFT + (place + 0.5) * room:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle"'
-        yield f"<text {label}>{escape(group.label)}</text>"
+        yield f'<text class="ink" {label}>{escape(group.label)}</text>'
 
 
 def _legend(names: Sequence[str]) -> Iterator[str]:
@@ -95,7 +161,7 @@ def _legend(names: Sequence[str]) -> Iterator[str]:
         y = HEIGHT + index * LINE
         colour = COLOURS[index % len(COLOURS)]
         yield f'<rect x="{LEFT}" y="{y - 11}" width="13" height="13" fill="{colour}"/>'
-        yield f'<text x="{LEFT + 20}" y="{y}">{escape(name)}</text>'
+        yield f'<text class="ink" x="{LEFT + 20}" y="{y}">{escape(name)}</text>'
 
 
 def _in_words(names: Sequence[str], groups: Sequence[Group], metric: str, axis: str) -> str:

@@ -1,0 +1,220 @@
+"""Runs side by side: which were chosen, what is known of them at once, and what takes a moment to measure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from flask import url_for
+from markupsafe import Markup
+
+from cikg.errors import CikgError, InputError, NotFoundError
+from cikg.graph import Graph
+from cikg.recommend import runs
+from cikg.recommend.charts import lines
+from cikg.recommend.comparison import Split
+from cikg.recommend.groups import By
+from cikg.recommend.report import AXES, Question, drawing, is_kept, kept
+from cikg.schema import uid
+from cikg.settings import Settings
+
+FEWEST, MOST = 2, 12
+MOST_ENTRIES = 4
+"""Methods or settings beside each other; seeds of one are one."""
+FIGURES, GROUPS = "figures", "groups"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A run that was chosen; `first` is the address where all others are compared with it."""
+
+    run: str
+    method: str
+    first: str
+
+
+@dataclass(frozen=True)
+class ComparePage:
+    """Runs side by side.
+
+    Attributes:
+        dataset: their dataset.
+        chosen: the runs; all others are compared with the first.
+        split: what they are measured on.
+        other: the address of the same on the other split.
+        refusal: why they cannot be compared, and what to do; None where they can.
+        across: where they would be compared all the same, if they differ in knowledge alone.
+        report: figures, differences and settings; None where that is not known yet.
+        curves: a picture a metric that was watched in training.
+        groups: a picture for users and for items, by how much is known of them; None where that is not known yet.
+        here: where this page is, to which `&show=figures` or `&show=groups` adds what takes a moment.
+    """
+
+    template: ClassVar[str] = "compare.html"
+    dataset: str
+    chosen: tuple[Chosen, ...]
+    split: Split
+    other: str
+    refusal: str | None
+    across: str
+    report: dict[str, Any] | None
+    curves: dict[str, str]
+    groups: dict[str, str] | None
+    here: str
+
+
+def load(
+    graph: Graph,
+    settings: Settings,
+    dataset: str,
+    names: Sequence[str],
+    *,
+    split: str = "",
+    across: bool = False,
+    show: Sequence[str] = (),
+) -> ComparePage:
+    """Put runs side by side.
+
+    Args:
+        graph: the graph.
+        settings: say where runs are.
+        dataset: their dataset.
+        names: of the runs; the first is what others are compared with.
+        split: `test` or `valid`; test where all were measured there, unless it is said.
+        across: see `comparison.compare`.
+        show: what to measure if it is not known yet: `figures`, `groups`.
+    """
+    names = list(dict.fromkeys(names))
+    try:
+        question = ask(graph, settings, dataset, names, split=split, across=across)
+    except CikgError as error:
+        return _refused(dataset, names, "valid" if split == "valid" else "test", error)
+    address = _address(dataset, names, question.split, across=across)
+    found, pictures, refusal = None, None, None
+    try:
+        if FIGURES in show or is_kept(question):
+            found = kept(settings, question)
+            check_entries(found)
+        if GROUPS in show or all(is_kept(replace(question, by=by)) for by in AXES):
+            pictures = _pictures(settings, question)
+    except CikgError as error:
+        return _refused(dataset, names, question.split, error)
+    methods = [runs.read_json(path / runs.MANIFEST)["method"] for path in question.paths]
+    return ComparePage(
+        dataset=dataset,
+        chosen=tuple(
+            Chosen(name, method, _address(dataset, _led_by(names, name), question.split, across=across))
+            for name, method in zip(names, methods, strict=True)
+        ),
+        split=question.split,
+        other=_address(dataset, names, "valid" if question.split == "test" else "test", across=across),
+        refusal=refusal,
+        across="",
+        report=found,
+        curves=_curves(settings, found) if found else {},
+        groups=pictures,
+        here=address,
+    )
+
+
+def ask(
+    graph: Graph, settings: Settings, dataset: str, names: Sequence[str], *, split: str = "", across: bool = False
+) -> Question:
+    """The question that a choice of runs is.
+
+    Raises:
+        InputError: too few or too many are chosen.
+        NotFoundError: there is no such run of this dataset, or its files are not on this machine.
+    """
+    if not FEWEST <= len(names) <= MOST:
+        raise InputError(
+            f"{len(names) or 'no'} run{'s are' if len(names) != 1 else ' is'} chosen",
+            cure=f"Choose two to {MOST_ENTRIES} of the list of models; seeds of one count as one",
+        )
+    paths = []
+    for name in names:
+        rows = graph.many("run_detail", run=uid(dataset, name))
+        if not rows or rows[0]["run"].get("kind") != "train":
+            raise NotFoundError(f"{dataset!r} has no model {name!r}", cure="The list of models shows all of them")
+        paths.append(settings.runs / rows[0]["run"]["id"])
+        if not (paths[-1] / runs.MANIFEST).is_file():
+            raise NotFoundError(
+                f"the files of the run {name} are not in {settings.runs}", cure="Train it again on this machine"
+            )
+    measured = all((path / runs.PLACES.format(split="test")).is_file() for path in paths)
+    chosen: Split = "valid" if split == "valid" or (not split and not measured) else "test"
+    return Question(tuple(paths), chosen, across_snapshots=across)
+
+
+def refined(question: Question, metrics: Sequence[str], by: By | None, by_metric: str) -> Question:
+    """The same question about other metrics, and about groups."""
+    return replace(question, metrics=tuple(dict.fromkeys(metrics)), by=by, by_metric=by_metric)
+
+
+def check_entries(report: dict[str, Any]) -> None:
+    """Make sure that there is room for what is compared.
+
+    Raises:
+        InputError: there are too many entries.
+    """
+    if len(report["entries"]) > MOST_ENTRIES:
+        raise InputError(
+            f"{len(report['entries'])} methods or settings are chosen, and {MOST_ENTRIES} have room beside each other",
+            cure="Choose fewer, or use `cikg compare`",
+        )
+
+
+def _refused(dataset: str, names: Sequence[str], split: Split, error: CikgError) -> ComparePage:
+    """A page that says why nothing is compared, and offers what would be possible all the same."""
+    across = _address(dataset, names, split, across=True) if "different snapshots" in error.message else ""
+    return ComparePage(
+        dataset=dataset,
+        chosen=tuple(Chosen(name, name, "") for name in names),
+        split=split,
+        other=_address(dataset, names, "valid", across=False) if "measured on test" in error.message else "",
+        refusal=f"{error.message}. {error.cure or ''}",
+        across=across,
+        report=None,
+        curves={},
+        groups=None,
+        here=_address(dataset, names, split, across=False),
+    )
+
+
+def _address(dataset: str, names: Sequence[str], split: str, *, across: bool) -> str:
+    further = "1" if across else None
+    return url_for("models.compare_runs", dataset=dataset, run=list(names), split=split, across=further)
+
+
+def _led_by(names: Sequence[str], first: str) -> list[str]:
+    return [first, *(name for name in names if name != first)]
+
+
+def _pictures(settings: Settings, question: Question) -> dict[str, str]:
+    """Pictures of groups: of users, of items."""
+
+    def picture(by: By) -> str:
+        return Markup(drawing(kept(settings, replace(question, by=by)), by))  # noqa: S704 - ours, and escaped there
+
+    return {f"By how much is known of {by}": picture(by) for by in AXES}
+
+
+def _curves(settings: Settings, report: dict[str, Any]) -> dict[str, str]:
+    """Curves of the entries' first runs over each other, for each metric that several of them watched in training."""
+    names = [entry["name"] for entry in report["entries"]]
+    each: list[dict[str, list[tuple[float, float]]]] = []
+    for entry in report["entries"]:
+        path, found = settings.runs / entry["runs"][0] / runs.CURVE, dict[str, list[tuple[float, float]]]()
+        epochs = json.loads(path.read_text(encoding="utf-8"))["epochs"] if path.is_file() else []
+        for place, row in enumerate([row for row in epochs if row["phase"] == "select"], start=1):
+            for metric in (name for name in row if "@" in name):
+                found.setdefault(metric, []).append((row.get("epoch", place), row[metric]))
+        each.append(found)
+    pictures: dict[str, str] = {}
+    for metric in dict.fromkeys(metric for found in each for metric in found):
+        curves = [found.get(metric, []) for found in each]
+        drawn = lines(f"{metric} on valid, while training", names, curves, metric=metric, axis="Epoch or candidate")
+        pictures[metric] = Markup(drawn)  # noqa: S704 - ours, and escaped there
+    return pictures

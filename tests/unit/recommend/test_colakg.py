@@ -69,6 +69,7 @@ def test_without_texts_it_is_lightgcn(tmp_path: Path) -> None:
     for snapshot, overrides in (
         (comprehended(tmp_path / "none", texts=False), {}),
         (comprehended(tmp_path / "unused"), {"text_weight": 0.0}),
+        (comprehended(tmp_path / "left out"), {"texts": "none"}),
     ):
         data, scorers = data_of(snapshot), []
         for kind, config in ((Colakg, ColakgConfig(dimension=8, **overrides)), (Lightgcn, LightgcnConfig(dimension=8))):
@@ -91,6 +92,17 @@ def test_a_user_or_item_without_a_text_keeps_its_own_embedding_and_is_like_nobod
     joined = model._graph.rows[(model._graph.neighbours >= USERS) & (model._graph.rows >= USERS)]
     assert USERS + 9 not in joined, "nobody is like it"
     assert set(joined.tolist()) == {USERS + item for item in range(ITEMS) if item != 9}
+
+
+def test_texts_of_one_kind_can_be_left_out(tmp_path: Path) -> None:
+    data = data_of(comprehended(tmp_path))
+    for kept, first, last in (("users", 0, USERS), ("items", USERS, USERS + ITEMS)):
+        model = Colakg(data, ColakgConfig(**SMALL, texts=kept), CPU)
+        changed = (model._fused(None) != model.embeddings).any(1) & (model._linked[:, 0] > 0)
+        assert changed[first:last].sum() == model._linked[first:last].sum()
+        assert changed.sum() == changed[first:last].sum()
+        joined = model._graph.edges > Colakg(data, ColakgConfig(**SMALL, texts="none"), CPU)._graph.edges
+        assert joined == (kept == "items"), "items are joined by their own texts"
 
 
 def test_vectors_lose_what_all_texts_have_in_common() -> None:

@@ -2,13 +2,15 @@
 
 An adapter brings a text's vector into the space of the embeddings, where it is added to the node's own. Each item is
 joined with those whose texts are most like its own, to which no path of interactions may lead; and the graph does the
-rest. An item that nobody has chosen still has its text and these neighbours.
+rest. An item that nobody has chosen still has its text and these neighbours. What texts alone say of who chooses what
+joins when all this is learned: `matching`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,16 +19,16 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cikg.recommend import losses
+from cikg.recommend import losses, matching
 from cikg.recommend.method import Gradient, Method, Span
 from cikg.recommend.methods.seekrec import with_neighbours
 from cikg.recommend.propagation import drop_edges, propagate
-from cikg.recommend.ranking import SEARCH, Batch, Ranking, RankingConfig
+from cikg.recommend.ranking import SEARCH, Batch, Ranking
 from cikg.recommend.scorers import DotScorer
 from cikg.recommend.views import Array, SymmetricGraph, TrainingData, View, graph_view
 
 
-class ColakgConfig(RankingConfig):
+class ColakgConfig(matching.TasteConfig):
     """Hyper-parameters of CoLaKG."""
 
     dimension: int = Field(64, ge=1, description="Width of an embedding")
@@ -35,6 +37,7 @@ class ColakgConfig(RankingConfig):
     weight_decay: float = Field(1e-5, ge=0, description="L2 penalty on a batch's own embeddings")
     graph: View = Field(View.CIKG, description="cg: interactions; cig: and interests; ckg: and facts; cikg: all")
     edge_dropout: float = Field(0.0, ge=0, lt=1, description="Share of edges dropped each step")
+    texts: Literal["both", "users", "items", "none"] = Field("both", description="Whose texts are used")
     text_weight: float = Field(1.0, ge=0, description="Length of a text's part beside an embedding's; 0 for no texts")
     text_dropout: float = Field(0.2, ge=0, lt=1, description="Share of a text vector's numbers dropped each step")
     adapter_learning_rate: float = Field(5e-4, gt=0, description="Adam's step size for the adapter")
@@ -48,7 +51,7 @@ class Colakg(Gradient):
     def __init__(self, data: TrainingData, config: ColakgConfig, device: torch.device) -> None:
         super().__init__()
         self.config, self.nodes = config, data.nodes
-        texts = [unit(each) if config.text_weight else each[:, :0] for each in (data.user_profile, data.item_profile)]
+        texts = _texts(data, config)
         known: Array = np.any(texts[1], axis=1)
         graph, view = with_neighbours(data, config.graph, texts[1], known, config.neighbours)
         self._graph = graph_view(graph, view).to(device)
@@ -58,6 +61,7 @@ class Colakg(Gradient):
         if self._has_text:
             self.adapter = _adapter(texts[0].shape[1], config).to(device)
             self._user_text, self._item_text = (torch.from_numpy(each).to(device) for each in texts)
+            self._taste = matching.tastes(data, texts[0], texts[1], config, device)
             # A node without an edge has nothing to learn an embedding from: its text alone counts.
             self._linked = (self._graph.offsets.diff() > 0).to(torch.float32)[:, None]
         chosen = np.bincount(data.fit.item_index, minlength=data.nodes.items) > 0
@@ -83,7 +87,11 @@ class Colakg(Gradient):
 
     @override
     def scorer(self) -> DotScorer:
-        return self._ranking.scorer(*self._users_and_items(self._graph, None))
+        learned = self._ranking.scorer(*self._users_and_items(self._graph, None))
+        if not self._has_text:
+            return learned
+        weight = self.config.taste_weight * self._taste.user_vectors.any(1)
+        return DotScorer(*matching.beside(learned, self._taste, weight))
 
     def _users_and_items(self, graph: SymmetricGraph, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         nodes = self.nodes
@@ -105,6 +113,16 @@ class Colakg(Gradient):
         """Of the interactions' ends; one look-up, since each writes a gradient of the whole table."""
         ends = F.embedding(torch.cat([batch.user, batch.item + self.nodes.first_item]), self.embeddings)
         return self.config.weight_decay * losses.squared_length(*ends.chunk(2))
+
+
+def _texts(data: TrainingData, config: ColakgConfig) -> list[Array]:
+    """Vectors of users' and of items' texts; zero for those that are left out, and of no width where all are."""
+    each = {"users": data.user_profile, "items": data.item_profile}
+    if not config.text_weight or config.texts == "none":
+        return [vectors[:, :0] for vectors in each.values()]
+    return [
+        unit(vectors) if config.texts in ("both", kind) else np.zeros_like(vectors) for kind, vectors in each.items()
+    ]
 
 
 def _adapter(width: int, config: ColakgConfig) -> nn.Module:
@@ -141,6 +159,8 @@ METHOD = Method(
         "the loss is a softmax over all items under cosine similarity (loss=bpr is the paper's)",
         "interests and facts are part of the graph where there are any (graph=cg is the paper's)",
         "neighbours by text are edges of the graph, where the paper aggregates them before it by attention",
+        "a ridge regression of choices on texts is fitted alone and added to the learned scores (taste_weight=0 leaves "
+        "it out)",
         "texts are embedded by whatever `cikg embed` was told to use, and are not tuned",
     ),
     config=ColakgConfig,
@@ -155,5 +175,7 @@ METHOD = Method(
         "text_weight": Span(0.1, 3.0, log=True),
         "text_dropout": Span(0.0, 0.5),
         "neighbours": Span(0, 20),
+        "taste_weight": Span(0.0, 0.4),
+        "taste_penalty": Span(1.0, 100.0, log=True),
     },
 )

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
+from cikg.datasets.unpacking import OversizeError
 from cikg.errors import (
     CikgError,
     ConflictError,
@@ -30,6 +31,7 @@ _STATUS: dict[type[CikgError], int] = {
     NotReadOnlyError: 403,
     TooSlowError: 504,
     TooLargeError: 422,
+    OversizeError: 413,
     NotFoundError: 404,
     InputError: 400,
     ConflictError: 409,
@@ -52,7 +54,7 @@ _SAID = {
     403: ("You may not do this", "Ask an admin of the platform for a role or a token that allows it"),
     404: ("There is no such page", "Check the address, or search for a name above"),
     405: ("This address does not answer such a request", "Open it from the dashboard"),
-    413: ("This request is too large", "Send at most 1 MB"),
+    413: ("This request is too large", None),
     415: ("This is no kind of content that is taken here", "Send JSON, as application/json"),
     429: ("There were too many requests", "Wait as long as the header Retry-After says"),
     500: ("Something went wrong on our side", "The log has the cause: `cikg status` names its file"),
@@ -85,8 +87,13 @@ def init_app(app: Flask) -> None:
     app.login_manager.unauthorized_handler(lambda: _page(401))  # type: ignore[attr-defined]
 
 
+def status_of(error: CikgError) -> int:
+    """The HTTP status of one of our errors."""
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+
+
 def _ours(error: CikgError) -> Response:
-    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+    status = status_of(error)
     if status in (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE):
         current_app.logger.error("%s", error)
     return _shown(status, error.message, error.cure, _CODES.get(type(error)))
@@ -104,6 +111,8 @@ def _shown(status: int, message: str, cure: str | None, code: str | None = None)
 
 def _page(status: int, error: HTTPException | None = None) -> Response:
     message, cure = _SAID.get(status, (error.name if error else "The request was refused", None))
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        cure = f"Send at most {(request.max_content_length or 0) // 10**6:,} MB"
     response = _shown(status, message, cure)
     if error is not None and error.response is None and "Allow" in dict(error.get_headers()):
         response.headers["Allow"] = dict(error.get_headers())["Allow"]

@@ -325,12 +325,13 @@ class Intakes:
         self._most = settings.upload_megabytes * 10**6
 
     @contextmanager
-    def receive(self, actor: str, path: str | None = None) -> Iterator[Intake]:
+    def receive(self, actor: str, path: str | None = None, format: str = "") -> Iterator[Intake]:  # noqa: A002
         """Make one and yield it for its files; it is there for others once the block ends, or never.
 
         Args:
             actor: who prepares it.
             path: where it reads from, where no files are sent.
+            format: the format's name; empty where it shall be found out.
 
         Raises:
             ServiceError: the disk is full.
@@ -342,18 +343,18 @@ class Intakes:
                 made.files.mkdir(mode=0o700)
             with made.held():
                 yield made
-                made._save(Request(created_at=_now(), actor=actor, path=path))
+                made._save(Request(created_at=_now(), actor=actor, path=path, format=format))
         except BaseException:
             shutil.rmtree(made.folder, ignore_errors=True)
             raise
 
-    def create(self, actor: str, path: str | None = None) -> Intake:
+    def create(self, actor: str, path: str | None = None, format: str = "") -> Intake:  # noqa: A002 - as above
         """Make one for a path of this machine, or (None) for files that will be sent one by one.
 
         Raises:
             InputError: nobody may import from there, or nothing is there.
         """
-        with self.receive(actor, None if path is None else str(self.allowed(path))) as made:
+        with self.receive(actor, None if path is None else str(self.allowed(path)), format) as made:
             return made
 
     def open(self, identifier: str) -> Intake:

@@ -1,0 +1,212 @@
+"""What a person does with an import from a page or over the API: prepare, look into, start, cancel. Each is logged."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from werkzeug.datastructures import MultiDict
+
+from cikg.access import audit
+from cikg.datasets.intake import Choices, Intake, Intakes, Stage
+from cikg.datasets.proposal import Reader
+from cikg.datasets.registry import format_named
+from cikg.errors import CikgError, ConflictError, InputError
+from cikg.extraction import queue
+from cikg.graph import Graph
+from cikg.schema import dataset_name
+from cikg.settings import Settings
+
+NONE = "-"
+_ANSWER, _WAS, _SEVERAL = "answer:", "was:", "several"
+_COMMAND = ("import", "prepared")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that was sent."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Import:
+    """Where an import stands.
+
+    Attributes:
+        id: its key.
+        stage: open, queued, running, interrupted, cancelled, failed or done.
+        label: where it comes from: a path, or names of files.
+        path: the file or folder of the server; None where files were sent.
+        files: what was sent; nothing once it is in the graph.
+        format: the format; empty where it is found out.
+        dataset: the name to import it under; empty before it was started.
+        actor: who prepared it.
+        created_at: ISO time.
+        step: what is being done.
+        done: rows of that step.
+        total: of how many; None where that is not known.
+        stopping: whether it was cancelled and has not ended yet.
+        message: what went wrong.
+        cure: what to do about it.
+        report: what was found and done, once it is.
+        rejected: whether there is a list of rows that cannot be used.
+    """
+
+    id: str
+    stage: str
+    label: str
+    path: str | None
+    files: tuple[File, ...]
+    format: str
+    dataset: str
+    actor: str
+    created_at: str
+    step: str
+    done: int
+    total: int | None
+    stopping: bool
+    message: str | None
+    cure: str | None
+    report: dict[str, Any] | None
+    rejected: bool
+
+    @property
+    def active(self) -> bool:
+        """Whether it is still going on."""
+        return self.stage in (Stage.QUEUED, Stage.RUNNING)
+
+
+def stands(intakes: Intakes, intake: Intake) -> Import:
+    """Where an import stands."""
+    request, progress, stage = intake.request, intake.progress, intake.stage
+    report = progress.report if progress else None
+    reader = Reader(intakes, intake)
+    return Import(
+        id=intake.id,
+        stage=stage,
+        label=(report or {}).get("source") or reader.label() or request.format,
+        path=request.path,
+        files=tuple(File(name, size) for name, size in intake.sent()),
+        format=(report or {}).get("format") or request.format,
+        dataset=request.dataset,
+        actor=request.actor,
+        created_at=request.created_at,
+        step=progress.step if progress else "",
+        done=progress.done if progress else 0,
+        total=progress.total if progress else None,
+        stopping=stage in (Stage.QUEUED, Stage.RUNNING) and intake.stopped,
+        message=progress.message if progress else None,
+        cure=progress.cure if progress else None,
+        report=report,
+        rejected=_list(intake) is not None,
+    )
+
+
+def answers(form: MultiDict[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """The answers of a form to the wizard's questions: those given before, and what differs from what it showed."""
+    found = dict(before)
+    several = form.getlist(_SEVERAL)
+    for key in dict.fromkeys([*(name.removeprefix(_ANSWER) for name in form if name.startswith(_ANSWER)), *several]):
+        given = [value.strip() for value in form.getlist(_ANSWER + key)]
+        answer = ", ".join(given) or NONE if key in several else given[0]
+        if answer != form.get(_WAS + key):
+            found[key] = answer
+    return found
+
+
+def choices(form: Mapping[str, str]) -> Choices:
+    """The options of a form.
+
+    Raises:
+        InputError: one of them cannot be.
+    """
+    given: dict[str, Any] = {name: form[name] for name in Choices.model_fields if form.get(name, "").strip()}
+    try:
+        for name in ("max_rejected", "test_share", "valid_share"):
+            if name in given:
+                given[name] = float(given[name]) / 100
+        return Choices.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(f"{str(first['loc'][0]).replace('_', ' ')}: {first['msg'].lower()}", cure=_CORRECT) from None
+    except ValueError as error:
+        raise InputError(f"a share is no number: {error}", cure=_CORRECT) from None
+
+
+_CORRECT = "Correct it under “What to leave out, and how to split”"
+
+
+def start(graph: Graph, settings: Settings, intake: Intake, dataset: str, chosen: Choices, *, actor: str) -> None:
+    """Have a worker carry out an import.
+
+    Raises:
+        InputError: the dataset cannot be called that, or what was prepared cannot be imported.
+        ConflictError: it is under way or over, or the dataset is of another format.
+        UnreachableError: Redis does not answer.
+    """
+    dataset_name(dataset)
+    chosen.rules()
+    intake.change(dataset=dataset, choices=chosen)
+    kind, _, _ = Reader(Intakes(settings), intake).plan()
+    found: dict[str, Any] = next((row["dataset"] for row in graph.many("find_dataset", dataset=dataset)), {})
+    if found.get("format", kind.name) != kind.name:  # of the same format, it may be the same: its import will tell
+        raise ConflictError(
+            f"the dataset {dataset!r} already holds something else, in the format {found['format']}",
+            cure="Choose another name",
+        )
+    intake.change(format=kind.name)
+    intake.start()
+    try:
+        queue.enqueue_command(queue.create_app(settings), [*_COMMAND, intake.id])
+    except CikgError:
+        intake.withdraw()
+        raise
+    audit.record(graph, actor, "imports.start", dataset, {"import": intake.id, "format": kind.name})
+
+
+def choose_format(name: str) -> str:
+    """A format's name, or nothing where it shall be found out.
+
+    Raises:
+        NotFoundError: there is no such format.
+    """
+    return format_named(name).name if name else ""
+
+
+def _list(intake: Intake) -> Path | None:
+    """The CSV file of the rows that an import could not use."""
+    progress = intake.progress
+    found = Path(progress.rejected_file) if progress and progress.rejected_file else None
+    return found if found is not None and found.is_file() else None
+
+
+def rejected(intake: Intake, skip: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+    """Rows that an import could not use: file, line (None where there is none), reason and the beginning of the row."""
+    end = None if limit is None else skip + limit
+    return [row | {"line": int(row["line"]) or None} for row in islice(_rejected(intake), skip, end)]
+
+
+def _rejected(intake: Intake) -> Iterator[dict[str, Any]]:
+    file = _list(intake)
+    if file is not None:
+        with file.open(encoding="utf-8", newline="") as lines:
+            yield from csv.DictReader(lines)
+
+
+def rejected_file(intake: Intake) -> Path:
+    """The CSV file of them.
+
+    Raises:
+        InputError: there is none.
+    """
+    file = _list(intake)
+    if file is None:
+        raise InputError("this import has no list of rejected rows", cure="All rows could be used, or it was removed")
+    return file

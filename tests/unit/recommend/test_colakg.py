@@ -12,6 +12,7 @@ from cikg.recommend import runs
 from cikg.recommend.engine import train
 from cikg.recommend.methods.colakg import Colakg, ColakgConfig, unit
 from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
+from cikg.recommend.scorers import standardise
 from cikg.recommend.views import TrainingData, training_data
 from cikg.schema import SplitCode
 from cikg.settings import Settings
@@ -77,6 +78,18 @@ def test_without_texts_it_is_lightgcn(tmp_path: Path) -> None:
             scorers.append(kind(data, config, CPU).scorer().tensors())
         for name, tensor in scorers[0].items():
             torch.testing.assert_close(tensor, scorers[1][name])
+
+
+def test_what_texts_alone_say_joins_the_learned_scores(tmp_path: Path) -> None:
+    data, scores = data_of(comprehended(tmp_path)), []
+    for weight in (0.0, 0.4, 1.0):
+        torch.manual_seed(0)
+        model = Colakg(data, ColakgConfig(**SMALL, taste_weight=weight), CPU)
+        with torch.no_grad():
+            scores.append(standardise(model.scorer().scores(torch.arange(USERS))))
+    torch.testing.assert_close(scores[1], standardise(0.6 * scores[0] + 0.4 * scores[2]), atol=1e-5, rtol=1e-4)
+    own = (np.arange(USERS)[:, None] % 2) == (np.arange(ITEMS)[None] % 2)
+    assert scores[2][own].mean() > 0.5 > -0.5 > scores[2][~own].mean(), "it finds the tastes by itself"
 
 
 def test_a_user_or_item_without_a_text_keeps_its_own_embedding_and_is_like_nobody(tmp_path: Path) -> None:

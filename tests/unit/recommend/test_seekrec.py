@@ -12,7 +12,7 @@ from cikg.graph.snapshot import Snapshot
 from cikg.recommend import runs
 from cikg.recommend.engine import train
 from cikg.recommend.methods.seekrec import Seekrec, SeekrecConfig, alike
-from cikg.recommend.scorers import GatedScorer
+from cikg.recommend.scorers import GatedScorer, standardise
 from cikg.recommend.views import TrainingData, profiles, training_data
 from cikg.schema import SplitCode
 from cikg.settings import Settings
@@ -75,15 +75,31 @@ def test_the_gate_can_be_looked_at_and_follows_what_is_known(tmp_path: Path, off
     scorer = runs.load(trained.path).scorer
     assert isinstance(scorer, GatedScorer)
     gates = scorer.user_gates
-    assert gates.shape == (USERS, 3)
+    assert gates.shape == (USERS, 4)
     torch.testing.assert_close(gates.sum(1), torch.ones(USERS))
-    assert (gates[[0, 7], 0] == 1).all(), "without a profile the collaborative signal alone"
+    torch.testing.assert_close(gates[:, 3], torch.full((USERS,), SeekrecConfig().taste_weight))
+    assert (gates[[0, 7], 1:3] == 0).all(), "without a profile of its own no expert that reads it"
     others = np.setdiff1d(np.arange(USERS), [0, 7])
-    assert (gates[others, 1:] > 0).all()
+    assert (gates[others] > 0).all()
     assert len(torch.unique(gates[others, 0])) > 10, "each user has its own"
     said = trained.manifest["fitted"]
     assert said["semantic_share_of_items"] == pytest.approx(float(1 - scorer.item_gates[:, 0].mean()))
     assert 0.5 < said["retained_energy"] < 1
+
+
+def test_what_profiles_alone_say_joins_the_learned_scores(tmp_path: Path) -> None:
+    data, everybody = data_of(described(tmp_path)), torch.arange(USERS)
+    scores = {}
+    for weight in (0.0, 0.4, 1.0):
+        torch.manual_seed(0)
+        model = Seekrec(data, SeekrecConfig(**SMALL, taste_weight=weight), CPU)
+        with torch.no_grad():
+            scorer = model.scorer()
+        scores[weight] = standardise(scorer.scores(everybody))
+        assert float(scorer.user_gates[:, -1].mean()) == pytest.approx(weight)
+    torch.testing.assert_close(scores[0.4], standardise(0.6 * scores[0.0] + 0.4 * scores[1.0]), atol=1e-5, rtol=1e-4)
+    own = (np.arange(USERS)[:, None] % 2) == (np.arange(ITEMS)[None] % 2)
+    assert scores[1.0][own].mean() > 0.5 > -0.5 > scores[1.0][~own].mean(), "it finds the tastes by itself"
 
 
 def gates_of(data: TrainingData, **overrides: object) -> torch.Tensor:

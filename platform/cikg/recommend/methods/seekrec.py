@@ -7,7 +7,7 @@ decomposition). For each user and item n a gate g then mixes K + 1 experts, befo
 
 where e_n is the node's own embedding and s_n its distilled vector. Where there is no profile, e_n has all the weight;
 where there is no interaction, the experts that read the profile have it. Items whose profiles are alike are neighbours
-in the graph besides.
+in the graph besides. One more expert, of profiles alone, joins when all this is learned: `matching`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cikg.recommend import losses
+from cikg.recommend import losses, matching
 from cikg.recommend.method import Gradient, Method, Span
 from cikg.recommend.propagation import propagate
-from cikg.recommend.ranking import SEARCH, Batch, Ranking, RankingConfig
+from cikg.recommend.ranking import SEARCH, Batch, Ranking
 from cikg.recommend.scorers import GatedScorer
 from cikg.recommend.views import Array, TrainingData, View, graph_view
 from cikg.text.distillation import distill
@@ -35,7 +35,7 @@ BLOCK = 1024
 """Items whose neighbours are looked for at once."""
 
 
-class SeekrecConfig(RankingConfig):
+class SeekrecConfig(matching.TasteConfig):
     """Hyper-parameters of SeeKRec, and what of it to leave out."""
 
     dimension: int = Field(64, ge=1, description="Width of an embedding")
@@ -62,7 +62,8 @@ class Seekrec(Gradient):
         self.config, self.nodes = config, data.nodes
         self._subjects = data.nodes.users + data.nodes.items
         semantic, known, self.energy = _semantics(data, config)
-        of_items, described = semantic[data.nodes.users :], known[data.nodes.users :]
+        of_users, of_items = np.split(_unit(semantic), [data.nodes.users])
+        described = known[data.nodes.users :]
         graph, view = with_neighbours(data, config.graph, of_items, described, config.neighbours)
         self._graph = graph_view(graph, view).to(device)
         empty = torch.empty(self._graph.nodes, config.dimension)
@@ -73,6 +74,7 @@ class Seekrec(Gradient):
         nn.init.zeros_(self.gate.bias)
         self.to(device)
         self._semantic = torch.from_numpy(semantic).to(device, torch.float32)
+        self._taste = matching.tastes(data, of_users, of_items, config, device)
         counts = _interactions(data)
         # Who has nothing to learn from but a profile, and who has no profile: the other experts are silent there.
         silent = np.stack([known & (counts == 0), *[~known] * config.experts], axis=1)
@@ -95,10 +97,12 @@ class Seekrec(Gradient):
     @override
     def scorer(self) -> GatedScorer:
         gates = self._gates()
-        plain = self._ranking.scorer(*self._encode(gates))
-        users, energy = self.nodes.users, torch.tensor(self.energy)
-        of_users, of_items = gates[:users].clone(), gates[users:].clone()
-        return GatedScorer(plain.user_vectors, plain.item_vectors, of_users, of_items, energy)
+        learned = self._ranking.scorer(*self._encode(gates))
+        of_users, of_items = gates[: self.nodes.users], gates[self.nodes.users :].clone()
+        weight = self.config.taste_weight * self._taste.user_vectors.any(1)
+        of_users = torch.cat([of_users * (1 - weight)[:, None], weight[:, None]], dim=1)
+        vectors = matching.beside(learned, self._taste, weight)
+        return GatedScorer(*vectors, of_users, of_items, torch.tensor(self.energy))
 
     def _gates(self) -> Tensor:
         """g: the weight of each expert for each user and item, the collaborative one first; (users + items, K + 1)."""
@@ -143,6 +147,12 @@ def _semantics(data: TrainingData, config: SeekrecConfig) -> tuple[Array, Array,
         made = distill(centred, **wanted)
         centred, energy = made.vectors, made.energy
     return centred / max(np.sqrt(np.square(centred[known]).sum(axis=1).mean()), 1e-12), known, energy
+
+
+def _unit(vectors: Array) -> Array:
+    """Of length 1; what is 0 stays so."""
+    scaled: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return scaled
 
 
 def _interactions(data: TrainingData) -> Array:
@@ -215,6 +225,8 @@ METHOD = Method(
         "distilled profile and the sparsity of each user and item",
         "profiles' vectors lose their mean before they are distilled, so that the energy is that of differences",
         "items of similar profiles are neighbours in the graph (neighbours=0 leaves that out)",
+        "one more expert, a ridge regression of choices on profiles, is fitted alone and added to the learned scores "
+        "(taste_weight=0 leaves it out)",
         "the loss is a softmax over all items under cosine similarity (loss=bpr is LightGCN's)",
     ),
     config=SeekrecConfig,
@@ -230,5 +242,7 @@ METHOD = Method(
         "rank": Span(16, 128),
         "gate": ("subject", "global", "equal"),
         "neighbours": Span(0, 20),
+        "taste_weight": Span(0.0, 0.4),
+        "taste_penalty": Span(1.0, 100.0, log=True),
     },
 )

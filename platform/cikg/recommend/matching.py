@@ -1,0 +1,70 @@
+"""What texts alone say of who will choose what: a taste in the space of the texts, fitted by ridge regression.
+
+    w_u = argmin ‖x_u − Z·w‖² + λ‖w‖² − 2μ·s_u·w = (ZᵀZ + λI)⁻¹ (Zᵀx_u + μ·s_u)
+
+where the rows of Z are the items' vectors, x_u is 1 where the user chose an item, and s_u is the vector of the user's
+own text, which counts as much as μ choices of an item that is described alike. Z·w_u scores the items.
+
+An embedding that learns from choices takes back whatever a text adds to it in the same loss. So this is fitted alone,
+and mixed with what was learned when both are done.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from cikg.recommend import linear
+from cikg.recommend.ranking import RankingConfig
+from cikg.recommend.scorers import DotScorer
+from cikg.recommend.views import Array, TrainingData
+
+
+class TasteConfig(RankingConfig):
+    """Hyper-parameters of methods that mix this with what they learn."""
+
+    taste_weight: float = Field(
+        0.15, ge=0, le=1, description="Weight of what texts alone say of who chooses what; 0 leaves it out"
+    )
+    taste_penalty: float = Field(10.0, gt=0, description="λ of the ridge regression that finds it")
+    profile_weight: float = Field(1.0, ge=0, description="How many choices a user's own text counts as in it")
+
+
+def tastes(data: TrainingData, users: Array, items: Array, config: TasteConfig, device: torch.device) -> DotScorer:
+    """Fit every user's taste.
+
+    Args:
+        data: who chose what.
+        users: s, vectors of the users' texts, of length 1, or 0 where there is none; shape (users, rank).
+        items: Z, the same of the items; shape (items, rank).
+        config: λ and μ.
+        device: where the scorer will be used.
+    """
+    sums = linear.interactions(data) @ items + config.profile_weight * users
+    gram = items.T @ items + config.taste_penalty * np.eye(items.shape[1])
+    fitted = np.linalg.solve(gram, sums.T).T
+    return DotScorer(*(torch.from_numpy(each).to(device, torch.float32) for each in (fitted, items)))
+
+
+def beside(learned: DotScorer, taste: DotScorer, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors whose inner products are, up to a constant, the mean of both scores, each standardised over the items.
+
+    The deviation of u·v over the items v is √(uᵀCu), where C is their covariance: no score has to be computed.
+
+    Args:
+        learned: one scorer.
+        taste: the other.
+        weight: of the other, from 0 to 1; shape (users,).
+
+    Returns:
+        Vectors of users and of items, as wide as both together.
+    """
+    users = []
+    for scorer, share in ((learned, 1 - weight), (taste, weight)):
+        vectors = scorer.user_vectors
+        covariance = torch.cov(scorer.item_vectors.T, correction=0).reshape(vectors.shape[1], -1)
+        deviation = ((vectors @ covariance) * vectors).sum(1).clamp_min(0).sqrt()
+        users.append(vectors * (share / deviation.clamp_min(1e-9))[:, None])
+    return torch.cat(users, dim=1), torch.cat([learned.item_vectors, taste.item_vectors], dim=1)

@@ -1,0 +1,84 @@
+"""Tastes that texts alone give: the minimum that scipy finds, and a mean of scores that none was computed for."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+
+from cikg.recommend.matching import TasteConfig, beside, tastes
+from cikg.recommend.scorers import DotScorer, standardise
+from cikg.recommend.views import Pairs, TrainingData, training_data
+from cikg.schema import SplitCode
+from tests.unit.recommend.planted import write_snapshot
+
+USERS, ITEMS, RANK = 5, 7, 3
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> TrainingData:
+    """Some choices; the last user has made none."""
+    random = np.random.default_rng(1)
+    chosen = [(user, item, SplitCode.TRAIN) for user in range(USERS - 1) for item in random.permutation(ITEMS)[:3]]
+    return training_data(
+        write_snapshot(tmp_path, sizes=(USERS, ITEMS, 0, 0), interactions=chosen), (SplitCode.TRAIN,), None
+    )
+
+
+def vectors(count: int, seed: int) -> np.ndarray:
+    drawn = np.random.default_rng(seed).normal(size=(count, RANK))
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def test_a_taste_is_the_minimum_of_what_it_says_it_minimises(data: TrainingData) -> None:
+    users, items = vectors(USERS, 2), vectors(ITEMS, 3)
+    found = tastes(data, users, items, TasteConfig(taste_penalty=2.0, profile_weight=0.7), CPU)
+    chosen = np.zeros((USERS, ITEMS))
+    chosen[data.fit.user_index, data.fit.item_index] = 1
+    for user in range(USERS):
+
+        def value(taste: np.ndarray, user: int = user) -> float:
+            error = np.square(chosen[user] - items @ taste).sum()
+            return float(error + 2.0 * taste @ taste - 2 * 0.7 * users[user] @ taste)
+
+        least = minimize(value, np.zeros(RANK), tol=1e-12).x
+        np.testing.assert_allclose(found.user_vectors[user], least, atol=1e-5)
+    np.testing.assert_allclose(found.item_vectors, items, rtol=1e-6)
+
+
+def test_a_text_counts_as_a_choice_of_an_item_described_alike(data: TrainingData) -> None:
+    items, nobody = vectors(ITEMS, 3), np.zeros((USERS, RANK))
+    said = nobody.copy()
+    said[USERS - 1] = items[4]
+    by_text = tastes(data, said, items, TasteConfig(profile_weight=1.0), CPU)
+    fit = Pairs.of(np.append(data.fit.user_index, USERS - 1), np.append(data.fit.item_index, 4))
+    by_choice = tastes(dataclasses.replace(data, fit=fit), nobody, items, TasteConfig(), CPU)
+    torch.testing.assert_close(by_text.user_vectors, by_choice.user_vectors)
+    assert not tastes(data, nobody, items, TasteConfig(), CPU).user_vectors[USERS - 1].any()
+
+
+def test_the_mean_of_standardised_scores_without_computing_them() -> None:
+    torch.manual_seed(0)
+    learned = DotScorer(torch.randn(USERS, 4), torch.randn(ITEMS, 4) + 3)
+    taste = DotScorer(50 * torch.randn(USERS, RANK), torch.randn(ITEMS, RANK))
+    taste.user_vectors[2] = 0
+    weight = torch.tensor([0.0, 0.3, 0.0, 0.5, 1.0])
+    everybody = torch.arange(USERS)
+    scores = DotScorer(*beside(learned, taste, weight)).scores(everybody)
+    parts = [standardise(each.scores(everybody)) for each in (learned, taste)]
+    expected = (1 - weight)[:, None] * parts[0] + weight[:, None] * parts[1]
+    torch.testing.assert_close(scores - scores.mean(1, keepdim=True), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_one_number_a_vector_will_do() -> None:
+    both = beside(
+        DotScorer(torch.ones(2, 1), torch.eye(3)[:, :1]),
+        DotScorer(torch.ones(2, 1), torch.eye(3)[:, 1:2]),
+        torch.full((2,), 0.5),
+    )
+    assert torch.isfinite(DotScorer(*both).scores(torch.arange(2))).all()

@@ -141,7 +141,7 @@ def write_training(graph: Graph, dataset: str, run: str, method: str, ndcg: floa
         method=method,
         valid=f'{{"ndcg@10": {ndcg / 2}}}',
         evaluation=f'{{"valid": {{"ndcg@10": {ndcg / 2}}}, "test": {{"ndcg@10": {ndcg}, "recall@50": 0.5}}}}',
-        manifest='{"config": {"penalty": 100.0}, "seed": 0}',
+        manifest='{"config": {"penalty": 100.0}, "seed": 0, "notes": ["without facts: there are none"]}',
         curve='{"epochs": [{"phase": "select", "epoch": 1, "loss": {"recommend": 2.0}, "ndcg@50": 0.1}, '
         '{"phase": "select", "epoch": 2, "loss": {"recommend": 1.0}, "ndcg@50": 0.2}, '
         '{"phase": "refit", "epoch": 1, "loss": {"recommend": 0.9}}]}',

@@ -88,6 +88,11 @@ PAGES = {
 }
 
 
+def test_a_model_says_first_what_its_training_did_without(client: FlaskClient) -> None:
+    page = client.get(f"/d/{DATASET}/models/neighbours-1").text
+    assert page.index("Note: without facts: there are none.") < page.index("Metrics")
+
+
 @pytest.mark.parametrize("address", PAGES)
 def test_every_page_shows_what_it_should(client: FlaskClient, address: str) -> None:
     answer = client.get(address)

@@ -47,8 +47,6 @@ LOOK, PATIENCE = 2, 4
 """Epochs between two looks at the validation split, and epochs without a better one after which the graph is fitted."""
 GRAPH_METRIC = "ndcg@100"
 """What the graph's epochs are chosen by: it looks at all places that the gate looks at."""
-
-
 EXPERTS = ("popularity", "spectral", "interests", "graph", "linear")
 """In the order in which they are fitted: the linear one is judged beside the graph."""
 EVEN = 0.0, 0.0

@@ -47,8 +47,8 @@ SET run.total = $total
 // Take what is left of a shard: planned subjects, and running ones whose worker fell silent. Setting the run's state to
 // itself locks it, so that two deliveries of one message take turns and the second finds nothing left. Subjects whose
 // workers fell silent several times are taken one by one, after all others: one of them may be what kills the workers,
-// and fails in the end without the others. Nothing is taken before the time at which the provider wants to be asked
-// again, nor while the run's questions are sent in batches.
+// and fails in the end without the others; `more` says that some of them wait for their turn. Nothing is taken before
+// the time at which the provider wants to be asked again, nor while the run's questions are sent in batches.
 MATCH (run:Run {uid: $run, state: 'running'})
 SET run.state = run.state
 WITH run WHERE coalesce(run.resume_at, 0) <= timestamp() AND run.batch IS NULL
@@ -60,11 +60,12 @@ FOREACH (lost IN [one IN open WHERE one.attempts >= $most_attempts] |
   SET lost.state = 'failed', lost.error = 'its worker died each time it was tried', lost.lease = null,
       lost.leased_until = null, lost.updated_at = datetime())
 WITH [one IN open WHERE one.attempts < $suspicious] AS fresh,
-     [one IN open WHERE one.attempts >= $suspicious AND one.attempts < $most_attempts][..1] AS next
-UNWIND CASE WHEN size(fresh) > 0 THEN fresh ELSE next END AS subject
+     [one IN open WHERE one.attempts >= $suspicious AND one.attempts < $most_attempts] AS alone
+WITH CASE WHEN size(fresh) > 0 THEN fresh ELSE alone[..1] END AS taken, size(fresh) + size(alone) AS left
+UNWIND taken AS subject
 SET subject.attempts = subject.attempts + 1, subject.updated_at = datetime(), subject.state = 'running',
     subject.error = null, subject.lease = $lease, subject.leased_until = timestamp() + $milliseconds
-RETURN subject.id AS id ORDER BY id
+RETURN subject.id AS id, left > size(taken) AS more ORDER BY id
 
 // name: renew_leases(run, shard, lease, milliseconds) -> one
 // Say that a shard's worker lives, and learn whether the run still wants it to.
@@ -129,8 +130,10 @@ WHERE run.state <> state
 SET run.state = state, run.finished_at = datetime()
 
 // name: stop_run(run, state, error) -> none
-// Stop a run before its end; workers notice at their next sign of life. What is committed stays.
-MATCH (run:Run {uid: $run, state: 'running'})
+// Stop a run before its end, or cancel one that is paused; workers notice at their next sign of life. What is committed
+// stays. Key: the run's uid.
+MATCH (run:Run {uid: $run})
+WHERE run.state = 'running' OR (run.state = 'paused' AND $state = 'cancelled')
 SET run.state = $state, run.error = $error, run.finished_at = datetime()
 
 // name: postpone_run(run, milliseconds, reason) -> none

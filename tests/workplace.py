@@ -251,6 +251,13 @@ def peak_memory(pid: int) -> float:
     raise AssertionError(f"the system says nothing of process {pid}")
 
 
+def processor_time(pid: int) -> float:
+    """Seconds for which a process and its children have had a processor."""
+    process = psutil.Process(pid)
+    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
 def end(process: subprocess.Popen[bytes]) -> None:
     """Ask a process to end, and make it."""
     if process.poll() is None:

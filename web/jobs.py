@@ -1,4 +1,4 @@
-"""What a person does with jobs from a page: start, pause, resume, cancel, try again. Each is logged."""
+"""What a person does with jobs from a page, as `extraction.control` does it, and each is logged."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Mapping
 
 from cikg.access import audit
 from cikg.errors import InputError
-from cikg.extraction import control, ledger, queue
-from cikg.extraction.budget import Budget
-from cikg.extraction.budget import parse as parse_budget
-from cikg.extraction.job import job
+from cikg.extraction import control
+from cikg.extraction.ledger import Plan
 from cikg.graph import Graph
-from cikg.llm.answers import address_and_model
 from cikg.schema import State
 from cikg.settings import Settings
 
@@ -49,49 +46,28 @@ def act(graph: Graph, settings: Settings, run: str, action: str, *, budget: str,
     Raises:
         InputError: there is no such action, or no such budget.
         ConflictError: the run has changed in the meantime.
-        UnreachableError: Redis does not answer.
+        ServiceError: Redis or the provider does not answer.
     """
-    shards: list[int] = []
-    if action in ("pause", "cancel"):
-        control.stop(graph, run, State.PAUSED if action == "pause" else State.CANCELLED, actor)
-    elif action == "resume":
-        allowed = _budget(settings, budget, ledger.open_run(graph, run).model)
-        shards = control.resume(graph, run, allowed, unlimited=allowed is None)
-    elif action == "retry":
-        _, shards = control.retry(graph, run, [State.FAILED, State.CANCELLED, State.QUARANTINED])
-    else:
-        raise InputError(f"a run cannot be told to {action!r}")
-    _enqueue(settings, run, shards)
+    match action:
+        case "pause":
+            control.stop(graph, settings, run, State.PAUSED, actor)
+        case "cancel":
+            control.stop(graph, settings, run, State.CANCELLED, actor)
+        case "resume":
+            control.resume(graph, settings, run, budget, unlimited=not budget.strip())
+        case "retry":
+            control.retry(graph, settings, run, quarantined=True)
+        case _:
+            raise InputError(f"a run cannot be told to {action!r}")
     audit.record(graph, actor, f"jobs.{action}", run, {"budget": budget} if budget else None)
 
 
-def plan(graph: Graph, settings: Settings, dataset: str, name: str, limit: int | None) -> ledger.Plan:
-    """What a job would do for a dataset.
-
-    Raises:
-        NotFoundError: there is no such job or dataset.
-        ConflictError: the dataset is not whole.
-    """
-    _, model = address_and_model(settings)
-    return ledger.plan(graph, job(name), dataset, model, limit=limit)
-
-
-def start(graph: Graph, settings: Settings, planned: ledger.Plan, budget: str, actor: str) -> None:
+def start(graph: Graph, settings: Settings, planned: Plan, budget: str, actor: str) -> None:
     """Queue what a plan has to do.
 
     Raises:
         InputError: there is no such budget.
         UnreachableError: Redis does not answer.
     """
-    run = planned.run.uid
-    _enqueue(settings, run, ledger.start(graph, planned, _budget(settings, budget, planned.run.model)))
-    audit.record(graph, actor, "jobs.start", run, {"budget": budget} if budget else None)
-
-
-def _budget(settings: Settings, text: str, model: str) -> Budget | None:
-    return parse_budget(text, settings, model) if text.strip() else None
-
-
-def _enqueue(settings: Settings, run: str, shards: list[int]) -> None:
-    if shards:
-        queue.enqueue(queue.create_app(settings), run, shards)
+    control.start(graph, settings, planned, budget)
+    audit.record(graph, actor, "jobs.start", planned.run.uid, {"budget": budget} if budget else None)

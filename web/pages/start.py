@@ -9,6 +9,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from cikg.access.accounts import Scope
+from cikg.extraction import control
 from cikg.extraction.estimate import Estimate, estimate
 from cikg.extraction.job import job, names
 from cikg.graph import Graph
@@ -61,7 +62,7 @@ def load(graph: Graph, settings: Settings, dataset: str, chosen: str, limit: int
         NotFoundError: there is no such job.
     """
     choices = tuple(Choice(each.name, str(each.about), each.help) for each in map(job, names()))
-    planned = jobs.plan(graph, settings, dataset, chosen, limit) if chosen else None
+    planned = control.plan(graph, settings, dataset, chosen, limit=limit) if chosen else None
     expected = estimate(graph, planned, settings) if planned else None
     total = planned.total if planned else 0
     return StartPage(dataset, choices, chosen, limit, total, expected, settings.llm_currency)
@@ -81,6 +82,6 @@ def index(dataset: str) -> Response:
 def begin(dataset: str) -> ResponseReturnValue:
     """Start what was planned."""
     form = request.form
-    planned = jobs.plan(graph(), settings(), dataset, form["job"], form.get("limit", type=int))
+    planned = control.plan(graph(), settings(), dataset, form["job"], limit=form.get("limit", type=int))
     jobs.start(graph(), settings(), planned, form.get("budget", ""), login.caller().name)
     return redirect(url_for("jobs.run", dataset=dataset, identifier=planned.run.uid.partition(":")[2]), 303)

@@ -11,7 +11,6 @@ from cikg.cli._follow import follow
 from cikg.cli._output import console, dataset_option, json_option, messages, print_facts, print_json, print_table
 from cikg.errors import InputError
 from cikg.extraction import batching, control, ledger, queue
-from cikg.extraction.budget import parse
 from cikg.graph import Graph, connect
 from cikg.schema import State
 from cikg.settings import Settings, load_settings
@@ -102,9 +101,7 @@ def _stop(run: str, dataset: str, state: State, as_json: bool) -> None:
     settings = load_settings()
     with connect(settings) as graph:
         found = control.find(graph, dataset, run)
-        stands = control.stop(graph, found, state)
-        if state is State.CANCELLED:
-            batching.cancel(graph, settings, found)
+        stands = control.stop(graph, settings, found, state)
     if as_json:
         print_json({"run": found, **stands})
         return
@@ -113,20 +110,18 @@ def _stop(run: str, dataset: str, state: State, as_json: bool) -> None:
 
 @command.command()
 @click.argument("run")
-@click.option("--budget", "budget_text", metavar="LIMIT", help="What it may spend from now on, as for `cikg extract`.")
+@click.option("--budget", default="", metavar="LIMIT", help="What it may spend from now on, as for `cikg extract`.")
 @click.option("--no-budget", "unlimited", is_flag=True, help="Lift the budget that it has.")
 @_wait_option
 @dataset_option
 @json_option
-def resume(*, run: str, budget_text: str | None, unlimited: bool, wait: bool, dataset: str, as_json: bool) -> None:
+def resume(*, run: str, budget: str, unlimited: bool, wait: bool, dataset: str, as_json: bool) -> None:
     """Let RUN go on with what is left of it."""
     settings = load_settings()
     with connect(settings) as graph:
         found = control.find(graph, dataset, run)
-        model = ledger.open_run(graph, found).model
-        budget = parse(budget_text, settings, model) if budget_text else None
-        shards = control.resume(graph, found, budget, unlimited=unlimited)
-        _queue(graph, settings, found, shards, wait=wait, as_json=as_json)
+        control.resume(graph, settings, found, budget, unlimited=unlimited)
+        _report(graph, settings, found, wait=wait, as_json=as_json)
 
 
 @command.command()
@@ -139,21 +134,16 @@ def resume(*, run: str, budget_text: str | None, unlimited: bool, wait: bool, da
 def retry(*, run: str, subjects: tuple[str, ...], quarantined: bool, wait: bool, dataset: str, as_json: bool) -> None:
     """Try again what failed of RUN, or just these SUBJECTs."""
     settings = load_settings()
-    states = [State.FAILED, State.CANCELLED, *([State.QUARANTINED] if quarantined or subjects else [])]
     with connect(settings) as graph:
         found = control.find(graph, dataset, run)
-        count, shards = control.retry(graph, found, states, subjects)
-        if not count:
-            raise InputError("nothing of the run failed", cure="--quarantined also tries again what was quarantined")
-        _queue(graph, settings, found, shards, wait=wait, as_json=as_json)
+        control.retry(graph, settings, found, subjects, quarantined=quarantined)
+        _report(graph, settings, found, wait=wait, as_json=as_json)
 
 
-def _queue(graph: Graph, settings: Settings, run: str, shards: list[int], *, wait: bool, as_json: bool) -> None:
-    """Put shards into the queue, follow the run if wanted, and say where it stands."""
-    app = queue.create_app(settings)
-    queue.enqueue(app, run, shards)
+def _report(graph: Graph, settings: Settings, run: str, *, wait: bool, as_json: bool) -> None:
+    """Follow a run that is queued, if wanted, and say where it stands."""
     if wait:
-        follow(graph, app, run, settings, quiet=as_json)
+        follow(graph, queue.create_app(settings), run, settings, quiet=as_json)
     stands = ledger.progress(graph, run)
     if as_json:
         print_json({"run": run, **stands})

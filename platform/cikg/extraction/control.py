@@ -1,4 +1,7 @@
-"""What a person can do with a run: pause it, cancel it, let it go on, and try again what went wrong."""
+"""What a person does with a job: plan it, start it, pause it, cancel it, let it go on, try again what went wrong.
+
+The command line, the pages and the API all do it here.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from cikg.errors import ConflictError, InputError, NotFoundError
-from cikg.extraction import ledger
+from cikg.extraction import batching, ledger, queue
 from cikg.extraction.budget import Budget
+from cikg.extraction.budget import parse as parse_budget
+from cikg.extraction.job import job
 from cikg.graph import Graph
+from cikg.llm.answers import address_and_model
 from cikg.schema import State, uid
+from cikg.settings import Settings
 
 MOST_RUNS = 1_000
 PURGED = 1_000
@@ -42,71 +49,126 @@ def find(graph: Graph, dataset: str, name: str) -> str:
     return uid(dataset, begun[0])
 
 
-def stop(graph: Graph, run: str, state: State, actor: str | None = None) -> dict[str, Any]:
-    """Pause or cancel a run. Workers notice within seconds; what is committed stays. Where the run stands then.
+def plan(
+    graph: Graph, settings: Settings, dataset: str, name: str, *, limit: int | None = None, quarantined: bool = False
+) -> ledger.Plan:
+    """What a job would do for a dataset, with the model of the settings; `ledger.plan` says the rest.
+
+    Raises:
+        NotFoundError: there is no such job or dataset.
+        ConflictError: the dataset is not whole.
+    """
+    _, model = address_and_model(settings)
+    return ledger.plan(graph, job(name), dataset, model, limit=limit, quarantined=quarantined)
+
+
+def start(graph: Graph, settings: Settings, planned: ledger.Plan, budget: str = "") -> list[int]:
+    """Queue what a plan has to do; its shards.
 
     Args:
         graph: the graph.
+        settings: of this process.
+        planned: the plan.
+        budget: what it may spend, as a person writes it; empty for anything.
+
+    Raises:
+        InputError: there is no such budget.
+        UnreachableError: Redis does not answer.
+    """
+    run = planned.run
+    return _queue(settings, run.uid, ledger.start(graph, planned, _budget(settings, budget, run.model)))
+
+
+def stop(graph: Graph, settings: Settings, run: str, state: State, actor: str | None = None) -> dict[str, Any]:
+    """Pause or cancel a run; where it stands then. Workers notice within seconds; what is committed stays.
+
+    Cancelling has the provider stop the run's batches, too; where it did not hear of that, it is told again.
+
+    Args:
+        graph: the graph.
+        settings: the LLM's address.
         run: its uid.
         state: `PAUSED` or `CANCELLED`.
         actor: who says so; the account's name if None.
 
     Raises:
         ConflictError: it has ended already.
+        ServiceError: it is cancelled here, but the provider does not answer.
     """
     before = ledger.progress(graph, run)
+    if before["state"] == state == State.CANCELLED and batching.cancel(graph, settings, run):
+        return before
     if before["state"] not in (State.RUNNING, State.PAUSED):
         raise ConflictError(f"the run is {before['state']} already", cure="`cikg jobs retry` tries again what failed")
-    if before["state"] == State.PAUSED:
-        if state is State.PAUSED:
-            return before
-        graph.write("resume_run", run=run, budget=None)
     ledger.stop(graph, run, state, f"{state} by {actor or getpass.getuser()}")
+    if state is State.CANCELLED:
+        batching.cancel(graph, settings, run)
     return ledger.progress(graph, run)
 
 
-def resume(graph: Graph, run: str, budget: Budget | None = None, *, unlimited: bool = False) -> list[int]:
-    """Let a run go on with what is left of it; the shards to enqueue.
+def resume(graph: Graph, settings: Settings, run: str, budget: str = "", *, unlimited: bool = False) -> list[int]:
+    """Let a run go on with what is left of it; the shards that are queued.
 
     Args:
         graph: the graph.
+        settings: of this process.
         run: its uid.
-        budget: what it may spend from now on.
+        budget: what it may spend from now on, as a person writes it.
         unlimited: without a budget, although it had one.
 
     Raises:
         ConflictError: nothing is left, or its budget was spent and no new one is given.
+        InputError: there is no such budget.
+        UnreachableError: Redis does not answer.
     """
-    stands = ledger.progress(graph, run)
+    stands, opened = ledger.progress(graph, run), ledger.open_run(graph, run)
     if not stands["planned"] and not stands["running"]:
         raise ConflictError("nothing of the run is left to do", cure="`cikg jobs retry` tries again what failed")
-    if ledger.open_run(graph, run).allowance is not None and budget is None and not unlimited:
+    allowed = _budget(settings, budget, opened.model)
+    if opened.allowance is not None and allowed is None and not unlimited:
         raise ConflictError("the run has a budget", cure="Give a new one with --budget, or lift it with --no-budget")
-    ledger.reopen(graph, run, budget)
-    return ledger.open_shards(graph, run)
+    ledger.reopen(graph, run, allowed)
+    return _queue(settings, run, ledger.open_shards(graph, run))
 
 
-def retry(graph: Graph, run: str, states: Sequence[State], ids: Sequence[str] = ()) -> tuple[int, list[int]]:
-    """Plan subjects again that went wrong; how many, and the shards to enqueue.
+def retry(
+    graph: Graph, settings: Settings, run: str, ids: Sequence[str] = (), *, quarantined: bool = False
+) -> tuple[int, list[int]]:
+    """Plan subjects again that failed or were cancelled; how many, and the shards that are queued.
 
     Args:
         graph: the graph.
+        settings: of this process.
         run: its uid.
-        states: those to try again: `FAILED`, `QUARANTINED`, `CANCELLED`.
-        ids: of the subjects; all in these states if empty.
+        ids: of the subjects, whose answers may also have been of no use; all of the run if empty.
+        quarantined: also those whose answers were of no use.
 
     Raises:
-        NotFoundError: none of the ids is a subject in these states.
+        InputError: nothing of the run failed.
+        NotFoundError: none of the ids is a subject that went wrong.
+        UnreachableError: Redis does not answer.
     """
+    states = [State.FAILED, State.CANCELLED, *([State.QUARANTINED] if quarantined or ids else [])]
     again = graph.write("replan_subjects", run=run, states=[str(state) for state in states], ids=list(ids))
     count: int = again[0]["subjects"]
-    if ids and not count:
+    if not count and ids:
         raise NotFoundError(
             f"none of {', '.join(map(repr, ids))} is {' or '.join(states)}", cure="`cikg jobs show` says what is"
         )
-    if count:
-        ledger.reopen(graph, run, None)
-    return count, ledger.open_shards(graph, run) if count else []
+    if not count:
+        raise InputError("nothing of the run failed", cure="Say so if what was quarantined shall be tried again")
+    ledger.reopen(graph, run, None)
+    return count, _queue(settings, run, ledger.open_shards(graph, run))
+
+
+def _budget(settings: Settings, text: str, model: str) -> Budget | None:
+    return parse_budget(text, settings, model) if text.strip() else None
+
+
+def _queue(settings: Settings, run: str, shards: list[int]) -> list[int]:
+    if shards:
+        queue.enqueue(queue.create_app(settings), run, shards)
+    return shards
 
 
 def trail(graph: Graph, dataset: str, subject: str) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from cikg.llm.completions import digest
 from cikg.llm.prompts import template
 from cikg.schema import State, uid
 
-SHARD = 64
+SHARD = 128
 """Subjects of one queued task: enough to be read together, few enough for several workers to share a run."""
 SUSPICIOUS = 3
 """Leases of a subject, each ended by its worker's death, after which it is tried alone."""
@@ -187,8 +187,8 @@ def open_shards(graph: Graph, run: str) -> list[int]:
     return [row["shard"] for row in graph.many("open_shards", run=run)]
 
 
-def lease(graph: Graph, run: str, shard: int, token: str, seconds: float) -> list[str]:
-    """Take what is left of a shard for some seconds; ids of subjects that are now ours."""
+def lease(graph: Graph, run: str, shard: int, token: str, seconds: float) -> tuple[list[str], bool]:
+    """Take what is left of a shard for some seconds; ids of subjects that are now ours, and whether others wait."""
     rows = graph.write(
         "lease_subjects",
         run=run,
@@ -198,7 +198,7 @@ def lease(graph: Graph, run: str, shard: int, token: str, seconds: float) -> lis
         most_attempts=MOST_ATTEMPTS,
         suspicious=SUSPICIOUS,
     )
-    return [row["id"] for row in rows]
+    return [row["id"] for row in rows], any(row["more"] for row in rows)
 
 
 def renew(graph: Graph, run: str, shard: int, token: str, seconds: float) -> bool:

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Coroutine, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -194,8 +194,11 @@ class Runner:
         lease = partial(ledger.lease, self.graph, run_uid, shard, self._token, self._settings.lease_seconds)
         try:
             async with asyncio.timeout(self._settings.task_time_limit):
-                while leased := await asyncio.to_thread(lease):  # all at once, or one by one where workers died of them
-                    await self._work_part(run_uid, shard, leased)
+                more = True
+                while more:  # all at once, and then one by one those that workers died of
+                    leased, more = await asyncio.to_thread(lease)
+                    if leased:
+                        await self._work_part(run_uid, shard, leased)
         except TimeoutError:
             raise ServiceError(
                 f"shard {shard} of {run_uid} took longer than {self._settings.task_time_limit:g} s",
@@ -308,7 +311,8 @@ class Runner:
         except (ServiceError, NotFoundError) as error:
             work.breaker.fail(error)
             row.update(state=State.FAILED, error=str(error))
-        row.update({name: value for name, value in asdict(usage).items() if name in row})
+        row.update(calls=usage.calls, cost=usage.cost)
+        row.update(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
         await self._end(work, outcome)
 
     async def _converse(

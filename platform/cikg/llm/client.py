@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
@@ -206,7 +208,7 @@ class Client:
                 headers=self._headers,
                 connector=aiohttp.TCPConnector(limit=0, ssl=httpx2.create_ssl_context()),  # who asks has slots
                 timeout=aiohttp.ClientTimeout(),  # none: who sends has one
-                trust_env=True,  # the environment's proxies
+                proxy=_proxy(self._url),
             )
         try:
             sent = self._session.post(self._url, data=json.dumps(body).encode(), allow_redirects=False)
@@ -241,6 +243,12 @@ class Client:
         unknown = {name for name in set(parameters) - dropped if name == error.param or f"'{name}'" in said}
         self._refused_parameters |= unknown
         return bool(unknown)
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for an address. aiohttp would look it up at every request, in a thread."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
 def content(completion: Completion | ChatCompletion) -> tuple[str, str]:

@@ -6,12 +6,21 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import openai
 import pytest
+from flask.testing import FlaskClient
+from pydantic import SecretStr
 
+import web
+from cikg.access import tokens
+from cikg.access.accounts import Scope
+from cikg.access.sessions import one_time_token
+from cikg.errors import UnreachableError
 from cikg.extraction import batching, control, ledger
 from cikg.extraction.batching import Sent
 from cikg.extraction.budget import parse
@@ -23,6 +32,8 @@ from cikg.llm.prompts import Prompt
 from cikg.schema import State
 from cikg.settings import Price, Settings
 from tests.conftest import CIKG
+from tests.workplace import free_port
+from web import store
 
 from .conftest import StandIn, Workplace, environment, found, wait_for
 
@@ -104,8 +115,8 @@ def test_workers_are_not_given_what_is_with_the_provider_and_their_sweeper_goes_
     queued = place.cikg(settings, "extract", "--batch", "--no-wait", "--dataset", place.dataset).result()
     run = queued.data["run"]
     assert (queued.data["state"], queued.data["pending"]) == ("running", 24)
-    control.resume(place.graph, run)  # a person who is impatient
-    assert ledger.lease(place.graph, run, 0, "an eager worker", 5) == []
+    control.resume(place.graph, settings, run)  # a person who is impatient
+    assert ledger.lease(place.graph, run, 0, "an eager worker", 5) == ([], False)
     wait_for(lambda: ledger.progress(place.graph, run)["state"] == State.DONE, "the end of the run")
     assert llm.calls == 0
     assert {row["user"] for row in found(place.graph, place.dataset)} == {f"r{reader}" for reader in range(24)}
@@ -235,26 +246,71 @@ def test_a_budget_is_kept_before_anything_is_sent(place: Workplace, llm: StandIn
     assert (stands["state"], stands["calls"]) == ("paused", 12)
     assert "the budget of 12 calls is spent" in stands["error"]
     assert [batch["questions"] for batch in batching.listed(place.graph, run)] == [12]
-    control.resume(place.graph, run, unlimited=True)
+    control.resume(place.graph, settings, run, unlimited=True)
     settle(place, settings, run)
     assert (ask_the_rest(place, settings, run)["done"], ledger.progress(place.graph, run)["calls"]) == (30, 30)
     assert llm.calls == 0
 
 
-def test_cancelling_stops_the_batch_and_what_was_answered_is_not_asked_again(place: Workplace) -> None:
+def cancel_by_command(place: Workplace, settings: Settings, run: str) -> None:
+    ended = place.cikg(settings, "jobs", "cancel", run, "--dataset", place.dataset).result()
+    assert ended.data["state"] == "cancelled"
+
+
+def cancel_by_page(place: Workplace, settings: Settings, run: str) -> None:
+    with site(settings) as client:
+        client.get(f"/login/{one_time_token(settings)}")
+        path = f"/d/{place.dataset}/jobs/{run}"
+        csrf = client.get(path).text.split('name="csrf_token" value="')[1].split('"')[0]
+        assert client.post(f"{path}/cancel", data={"csrf_token": csrf}).status_code == 303
+
+
+def cancel_by_api(place: Workplace, settings: Settings, run: str) -> None:
+    _, token = tokens.create(place.graph, None, "a test", list(Scope), actor="a test")
+    with site(settings) as client:
+        path = f"/api/v1/datasets/{place.dataset}/jobs/{run}/cancel"
+        answer = client.post(path, headers={"Authorization": f"Bearer {token}"})
+        assert answer.json["state"] == "cancelled"
+
+
+@contextmanager
+def site(settings: Settings) -> Iterator[FlaskClient]:
+    app = web.create_app(settings.model_copy(update={"secret_key": SecretStr("batching-test-key-012345")}))
+    yield app.test_client()
+    store.close(app)
+
+
+@pytest.mark.parametrize("cancel", [cancel_by_command, cancel_by_page, cancel_by_api])
+def test_cancelling_stops_the_batch_and_what_was_answered_is_not_asked_again(
+    place: Workplace, cancel: Callable[[Workplace, Settings, str], None]
+) -> None:
     place.planted(8)
     llm = place.standin(latency_ms=60_000)
     settings = place.settings(llm)
     run = begin(place)
     assert batching.advance(place.graph, settings, run).waiting
-    ended = place.cikg(settings, "jobs", "cancel", "user_interests", "--dataset", place.dataset).result()
-    assert (ended.data["state"], sent(llm)[0].status in ("cancelling", "cancelled")) == ("cancelled", True)
+    cancel(place, settings, run.partition(":")[2])
+    assert sent(llm)[0].status in ("cancelling", "cancelled")
     assert not batching.advance(place.graph, settings, run).waiting
     before = len(sent(llm))
     begin(place)
     settle(place, settings, run)
     assert len(sent(llm)) == before, "all had been answered when it was cancelled"
     assert (ask_the_rest(place, settings, run)["done"], llm.calls) == (8, 0)
+
+
+def test_a_provider_that_did_not_hear_of_a_cancelling_is_told_again(place: Workplace) -> None:
+    place.planted(4)
+    llm = place.standin(latency_ms=60_000)
+    settings = place.settings(llm)
+    run = begin(place)
+    batching.advance(place.graph, settings, run)
+    with pytest.raises(UnreachableError):
+        control.stop(place.graph, place.settings(f"http://127.0.0.1:{free_port()}/v1"), run, State.CANCELLED)
+    assert ledger.progress(place.graph, run)["state"] == State.CANCELLED
+    assert sent(llm)[0].status == "in_progress"
+    control.stop(place.graph, settings, run, State.CANCELLED)
+    assert sent(llm)[0].status in ("cancelling", "cancelled")
 
 
 def test_each_turn_of_a_conversation_is_a_batch(

@@ -43,22 +43,23 @@ def test_a_run_is_found_by_id_beginning_or_job(place: Workplace) -> None:
 def test_paused_runs_ask_nothing_until_resumed_and_a_budget_has_to_be_renewed(place: Workplace) -> None:
     place.planted(70)
     run, settings = start(place, Budget(10, Unit.CALLS))
-    assert control.stop(place.graph, run, State.PAUSED)["state"] == State.PAUSED, "pausing twice changes nothing"
+    paused = control.stop(place.graph, settings, run, State.PAUSED)
+    assert paused["state"] == State.PAUSED, "pausing twice changes nothing"
     with Runner(place.graph, settings) as runner:
         runner.work_all(run, [0, 1])
     assert ledger.progress(place.graph, run)["calls"] == 10
     with pytest.raises(ConflictError, match="Give a new one with --budget"):
-        control.resume(place.graph, run)
-    shards = control.resume(place.graph, run, unlimited=True)
+        control.resume(place.graph, settings, run)
+    shards = control.resume(place.graph, settings, run, unlimited=True)
     assert shards and set(shards) <= {0, 1}, "those that have something left"
-    assert control.stop(place.graph, run, State.CANCELLED, "ann")["error"] == "cancelled by ann"
+    assert control.stop(place.graph, settings, run, State.CANCELLED, "ann")["error"] == "cancelled by ann"
     with pytest.raises(ConflictError, match="cancelled already"):
-        control.stop(place.graph, run, State.PAUSED)
+        control.stop(place.graph, settings, run, State.PAUSED)
     with Runner(place.graph, settings) as runner:
-        runner.work_all(run, control.resume(place.graph, run))
+        runner.work_all(run, control.resume(place.graph, settings, run))
     assert ledger.progress(place.graph, run)["done"] == 70
     with pytest.raises(ConflictError, match="nothing of the run is left"):
-        control.resume(place.graph, run)
+        control.resume(place.graph, settings, run)
 
 
 def test_what_went_wrong_is_tried_again_one_by_one_or_all(place: Workplace) -> None:
@@ -69,11 +70,12 @@ def test_what_went_wrong_is_tried_again_one_by_one_or_all(place: Workplace) -> N
     assert first["subject"] == "r0"
     assert "refused" in first["error"]
     place.standin()
-    assert control.retry(place.graph, run, [State.FAILED]) == (0, [])
+    with pytest.raises(InputError, match="nothing of the run failed"):
+        control.retry(place.graph, settings, run)
     with pytest.raises(NotFoundError, match="'r99'"):
-        control.retry(place.graph, run, [State.QUARANTINED], ["r99"])
+        control.retry(place.graph, settings, run, ["r99"])
     for ids, done in ((["r3"], 1), ([], 9)):
-        count, shards = control.retry(place.graph, run, [State.QUARANTINED], ids)
+        count, shards = control.retry(place.graph, settings, run, ids, quarantined=True)
         assert count == (1 if ids else 8)
         with Runner(place.graph, settings) as runner:
             runner.work_all(run, shards)

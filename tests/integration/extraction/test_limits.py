@@ -134,7 +134,7 @@ def test_a_provider_that_wants_a_long_rest_gets_it_and_frees_the_worker(place: W
     assert (stands["state"], stands["planned"], stands["running"], stands["done"]) == (State.RUNNING, 6, 0, 0)
     assert began + 590 < int(str(stands["resume_at"])) / 1000 < time.time() + 601
     assert "left alone for 600 s" in str(stands["error"])
-    assert ledger.lease(place.graph, run, 0, "token", 10) == [], "nobody works on it before that"
+    assert ledger.lease(place.graph, run, 0, "token", 10) == ([], False), "nobody works on it before that"
     asked = llm.calls
     assert asked <= 6
     place.graph.execute("MATCH (r:Run {uid: $run}) SET r.resume_at = timestamp() - 1", run=run)

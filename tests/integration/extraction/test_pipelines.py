@@ -62,7 +62,7 @@ def test_cancelling_the_stage_that_goes_on_stops_the_whole(place: Workplace) -> 
     command = place.cikg(settings, "extract", "cikgrec", "--dataset", place.dataset)
     wait_for(lambda: llm.calls > 4, "the first calls")
     run = control.find(place.graph, place.dataset, "user_interests")
-    control.stop(place.graph, run, State.CANCELLED, "ann")
+    control.stop(place.graph, settings, run, State.CANCELLED, "ann")
     ended = command.result()
     assert (ended.code, ended.data["state"]) == (1, State.CANCELLED)
     assert [row["stage"] for row in ended.data["stages"]] == ["user_interests"]

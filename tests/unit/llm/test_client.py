@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from cikg.errors import AuthenticationError, ServiceError
+from cikg.errors import AuthenticationError, ServiceError, UnreachableError
 from cikg.llm.answers import InvalidAnswerError
 from cikg.llm.client import Client
 from cikg.llm.prompts import Prompt
@@ -112,3 +112,14 @@ def test_it_does_not_go_where_a_server_sends_it(address: str, tmp_path: Path) ->
     with pytest.raises(ServiceError):
         ask(address, tmp_path)
     assert len(Server.seen) == 1
+
+
+def test_it_goes_through_the_proxy_that_the_environment_names(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", address.partition("/some")[0])
+    monkeypatch.setenv("no_proxy", "elsewhere.test")
+    assert ask("http://llm.test/v1", tmp_path).parsed.number == 1
+    with pytest.raises(UnreachableError):
+        ask("http://elsewhere.test/v1", tmp_path)
+    assert [path for path, _, _ in Server.seen] == ["http://llm.test/v1/chat/completions"]

@@ -8,14 +8,11 @@ from flask import g
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.access.accounts import Scope
-from cikg.errors import InputError, NotFoundError
-from cikg.extraction import control, ledger, queue
-from cikg.extraction.budget import Budget
-from cikg.extraction.budget import parse as parse_budget
+from cikg.errors import NotFoundError
+from cikg.extraction import control, ledger
 from cikg.extraction.estimate import Estimate, estimate
 from cikg.extraction.job import job, names
 from cikg.graph.database import Row
-from cikg.llm.answers import address_and_model
 from cikg.schema import State, uid
 from web import login
 from web.api.operation import operation
@@ -163,11 +160,10 @@ def start(dataset: str, body: NewRun) -> Started:
 
     The same job over the same dataset is the same run: starting it again goes on with what is left.
     """
-    _, model = address_and_model(settings())
-    budget = _budget(body.budget, model)
-    plan = ledger.plan(graph(), job(body.job), dataset, model, limit=body.limit, quarantined=body.retry_quarantined)
+    again = body.retry_quarantined
+    plan = control.plan(graph(), settings(), dataset, body.job, limit=body.limit, quarantined=again)
     if not body.dry_run:
-        _queue(plan.run.uid, ledger.start(graph(), plan, budget))
+        _audit(plan.run.uid, control.start(graph(), settings(), plan, body.budget or ""))
     return _started(plan)
 
 
@@ -192,7 +188,7 @@ def pause(dataset: str, run: str) -> Row:
 
 @operation("POST", f"{RUN}/cancel", tag=TAG, answer=Run, scope=Scope.WRITE)
 def cancel(dataset: str, run: str) -> Row:
-    """End a run before its time. What is committed stays."""
+    """End a run before its time, and the batches that the provider has of it. What is committed stays."""
     return _stop(_find(dataset, run), State.CANCELLED)
 
 
@@ -200,8 +196,7 @@ def cancel(dataset: str, run: str) -> Row:
 def resume(dataset: str, run: str, body: Again) -> Row:
     """Let a run go on with what is left of it."""
     found = _find(dataset, run)
-    budget = _budget(body.budget, ledger.open_run(graph(), found).model)
-    _queue(found, control.resume(graph(), found, budget, unlimited=body.unlimited))
+    _audit(found, control.resume(graph(), settings(), found, body.budget or "", unlimited=body.unlimited))
     return _stands(found)
 
 
@@ -209,11 +204,8 @@ def resume(dataset: str, run: str, body: Again) -> Row:
 def retry(dataset: str, run: str, body: Retry) -> Row:
     """Try again what went wrong."""
     found = _find(dataset, run)
-    states = [State.FAILED, State.CANCELLED, *([State.QUARANTINED] if body.quarantined or body.subjects else [])]
-    count, shards = control.retry(graph(), found, states, body.subjects)
-    if not count:
-        raise InputError("nothing of the run failed", cure="`quarantined` also tries again what was quarantined")
-    _queue(found, shards)
+    _, shards = control.retry(graph(), settings(), found, body.subjects, quarantined=body.quarantined)
+    _audit(found, shards)
     return _stands(found)
 
 
@@ -237,18 +229,12 @@ def _stands(run: str) -> Row:
 
 
 def _stop(run: str, state: State) -> Row:
-    control.stop(graph(), run, state, login.caller().name)
+    control.stop(graph(), settings(), run, state, login.caller().name)
     return _stands(run)
 
 
-def _budget(text: str | None, model: str) -> Budget | None:
-    return parse_budget(text, settings(), model) if text else None
-
-
-def _queue(run: str, shards: list[int]) -> None:
+def _audit(run: str, shards: list[int]) -> None:
     g.audited = {"run": run, "shards": len(shards)}
-    if shards:
-        queue.enqueue(queue.create_app(settings()), run, shards)
 
 
 def _started(plan: ledger.Plan) -> Started:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from cikg.recommend.comparison import Interval
 from cikg.recommend.groups import Group
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
@@ -82,6 +83,62 @@ def lines(title: str, names: Sequence[str], each: Sequence[Sequence[Point]], *, 
     highest = ((name, max(curve, key=lambda point: point[1])) for name, curve in zip(names, each, strict=True) if curve)
     best = (f"{name}: at most {y:.4f}, at {x:g}" for name, (x, y) in highest)
     return _document(title, f"{metric} by {axis}. " + "; ".join(best), len(names), [*parts, *_legend(names)])
+
+
+def lifts(title: str, names: Sequence[str], rows: Sequence[tuple[str, Sequence[Interval | None]]], axis: str) -> str:
+    """Intervals beside a line at 0, from top to bottom.
+
+    Args:
+        title: what is shown.
+        names: what the intervals of a row are of, as `valid` and `test`.
+        rows: a name and its intervals each; None where there is none.
+        axis: what is left to right.
+
+    Returns:
+        An SVG document that says its figures as text too.
+    """
+    known = [interval for _, row in rows for interval in row if interval]
+    most = max((max(abs(interval.low), abs(interval.high)) for interval in known), default=0.0) or 1.0
+    step = _step(most)
+    ends = step * max(1, math.ceil(most / step - 1e-9))
+    zero, half = (LEFT + WIDTH - RIGHT) / 2 + 60, (WIDTH - RIGHT - LEFT) / 2 - 80
+    room = (HEIGHT - TOP - BOTTOM) / max(len(rows), 1)
+    parts = []
+    for tick in range(round(-ends / step), round(ends / step) + 1):
+        x = zero + tick * step / ends * half
+        kind = "whisker" if tick == 0 else "grid"
+        line = f'x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"'
+        parts.append(f'<line class="{kind}" {line} stroke="{"#333333" if tick == 0 else "#cccccc"}"/>')
+        at = f'x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}"'
+        parts.append(f'<text class="ink" {at} text-anchor="middle">{tick * step:+.3g}</text>')
+    for place, (name, row) in enumerate(rows):
+        top = TOP + place * room
+        parts.append(f'<text class="ink" x="16" y="{top + room / 2 + 4:.1f}">{escape(name)}</text>')
+        for index, interval in enumerate(row):
+            if interval is not None:
+                y = top + room * (index + 1) / (len(row) + 1)
+                parts += _whisker(f"{name}, {names[index]}", interval, y, COLOURS[index], (zero, half / ends))
+    words = "; ".join(
+        f"{name}: " + ", ".join(_said(each, interval) for each, interval in zip(names, row, strict=True))
+        for name, row in rows
+    )
+    return _document(title, f"{axis}. {words}", len(names), [*parts, _axis(axis), *_legend(names)])
+
+
+def _whisker(name: str, interval: Interval, y: float, colour: str, scale: Point) -> Iterator[str]:
+    low, mean, high = (scale[0] + value * scale[1] for value in (interval.low, interval.mean, interval.high))
+    ends = f'x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}"'
+    yield f'<line {ends} stroke="{colour}" stroke-width="3"/>'
+    yield (
+        f'<circle cx="{mean:.1f}" cy="{y:.1f}" r="5" fill="{colour}">'
+        f"<title>{escape(_said(name, interval))}</title></circle>"
+    )
+
+
+def _said(name: str, interval: Interval | None) -> str:
+    if interval is None:
+        return f"{name} not measured"
+    return f"{name} {interval.mean:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
 
 
 def _document(title: str, words: str, legend: int, parts: Sequence[str]) -> str:

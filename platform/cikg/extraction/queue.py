@@ -22,7 +22,7 @@ from cikg.settings import Settings
 LLM_QUEUE = "llm"
 COMMANDS = {
     **dict.fromkeys(("cluster", "embed", "extract", "import", "publish", "snapshot"), "graph"),
-    **dict.fromkeys(("train", "tune", "evaluate", "compare"), "training"),
+    **dict.fromkeys(("train", "tune", "evaluate", "compare", "report"), "training"),
 }
 """The commands that a worker may carry out for a person, and the queue of each."""
 QUEUES = (LLM_QUEUE, *sorted(set(COMMANDS.values())))

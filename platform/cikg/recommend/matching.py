@@ -32,20 +32,36 @@ class TasteConfig(RankingConfig):
     profile_weight: float = Field(1.0, ge=0, description="How many choices a user's own text counts as in it")
 
 
-def tastes(data: TrainingData, users: Array, items: Array, config: TasteConfig, device: torch.device) -> DotScorer:
+def tastes(
+    data: TrainingData, items: Array, penalty: float, device: torch.device, *, own: Array | float = 0.0
+) -> DotScorer:
     """Fit every user's taste.
 
     Args:
         data: who chose what.
-        users: s, vectors of the users' texts, of length 1, or 0 where there is none; shape (users, rank).
-        items: Z, the same of the items; shape (items, rank).
-        config: λ and μ.
+        items: Z, vectors of the items' texts, of length 1, or 0 where there is none; shape (items, rank).
+        penalty: λ > 0, in choices.
         device: where the scorer will be used.
+        own: μ·s, what the users' own texts add; shape (users, rank).
     """
-    sums = linear.interactions(data) @ items + config.profile_weight * users
-    gram = items.T @ items + config.taste_penalty * np.eye(items.shape[1])
+    sums = linear.interactions(data) @ items + own
+    gram = items.T @ items + penalty * np.eye(items.shape[1])
     fitted = np.linalg.solve(gram, sums.T).T
     return DotScorer(*(torch.from_numpy(each).to(device, torch.float32) for each in (fitted, items)))
+
+
+def centred(vectors: Array) -> Array:
+    """Without what all texts have in common; 0 where a row is unknown (not finite). Float64, shape (n, d)."""
+    known: Array = np.isfinite(vectors).all(axis=1, keepdims=False) & (vectors.shape[1] > 0)
+    if not known.any():
+        return np.zeros(vectors.shape)
+    return np.where(known[:, None], vectors - vectors[known].mean(axis=0, dtype=np.float64), 0.0)
+
+
+def unit(vectors: Array) -> Array:
+    """Of length 1, shape (n, d); what is 0 stays so."""
+    scaled: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return scaled
 
 
 def beside(learned: DotScorer, taste: DotScorer, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -68,8 +68,8 @@ def two_tastes(
     """A checkerboard: user u and item i share a taste if u and i are both even or both odd.
 
     Each user has read about half of their taste's items; one read is held out for valid, two others for test. The last
-    `cold` items are in nobody's training: only their facts say to which taste they belong. With `test_seed`, the test
-    items are drawn anew and everything else stays; without `facts`, nothing is known of the items.
+    `cold` items are in nobody's training: only facts and the vectors of texts say to which taste they belong. With
+    `test_seed`, the test items are drawn anew and all else stays; without `facts`, nothing is known of the items.
     """
     random = np.random.default_rng(1)
     redrawn = np.random.default_rng(test_seed)
@@ -85,6 +85,7 @@ def two_tastes(
         interactions += [(user, int(chosen[2]), SplitCode.VALID)]
         interactions += [(user, int(item), SplitCode.TRAIN) for item in chosen[3:]]
     subjects = 3
+    texts = np.eye(TASTES, 4)[np.arange(items) % TASTES] + np.random.default_rng(2).normal(scale=0.2, size=(items, 4))
     known = [(item, i, items + (item % TASTES) * subjects + i) for item in range(items) for i in range(subjects)]
     return write_snapshot(
         folder,
@@ -92,4 +93,5 @@ def two_tastes(
         interactions=interactions,
         facts=known if facts else [],
         has_interest=[(user, user % TASTES + TASTES * (user // TASTES % 2)) for user in range(users)],
+        columns={"embeddings.items.lexical_4": texts.astype(np.float32)} if facts else {},
     )

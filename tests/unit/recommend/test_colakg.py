@@ -10,7 +10,7 @@ import torch
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import runs
 from cikg.recommend.engine import train
-from cikg.recommend.methods.colakg import Colakg, ColakgConfig, unit
+from cikg.recommend.methods.colakg import Colakg, ColakgConfig
 from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
 from cikg.recommend.scorers import standardise
 from cikg.recommend.views import TrainingData, training_data
@@ -116,9 +116,3 @@ def test_texts_of_one_kind_can_be_left_out(tmp_path: Path) -> None:
         assert changed.sum() == changed[first:last].sum()
         joined = model._graph.edges > Colakg(data, ColakgConfig(**SMALL, texts="none"), CPU)._graph.edges
         assert joined == (kept == "items"), "items are joined by their own texts"
-
-
-def test_vectors_lose_what_all_texts_have_in_common() -> None:
-    vectors = np.array([[5, 1], [5, -1], [np.nan, np.nan], [5, 3]], dtype=np.float32)
-    np.testing.assert_allclose(unit(vectors), [[0, 0], [0, -1], [0, 0], [0, 1]], atol=1e-6)
-    assert unit(np.empty((3, 0), np.float32)).shape == (3, 0)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from cikg.recommend.matching import TasteConfig, beside, tastes
+from cikg.recommend.matching import beside, centred, tastes, unit
 from cikg.recommend.scorers import DotScorer, standardise
 from cikg.recommend.views import Pairs, TrainingData, training_data
 from cikg.schema import SplitCode
@@ -37,7 +37,7 @@ def vectors(count: int, seed: int) -> np.ndarray:
 
 def test_a_taste_is_the_minimum_of_what_it_says_it_minimises(data: TrainingData) -> None:
     users, items = vectors(USERS, 2), vectors(ITEMS, 3)
-    found = tastes(data, users, items, TasteConfig(taste_penalty=2.0, profile_weight=0.7), CPU)
+    found = tastes(data, items, 2.0, CPU, own=0.7 * users)
     chosen = np.zeros((USERS, ITEMS))
     chosen[data.fit.user_index, data.fit.item_index] = 1
     for user in range(USERS):
@@ -52,14 +52,13 @@ def test_a_taste_is_the_minimum_of_what_it_says_it_minimises(data: TrainingData)
 
 
 def test_a_text_counts_as_a_choice_of_an_item_described_alike(data: TrainingData) -> None:
-    items, nobody = vectors(ITEMS, 3), np.zeros((USERS, RANK))
-    said = nobody.copy()
+    items, said = vectors(ITEMS, 3), np.zeros((USERS, RANK))
     said[USERS - 1] = items[4]
-    by_text = tastes(data, said, items, TasteConfig(profile_weight=1.0), CPU)
+    by_text = tastes(data, items, 10.0, CPU, own=said)
     fit = Pairs.of(np.append(data.fit.user_index, USERS - 1), np.append(data.fit.item_index, 4))
-    by_choice = tastes(dataclasses.replace(data, fit=fit), nobody, items, TasteConfig(), CPU)
+    by_choice = tastes(dataclasses.replace(data, fit=fit), items, 10.0, CPU)
     torch.testing.assert_close(by_text.user_vectors, by_choice.user_vectors)
-    assert not tastes(data, nobody, items, TasteConfig(), CPU).user_vectors[USERS - 1].any()
+    assert not tastes(data, items, 10.0, CPU).user_vectors[USERS - 1].any()
 
 
 def test_the_mean_of_standardised_scores_without_computing_them() -> None:
@@ -82,3 +81,11 @@ def test_one_number_a_vector_will_do() -> None:
         torch.full((2,), 0.5),
     )
     assert torch.isfinite(DotScorer(*both).scores(torch.arange(2))).all()
+
+
+def test_vectors_lose_what_all_texts_have_in_common() -> None:
+    vectors = np.array([[5, 1], [5, -1], [np.nan, np.nan], [5, 3]], dtype=np.float32)
+    np.testing.assert_allclose(centred(vectors), [[0, 0], [0, -2], [0, 0], [0, 2]], atol=1e-6)
+    np.testing.assert_allclose(unit(centred(vectors)), [[0, 0], [0, -1], [0, 0], [0, 1]], atol=1e-6)
+    assert centred(np.empty((3, 0), np.float32)).shape == (3, 0)
+    assert not centred(np.full((3, 2), np.nan)).any()

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from cikg.errors import InputError
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import linear, mixing, runs
 from cikg.recommend.engine import train
 from cikg.recommend.evaluation import evaluate
 from cikg.recommend.methods.lightgcn import Lightgcn
-from cikg.recommend.methods.mixture import Mixture, MixtureConfig
+from cikg.recommend.methods.mixture import EXPERTS, Mixture, MixtureConfig
 from cikg.recommend.scorers import DotScorer, MixtureScorer, StaticScorer
 from cikg.recommend.views import TrainingData, training_data
 from cikg.schema import SplitCode
@@ -46,7 +47,7 @@ def test_what_is_served_is_on_valid_no_worse_than_any_expert(snapshot: Snapshot,
     trained = train(snapshot, "mixture", settings=offline, overrides=SMALL)
     rows = json.loads((trained.path / "curve.json").read_text())["epochs"]
     tried = {tuple(sorted(row["gate"])): row["ndcg@50"] for row in rows if row["phase"] == "select"}
-    assert {("popularity",), ("spectral",), ("linear",), ("interests",), ("graph",)} < set(tried)
+    assert {(expert,) for expert in EXPERTS} < set(tried)
     assert max(tried.values()) == tried[tuple(sorted(trained.manifest["chosen"]["gate"]))] == trained.valid["ndcg@50"]
 
 
@@ -62,6 +63,7 @@ def test_what_is_absent_drops_its_expert(tmp_path: Path, offline: Settings, monk
     rows = json.loads((trained.path / "curve.json").read_text())["epochs"]
     assert {expert for row in rows for expert in row.get("gate", ())} == {"popularity", "spectral", "graph"}
     said = {note.partition(":")[0]: note for note in trained.manifest["notes"]}
+    assert "no items are told apart" in said["without the expert 'texts'"]
     assert "nobody has an interest" in said["without the expert 'interests'"]
     assert "matrices of 40 × 40 items need 0 GiB" in said["without the expert 'linear'"]
     assert evaluate(trained.path, stripped)["test"]["ndcg@10"] > 0.3
@@ -166,6 +168,29 @@ def test_the_gate_finds_who_is_right_and_for_whom(snapshot: Snapshot) -> None:
     gate = mixing.fit_gate(data, experts, 0)
     weight = dict(zip(gate, mixing.weights(gate, length).mean(0).tolist(), strict=True))
     assert weight.get("nothing", 0.0) < min(weight["long"], weight["short"]) / 2
+
+
+def test_an_expert_is_worth_what_another_does_not_know(snapshot: Snapshot) -> None:
+    """One knows by heart what the other knows too; one knows, less surely, what the other does not."""
+    data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
+    nodes, random = data.nodes, torch.Generator().manual_seed(0)
+    right = torch.zeros(nodes.users, nodes.items)
+    assert data.selection is not None
+    right[data.selection.user_index, data.selection.item_index] = 1.0
+    even = torch.arange(nodes.users)[:, None] % 2 == 0
+
+    def expert(known: torch.Tensor, sure: float) -> DotScorer:
+        noise = torch.randn(nodes.users, nodes.items, generator=random)
+        return DotScorer(noise + sure * right * known, torch.eye(nodes.items))
+
+    served, same, other = expert(even, 9.0), expert(even, 9.0), expert(~even, 2.0)
+    assert mixing.worth(data, same, None, 0) > mixing.worth(data, other, None, 0)
+    assert mixing.worth(data, same, served, 0) < mixing.worth(data, other, served, 0)
+
+
+def test_a_gate_of_unknown_experts_is_refused(snapshot: Snapshot, offline: Settings) -> None:
+    with pytest.raises(InputError, match="the experts are popularity, spectral, texts, interests, graph, linear"):
+        train(snapshot, "mixture", settings=offline, overrides={"gate": {"oracle": (0.0, 0.0)}})
 
 
 def test_the_gate_looks_at_the_length_of_a_history() -> None:

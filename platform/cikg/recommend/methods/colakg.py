@@ -61,7 +61,8 @@ class Colakg(Gradient):
         if self._has_text:
             self.adapter = _adapter(texts[0].shape[1], config).to(device)
             self._user_text, self._item_text = (torch.from_numpy(each).to(device) for each in texts)
-            self._taste = matching.tastes(data, texts[0], texts[1], config, device)
+            own = config.profile_weight * texts[0]
+            self._taste = matching.tastes(data, texts[1], config.taste_penalty, device, own=own)
             # A node without an edge has nothing to learn an embedding from: its text alone counts.
             self._linked = (self._graph.offsets.diff() > 0).to(torch.float32)[:, None]
         chosen = np.bincount(data.fit.item_index, minlength=data.nodes.items) > 0
@@ -121,7 +122,10 @@ def _texts(data: TrainingData, config: ColakgConfig) -> list[Array]:
     if not config.text_weight or config.texts == "none":
         return [vectors[:, :0] for vectors in each.values()]
     return [
-        unit(vectors) if config.texts in ("both", kind) else np.zeros_like(vectors) for kind, vectors in each.items()
+        matching.unit(matching.centred(vectors)).astype(np.float32)
+        if config.texts in ("both", kind)
+        else np.zeros_like(vectors)
+        for kind, vectors in each.items()
     ]
 
 
@@ -140,16 +144,6 @@ def _dropped(vectors: Tensor, rate: float, generator: torch.Generator | None) ->
         return vectors
     kept = torch.rand(vectors.shape, generator=generator, device=vectors.device).ge_(rate)
     return vectors * kept / (1 - rate)
-
-
-def unit(vectors: Array) -> Array:
-    """Without what all rows have in common, and of length 1; 0 where nothing is known. Float32, shape (n, d)."""
-    known = np.atleast_2d(np.isfinite(vectors).all(axis=1)).T
-    mean = vectors[known[:, 0]].mean(axis=0) if known.any() else 0.0
-    centred = np.where(known, vectors - mean, 0.0)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    found: Array = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
-    return found.astype(np.float32)
 
 
 METHOD = Method(

@@ -4,6 +4,7 @@
 `linear`       EASE over interactions, facts and texts, as far as the validation split finds these useful
 `spectral`     the low frequencies of the graph of items: GF-CF's ideal filter
 `graph`        LightGCN over the collaborative-interest knowledge graph under a softmax loss
+`texts`        what is described like the items that the user chose
 `interests`    what holders of the user's interests choose
 `popularity`   what everybody chooses
 =============  ===================================================================================================
@@ -26,7 +27,7 @@ import torch
 from pydantic import Field, field_validator
 from typing_extensions import override
 
-from cikg.recommend import linear, mixing
+from cikg.recommend import linear, matching, mixing
 from cikg.recommend.fitting import GradientFit
 from cikg.recommend.method import ClosedForm, Config, Method
 from cikg.recommend.methods.ease import Ease, EaseConfig
@@ -34,6 +35,7 @@ from cikg.recommend.methods.gf_cf import GfCf, GfCfConfig
 from cikg.recommend.methods.interests import Interests, InterestsConfig
 from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
 from cikg.recommend.methods.popularity import Popularity, PopularityConfig
+from cikg.recommend.methods.texts import Texts, TextsConfig
 from cikg.recommend.scorers import DotScorer, MixtureScorer, Scorer
 from cikg.recommend.views import TrainingData, View
 from cikg.recommend.workshop import Part, Workshop
@@ -47,7 +49,7 @@ LOOK, PATIENCE = 2, 4
 """Epochs between two looks at the validation split, and epochs without a better one after which the graph is fitted."""
 GRAPH_METRIC = "ndcg@100"
 """What the graph's epochs are chosen by: it looks at all places that the gate looks at."""
-EXPERTS = ("popularity", "spectral", "interests", "graph", "linear")
+EXPERTS = ("popularity", "spectral", "texts", "interests", "graph", "linear")
 """In the order in which they are fitted: the linear one is judged beside the graph."""
 EVEN = 0.0, 0.0
 """The gate of an expert that is alone."""
@@ -127,6 +129,8 @@ class Mixture(ClosedForm):
     def _possible(self) -> list[str]:
         """The experts that the data allow."""
         data, possible = self._data, list(EXPERTS)
+        if not matching.centred(data.item_profile).any():
+            self._absent["texts"] = "no items are told apart by vectors of texts"
         if not len(data.interest_index):
             self._absent["interests"] = "nobody has an interest"
         elif not data.interests_proven:
@@ -148,6 +152,7 @@ class Mixture(ClosedForm):
         fits: dict[str, Callable[[], Part]] = {
             "popularity": lambda: (_only(Popularity(self._data, PopularityConfig(), self._device)), {}),
             "spectral": lambda: (_only(GfCf(self._data, self._spectrum(), self._device)), {}),
+            "texts": lambda: (_only(Texts(self._data, TextsConfig(), self._device)), {}),
             "interests": lambda: (_only(Interests(self._data, InterestsConfig(), self._device)), {}),
             "graph": lambda: self._graph(found),
             "linear": lambda: self._linear(found),

@@ -62,7 +62,7 @@ class Seekrec(Gradient):
         self.config, self.nodes = config, data.nodes
         self._subjects = data.nodes.users + data.nodes.items
         semantic, known, self.energy = _semantics(data, config)
-        of_users, of_items = np.split(_unit(semantic), [data.nodes.users])
+        of_users, of_items = np.split(matching.unit(semantic), [data.nodes.users])
         described = known[data.nodes.users :]
         graph, view = with_neighbours(data, config.graph, of_items, described, config.neighbours)
         self._graph = graph_view(graph, view).to(device)
@@ -74,7 +74,8 @@ class Seekrec(Gradient):
         nn.init.zeros_(self.gate.bias)
         self.to(device)
         self._semantic = torch.from_numpy(semantic).to(device, torch.float32)
-        self._taste = matching.tastes(data, of_users, of_items, config, device)
+        own = config.profile_weight * of_users
+        self._taste = matching.tastes(data, of_items, config.taste_penalty, device, own=own)
         counts = _interactions(data)
         # Who has nothing to learn from but a profile, and who has no profile: the other experts are silent there.
         silent = np.stack([known & (counts == 0), *[~known] * config.experts], axis=1)
@@ -140,19 +141,13 @@ def _semantics(data: TrainingData, config: SeekrecConfig) -> tuple[Array, Array,
     known[data.nodes.users :] &= config.semantics in ("both", "items")
     if known.sum() < 2:
         return np.zeros((len(vectors), 1)), np.zeros(len(vectors), dtype=bool), 0.0
-    centred = np.where(known[:, None], vectors - vectors[known].mean(axis=0), 0.0)
+    centred = matching.centred(np.where(known[:, None], vectors, np.nan))
     energy = 1.0
     if config.distillation and centred.any():
         wanted = {"rank": config.rank} if config.energy is None else {"energy": config.energy}
         made = distill(centred, **wanted)
         centred, energy = made.vectors, made.energy
     return centred / max(np.sqrt(np.square(centred[known]).sum(axis=1).mean()), 1e-12), known, energy
-
-
-def _unit(vectors: Array) -> Array:
-    """Of length 1; what is 0 stays so."""
-    scaled: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return scaled
 
 
 def _interactions(data: TrainingData) -> Array:

@@ -1,0 +1,56 @@
+"""Texts: who will choose what, by a taste for what texts say of the items chosen before.
+
+The vectors of items' profiles, or of their own texts, are distilled; `matching` fits every user's taste to them. What a
+model wrote about users is not read: of imported profiles nothing tells whether they know what was held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from pydantic import Field
+from typing_extensions import override
+
+from cikg.errors import InputError
+from cikg.recommend import matching
+from cikg.recommend.method import ClosedForm, Config, Method, Span
+from cikg.recommend.scorers import DotScorer
+from cikg.recommend.views import TrainingData
+from cikg.text.distillation import distill
+
+
+class TextsConfig(Config):
+    """Hyper-parameters of the regression."""
+
+    rank: int = Field(256, ge=1, description="Directions of the vectors that are kept")
+    penalty: float = Field(10.0, gt=0, description="λ: the larger, the less a direction in which few items lie says")
+
+
+class Texts(ClosedForm):
+    """Scores Z·w, where w is a user's taste and the rows of Z are the items' distilled vectors, of length 1."""
+
+    def __init__(self, data: TrainingData, config: TextsConfig, device: torch.device) -> None:
+        vectors = matching.centred(data.item_profile)
+        if not vectors.any():
+            raise InputError(
+                "no items are told apart by vectors of texts, and this method knows them by nothing else",
+                cure="Make some with `cikg embed`, take a snapshot again, or train another method",
+            )
+        distilled = matching.unit(distill(vectors, rank=config.rank).vectors)
+        self._scorer = matching.tastes(data, distilled, config.penalty, device)
+
+    @override
+    def candidates(self) -> Iterator[tuple[dict[str, Any], DotScorer]]:
+        yield {}, self._scorer
+
+
+METHOD = Method(
+    paper="A. E. Hoerl, R. W. Kennard: Ridge regression: biased estimation for nonorthogonal problems. "
+    "Technometrics 12, 1970",
+    departures=("its features are the directions in which the vectors of items' texts differ most",),
+    config=TextsConfig,
+    build=Texts,
+    search={"rank": Span(32, 512, log=True), "penalty": Span(1.0, 100.0, log=True)},
+)

@@ -130,7 +130,7 @@ def next_step(found: dict[str, Any], newest: tuple[runs.Run, ...]) -> Step | Non
         return Step("Group the phrases that were found into interests:", f"cikg cluster --dataset {name}")
     trained = next((run for run in newest if run.kind == "train" and run.state == "done"), None)
     if trained is None:
-        return Step("Train a recommender on it:", f"cikg train cikgrec --dataset {name}")
+        return Step("Train a recommender on it:", f"cikg train mixture --dataset {name}")
     return Step("Serve the recommendations of its newest model:", f"cikg publish {trained.id} --dataset {name}")
 
 

@@ -227,5 +227,5 @@ def directories(settings: Settings, run: str) -> list[Path]:
     found = [name for name in names if name == run] or [name for name in names if name.startswith(run)]
     if found:
         return [settings.runs / name for name in found]
-    known = f"Finished runs: {', '.join(names)}" if names else "Train one with `cikg train cikgrec`"
+    known = f"Finished runs: {', '.join(names)}" if names else "Train one with `cikg train mixture`"
     raise NotFoundError(f"there is no finished run named {run!r} in {settings.runs}", cure=known)

@@ -133,7 +133,7 @@ def recommend(graph: Graph, dataset: str, user: str, k: int = 10) -> Recommendat
     if served.run is None or served.method is None:
         raise NotFoundError(
             f"no model of {dataset!r} is published",
-            cure=f"Run `cikg train cikgrec --dataset {dataset}`, then `cikg publish RUN --dataset {dataset}`",
+            cure=f"Run `cikg train mixture --dataset {dataset}`, then `cikg publish RUN --dataset {dataset}`",
         )
     return Recommendations(dataset, user, served.name, served.run, served.method, served.items)
 

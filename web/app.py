@@ -11,7 +11,22 @@ from flask import Flask
 from cikg.access.sessions import SESSION_SECONDS
 from cikg.errors import SettingsError
 from cikg.settings import Settings, load_settings
-from web import api, chrome, errors, formatting, limits, login, metrics, pages, receiving, security, served, store, urls
+from web import (
+    api,
+    chrome,
+    errors,
+    formatting,
+    limits,
+    login,
+    metrics,
+    newcomers,
+    pages,
+    receiving,
+    security,
+    served,
+    store,
+    urls,
+)
 
 SHORTEST_KEY = 16
 
@@ -47,7 +62,20 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.merge_slashes = False
     app.url_map.converters |= {"id": urls.IdConverter, "key": urls.KeyConverter}
-    for part in (metrics, store, served, security, receiving, limits, login, chrome, formatting, errors, api):
+    for part in (
+        metrics,
+        store,
+        served,
+        newcomers,
+        security,
+        receiving,
+        limits,
+        login,
+        chrome,
+        formatting,
+        errors,
+        api,
+    ):
         part.init_app(app)
     for module in pkgutil.iter_modules(pages.__path__):
         app.register_blueprint(importlib.import_module(f"web.pages.{module.name}").blueprint)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from flask import Blueprint, Response, request
 
 from cikg.graph import Graph
+from cikg.recommend.search import UserHits
+from cikg.recommend.search import search as search_for
 from cikg.schema import uid
+from web import newcomers
 from web.chrome import address, render
 from web.store import graph
 from web.urls import page
@@ -39,6 +42,9 @@ class SearchPage:
         text: what was searched for.
         hits: best first; what has exactly this id comes before names.
         cut: whether there may be more.
+        user: whose order items were asked for in; empty for none.
+        can_rank: whether there is a model that can put items in a user's order.
+        ranked: items by full text over names and texts, in that order; None where it was not asked for.
     """
 
     template: ClassVar[str] = "search.html"
@@ -46,6 +52,9 @@ class SearchPage:
     text: str
     hits: tuple[Hit, ...]
     cut: bool
+    user: str = ""
+    can_rank: bool = False
+    ranked: UserHits | None = None
 
 
 def full_text(text: str) -> str:
@@ -72,7 +81,21 @@ def load_search(graph: Graph, dataset: str, text: str) -> SearchPage:
     return SearchPage(dataset, text, hits, len(ordered) > SHOWN)
 
 
+def in_order(graph: Graph, found: SearchPage, user: str) -> SearchPage:
+    """What was found, and items in a user's order where one is named.
+
+    Raises:
+        NotFoundError: there is no model for that, or it does not know the user.
+    """
+    user, can_rank = user.strip(), newcomers.is_trained(found.dataset)
+    if not user or not re.search(r"\w", found.text):
+        return replace(found, user=user, can_rank=can_rank)
+    ranked = search_for(graph, newcomers.load(found.dataset), found.text, user, k=SHOWN)
+    return replace(found, user=user, can_rank=can_rank, ranked=ranked)
+
+
 @page(blueprint, "/d/<id:dataset>/search")
 def index(dataset: str) -> Response:
-    """What was found for `?q=`."""
-    return render(load_search(graph(), dataset, request.args.get("q", "")))
+    """What was found for `?q=`, and, with `&user=`, items in a user's order."""
+    found = load_search(graph(), dataset, request.args.get("q", ""))
+    return render(found if "HX-Request" in request.headers else in_order(graph(), found, request.args.get("user", "")))

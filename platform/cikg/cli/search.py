@@ -25,16 +25,20 @@ def command(*, query: str, user: str, dataset: str, k: int, weight: float, as_js
 
     Each line says where full text alone had it, and which of the user's intents it satisfies.
     """
-    from cikg.recommend import newcomer, search  # noqa: PLC0415 - torch takes seconds to import
+    from cikg.recommend import newcomer  # noqa: PLC0415 - lets `cikg --help` load fast
+    from cikg.recommend.search import search  # noqa: PLC0415
 
     settings = load_settings()
     model = newcomer.trained(settings, dataset)
     with connect(settings) as graph:
-        hits = search.search(graph, model, query, user, k=k, weight=weight)
+        found = search(graph, model, query, user, k=k, weight=weight)
     if as_json:
-        print_json(
-            {"dataset": dataset, "user": user, "query": query, "run": model.run, "hits": [asdict(h) for h in hits]}
-        )
+        print_json(asdict(found))
         return
-    rows = [[hit.rank, hit.found, hit.name, hit.item, hit.score, ", ".join(hit.intents)] for hit in hits]
-    print_table(f"“{query}” for {user}", ["rank", "by text", "name", "item", "score", "because of"], rows)
+    rows = [
+        [hit.rank, hit.found, hit.name, hit.item, ", ".join(intent.name for intent in hit.intents)]
+        for hit in found.items
+    ]
+    print_table(
+        f"“{query}” for {user} · {found.run}", ["rank", "by text", "name", "item", "because of"], rows, fold=True
+    )

@@ -21,14 +21,21 @@ def command(sentence: str, dataset: str, k: int, as_json: bool) -> None:
     The LLM reads intents out of the sentence and chooses others from the pool; the ikgr that was trained last scores
     all items by them. Nothing is trained again, and nothing is kept.
     """
-    from cikg.recommend import newcomer  # noqa: PLC0415 - torch takes seconds to import
+    from cikg.recommend import newcomer  # noqa: PLC0415 - lets `cikg --help` load fast
 
     settings = load_settings()
     found = newcomer.suggest(settings, newcomer.trained(settings, dataset), sentence, k)
-    if as_json:
+    if as_json or found.taste is None:
         print_json(asdict(found))
         return
-    facts = {name: ", ".join(getattr(found, name)) for name in ("exact", "related", "unknown")}
-    print_facts("What the sentence says", {name: value or None for name, value in facts.items()})
-    rows = [[each.rank, each.name, each.item, each.score, ", ".join(each.intents)] for each in found.items]
-    print_table(f"For “{sentence}” · {found.run}", ["rank", "name", "item", "score", "intents"], rows)
+    taste = found.taste
+    facts = {
+        "exact": ", ".join(each.name for each in taste.exact) or None,
+        "related": ", ".join(each.name for each in taste.related) or None,
+        "unknown": ", ".join(taste.unknown) or None,
+    }
+    print_facts("What the sentence says", facts)
+    rows = [
+        [each.rank, each.name, each.item, ", ".join(intent.name for intent in each.intents)] for each in found.items
+    ]
+    print_table(f"For “{sentence}” · {found.run}", ["rank", "name", "item", "because of"], rows, fold=True)

@@ -9,28 +9,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import torch
-
 from cikg.errors import InputError, NotFoundError
 from cikg.graph import Graph
-from cikg.recommend.newcomer import ALIKE, MOST_REASONS, Model
+from cikg.recommend.newcomer import KnownIntent, Model, reasons
 
 CANDIDATES = 100
 WEIGHT = 1.0
 
 
 @dataclass(frozen=True)
-class Hit:
+class UserHit:
     """An item that was found.
 
     Attributes:
         rank: from 1, in the user's order.
-        found: its place by BM25 alone.
+        found: its place by full text alone.
         item: its id.
         name: its name.
         score: what it is ranked by.
         bm25: of the full text.
-        intents: those of the user's that the item satisfies, or nearly so: what moved it.
+        intents: those of the user's that the item satisfies, or nearly so: what moved it; the most alike first.
     """
 
     rank: int
@@ -39,12 +37,29 @@ class Hit:
     name: str
     score: float
     bm25: float
-    intents: tuple[str, ...]
+    intents: tuple[KnownIntent, ...]
 
 
-def search(
-    graph: Graph, model: Model, query: str, user: str, *, k: int = 10, weight: float = WEIGHT
-) -> tuple[Hit, ...]:
+@dataclass(frozen=True)
+class UserHits:
+    """What was found for a user.
+
+    Attributes:
+        dataset: the dataset.
+        user: the user's id.
+        query: the words.
+        run: the run that trained the model.
+        items: in order of rank.
+    """
+
+    dataset: str
+    user: str
+    query: str
+    run: str
+    items: tuple[UserHit, ...]
+
+
+def search(graph: Graph, model: Model, query: str, user: str, *, k: int = 10, weight: float = WEIGHT) -> UserHits:
     """Find items and put them in a user's order.
 
     Args:
@@ -59,6 +74,8 @@ def search(
         InputError: the query has no word.
         NotFoundError: the model's snapshot has no such user.
     """
+    import torch  # noqa: PLC0415 - takes seconds to load, and the API names these results
+
     words = re.findall(r"\w+", query.lower())
     if not words:
         raise InputError("there is no word in this query", cure="Search for letters or digits")
@@ -71,23 +88,26 @@ def search(
     rows = graph.many("search_items", dataset=snapshot.dataset, query=quoted, limit=CANDIDATES)
     rows = [row for row in rows if row["id"] in snapshot.items.index]
     if not rows:
-        return ()
+        return UserHits(snapshot.dataset, user, query, model.run, ())
     place = snapshot.users.index[user]
     items = torch.tensor([snapshot.items.index[row["id"]] for row in rows])
     bm25 = torch.tensor([row["score"] for row in rows])
     own = scorer.scores(torch.tensor([place]))[0, items]
     stretched = (own - own.min()) / (own.max() - own.min()).clamp_min(1e-9)
     scores = bm25 / bm25.max() + weight * stretched
-    order = torch.argsort(scores, descending=True, stable=True)[:k]
-    intents = scorer.user_intents[place]
-    intents = intents[intents >= 0]
-    alike = scorer.likeness(intents, items[order]) if len(intents) else torch.zeros(len(order), 0)
-    hits = []
-    for rank, (at, likeness) in enumerate(zip(order.tolist(), alike, strict=True), start=1):
-        best = torch.argsort(likeness, descending=True, stable=True)[:MOST_REASONS].tolist()
-        reasons = tuple(snapshot.intents.names[int(intents[each])] for each in best if likeness[each] >= ALIKE)
-        row = rows[at]
-        hits.append(
-            Hit(rank, at + 1, row["id"], row["name"], round(float(scores[at]), 4), round(row["score"], 4), reasons)
+    order = torch.argsort(scores, descending=True, stable=True)[:k].tolist()
+    intents = [each for each in scorer.user_intents[place].tolist() if each >= 0]
+    told = zip(order, reasons(model, intents, items[order].tolist()), strict=True)
+    hits = tuple(
+        UserHit(
+            rank=rank,
+            found=at + 1,
+            item=rows[at]["id"],
+            name=rows[at]["name"],
+            score=round(float(scores[at]), 4),
+            bm25=round(rows[at]["score"], 4),
+            intents=because,
         )
-    return tuple(hits)
+        for rank, (at, because) in enumerate(told, start=1)
+    )
+    return UserHits(snapshot.dataset, user, query, model.run, hits)

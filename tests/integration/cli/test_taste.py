@@ -45,7 +45,7 @@ def mean_reciprocal_rank(graph: Graph, model: newcomer.Model, weight: float) -> 
         if known:
             query = max(known, key=lambda word: (len(word), word))
             hits = search(graph, model, query, model.snapshot.users.ids[int(user)], k=100, weight=weight)
-            found.append(next((1 / hit.rank for hit in hits if hit.item == item), 0.0))
+            found.append(next((1 / hit.rank for hit in hits.items if hit.item == item), 0.0))
     assert len(found) >= 30
     return sum(found) / len(found)
 
@@ -76,7 +76,7 @@ def test_sentences_and_searches_bring_what_is_to_the_readers_taste(
             suggest(asked, model, "zzz qqq")
         by_text, by_reader = (mean_reciprocal_rank(graph, model, weight) for weight in (0.0, 1.0))
         assert by_reader >= 1.2 * by_text
-        assert any(hit.intents for hit in search(graph, model, "ghost AND (", "reader-0001"))
+        assert any(hit.intents for hit in search(graph, model, "ghost AND (", "reader-0001").items)
         with pytest.raises(NotFoundError, match="no user"):
             search(graph, model, "ghost", "nobody")
         with pytest.raises(InputError, match="no word"):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.errors import NotFoundError
+from cikg.recommend.search import CANDIDATES, UserHits, search
 from cikg.schema import uid
 from cikg.serving.recommend import Recommendation, Recommendations, recommend
+from web import newcomers
 from web.api.operation import operation
 from web.store import graph
 
@@ -20,6 +22,16 @@ class TopQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(10, ge=1, le=MOST, description="Items a user; no more than were published are there")
+
+
+class SearchQuery(BaseModel):
+    """What is searched for, and how much the model counts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    q: str = Field(min_length=1, max_length=200, description="Words; an item has one of them in its name or text")
+    limit: int = Field(10, ge=1, le=CANDIDATES, description="Items")
+    weight: float = Field(1.0, ge=0, le=1000, allow_inf_nan=False, description="Of the model; 0 is full text alone")
 
 
 class Batch(TopQuery):
@@ -70,3 +82,18 @@ def of_users(dataset: str, body: Batch) -> Lists:
     known = {row["id"] for row in graph().many("users_of", dataset=dataset, ids=wanted)}
     lists = [recommend(graph(), dataset, user, body.limit) for user in wanted if user in known]
     return Lists(items=lists, unknown=[user for user in wanted if user not in known])
+
+
+@operation(
+    "GET",
+    "/datasets/<dataset>/users/<key:user>/search",
+    tag=TAG,
+    answer=UserHits,
+    query=SearchQuery,
+)
+def search_for(dataset: str, user: str, query: SearchQuery) -> UserHits:
+    """Items by full text, in a user's order, with the intents that moved each.
+
+    The best of Neo4j's full text (BM25) are ranked again by the `ikgr` that was trained last.
+    """
+    return search(graph(), newcomers.load(dataset), query.q, user, k=query.limit, weight=query.weight)

@@ -67,6 +67,7 @@ class TrainingData:
         intents: who has which intents, with the vectors of their texts.
         warnings: what a report must say about these data.
         interests_proven: whether every interest rests on training items; else interests may know what was held out.
+        profiles_proven: the same of profiles.
     """
 
     nodes: NodeSpace
@@ -84,6 +85,14 @@ class TrainingData:
     intents: Intents
     warnings: tuple[str, ...]
     interests_proven: bool
+    profiles_proven: bool
+
+    @property
+    def trusted_user_profile(self) -> Array:
+        """Users' profiles as far as they may be read: none while something is selected on what they may know."""
+        if self.selection is None or self.profiles_proven:
+            return self.user_profile
+        return np.full_like(self.user_profile, np.nan)
 
 
 def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: SplitCode | None) -> TrainingData:
@@ -110,7 +119,7 @@ def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: Spl
     if snapshot.imported_profiles:
         warnings.append(
             "imported profiles carry no evidence: they may know the validation items, "
-            "so validation figures can flatter methods that read them"
+            "so those of users are read by the refit alone"
         )
     return TrainingData(
         nodes=sizes(snapshot),
@@ -128,6 +137,7 @@ def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: Spl
         intents=intents(snapshot),
         warnings=tuple(warnings),
         interests_proven=proven,
+        profiles_proven=not snapshot.imported_profiles,
     )
 
 

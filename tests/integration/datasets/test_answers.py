@@ -135,6 +135,7 @@ def test_snapshots_mark_them_and_training_warns(graph: Graph, shop: str, tmp_pat
     assert snapshot.imported_profiles == 2
     data = training_data(snapshot, (SplitCode.TRAIN,), None)
     assert any("imported profiles carry no evidence" in warning for warning in data.warnings)
+    assert not data.profiles_proven
 
 
 def test_purged_answers_are_kept_again(graph: Graph, shop: str, tmp_path: Path) -> None:

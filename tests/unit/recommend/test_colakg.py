@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,14 @@ def test_what_texts_alone_say_joins_the_learned_scores(tmp_path: Path) -> None:
     torch.testing.assert_close(scores[1], standardise(0.6 * scores[0] + 0.4 * scores[2]), atol=1e-5, rtol=1e-4)
     own = (np.arange(USERS)[:, None] % 2) == (np.arange(ITEMS)[None] % 2)
     assert scores[2][own].mean() > 0.5 > -0.5 > scores[2][~own].mean(), "it finds the tastes by itself"
+
+
+def test_what_texts_about_users_may_know_is_kept_from_the_selection(tmp_path: Path) -> None:
+    data = dataclasses.replace(data_of(comprehended(tmp_path)), profiles_proven=False)
+    selected = Colakg(data, ColakgConfig(**SMALL), CPU)
+    assert not selected._user_text.any()
+    assert selected._item_text.any(1).all()
+    assert Colakg(dataclasses.replace(data, selection=None), ColakgConfig(**SMALL), CPU)._user_text.any(1).all()
 
 
 def test_a_user_or_item_without_a_text_keeps_its_own_embedding_and_is_like_nobody(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,17 @@ def test_ablations_of_the_gate_and_of_whose_profiles_are_read(tmp_path: Path) ->
     for semantics, users, items in (("users", 0, 1), ("items", 1, 0), ("none", 1, 1)):
         alone = gates_of(data, semantics=semantics)[:, 0] == 1
         assert (alone[:USERS].float().mean(), alone[USERS:].float().mean()) == (users, items)
+
+
+def test_what_profiles_may_know_is_kept_from_the_selection(tmp_path: Path) -> None:
+    data = dataclasses.replace(data_of(described(tmp_path)), profiles_proven=False)
+    chosen = Seekrec(data, SeekrecConfig(**SMALL), CPU)
+    with torch.no_grad():
+        gates = chosen._gates()
+    assert (gates[:USERS, 0] == 1).all(), "users' profiles are not read"
+    assert (gates[USERS:, 0] < 1).all(), "those of items are"
+    refit = Seekrec(dataclasses.replace(data, selection=None), SeekrecConfig(**SMALL), CPU)
+    assert (refit._gates()[:USERS, 0] < 1).all()
 
 
 def test_distillation_keeps_what_says_most_and_can_be_left_out(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from cikg.recommend.propagation import drop_edges, propagate
 from cikg.recommend.ranking import SEARCH, Batch, Ranking
 from cikg.recommend.scorers import DotScorer
 from cikg.recommend.views import Array, SymmetricGraph, TrainingData, View, graph_view
+from cikg.text.distillation import distill
 
 
 class ColakgConfig(matching.TasteConfig):
@@ -38,6 +39,7 @@ class ColakgConfig(matching.TasteConfig):
     graph: View = Field(View.CIKG, description="cg: interactions; cig: and interests; ckg: and facts; cikg: all")
     edge_dropout: float = Field(0.0, ge=0, lt=1, description="Share of edges dropped each step")
     texts: Literal["both", "users", "items", "none"] = Field("both", description="Whose texts are used")
+    rank: int = Field(256, ge=1, description="Directions of the texts' vectors that are kept")
     text_weight: float = Field(1.0, ge=0, description="Length of a text's part beside an embedding's; 0 for no texts")
     text_dropout: float = Field(0.2, ge=0, lt=1, description="Share of a text vector's numbers dropped each step")
     adapter_learning_rate: float = Field(5e-4, gt=0, description="Adam's step size for the adapter")
@@ -118,15 +120,14 @@ class Colakg(Gradient):
 
 def _texts(data: TrainingData, config: ColakgConfig) -> list[Array]:
     """Vectors of users' and of items' texts; zero for those that are left out, and of no width where all are."""
-    each = {"users": data.user_profile, "items": data.item_profile}
+    each = {"users": data.trusted_user_profile, "items": data.item_profile}
     if not config.text_weight or config.texts == "none":
         return [vectors[:, :0] for vectors in each.values()]
-    return [
-        matching.unit(matching.centred(vectors)).astype(np.float32)
-        if config.texts in ("both", kind)
-        else np.zeros_like(vectors)
-        for kind, vectors in each.items()
-    ]
+    read = [matching.centred(vectors) * (config.texts in ("both", kind)) for kind, vectors in each.items()]
+    together = np.concatenate(read)
+    if together.any():
+        together = distill(together, rank=config.rank).vectors
+    return np.split(matching.unit(together).astype(np.float32), [data.nodes.users])
 
 
 def _adapter(width: int, config: ColakgConfig) -> nn.Module:
@@ -155,7 +156,7 @@ METHOD = Method(
         "neighbours by text are edges of the graph, where the paper aggregates them before it by attention",
         "a ridge regression of choices on texts is fitted alone and added to the learned scores (taste_weight=0 leaves "
         "it out)",
-        "texts are embedded by whatever `cikg embed` was told to use, and are not tuned",
+        "texts are embedded by whatever `cikg embed` was told to use, cut to their leading directions, and not tuned",
     ),
     config=ColakgConfig,
     build=Colakg,

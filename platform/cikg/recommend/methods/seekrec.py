@@ -45,7 +45,7 @@ class SeekrecConfig(matching.TasteConfig):
     graph: View = Field(View.CIKG, description="cg: interactions; cig: and interests; ckg: and facts; cikg: all")
     semantics: Literal["both", "users", "items", "none"] = Field("both", description="Whose profiles are used")
     distillation: bool = Field(True, description="Cut the profiles' vectors to the directions that say most")
-    rank: int = Field(64, ge=1, description="How many directions, where no energy is given")
+    rank: int = Field(256, ge=1, description="How many directions, where no energy is given")
     energy: float | None = Field(None, gt=0, le=1, description="Keep this share of the squared singular values instead")
     experts: int = Field(2, ge=1, description="K, the experts that read the profiles")
     gate: Literal["subject", "global", "equal"] = Field(
@@ -135,7 +135,7 @@ def _semantics(data: TrainingData, config: SeekrecConfig) -> tuple[Array, Array,
         Shape (users + items, rank), with a mean square length of 1, zero where there is none; (users + items,); a
         share from 0 to 1.
     """
-    vectors = np.concatenate([data.user_profile, data.item_profile]).astype(np.float64)
+    vectors = np.concatenate([data.trusted_user_profile, data.item_profile]).astype(np.float64)
     known: Array = np.isfinite(vectors).all(axis=1, keepdims=False) & (vectors.shape[1] > 0)
     known[: data.nodes.users] &= config.semantics in ("both", "users")
     known[data.nodes.users :] &= config.semantics in ("both", "items")
@@ -234,7 +234,7 @@ METHOD = Method(
         "learning_rate": Span(0.001, 0.01, log=True),
         "weight_decay": Span(1e-6, 1e-3, log=True),
         "graph": ("cg", "cig", "ckg", "cikg"),
-        "rank": Span(16, 128),
+        "rank": Span(32, 512, log=True),
         "gate": ("subject", "global", "equal"),
         "neighbours": Span(0, 20),
         "taste_weight": Span(0.0, 0.4),

@@ -14,6 +14,32 @@ from markupsafe import Markup, escape
 from cikg.schema import relation_in_words
 from web.chrome import address
 
+_EDGES = {
+    ("User", "INTERACTED"): "chose",
+    ("User", "HAS_INTEREST"): "is interested in",
+    ("User", "POSSESSES"): "wants",
+    ("User", "RECOMMENDED"): "is recommended",
+    ("Item", "INTERACTED"): "chosen by",
+    ("Item", "SATISFIES"): "offers",
+    ("Item", "RECOMMENDED"): "recommended to",
+    ("Intent", "POSSESSES"): "wanted by",
+    ("Intent", "SATISFIES"): "offered by",
+    ("Intent", "MEMBER_OF"): "part of",
+    ("Intent", "SAME_AS"): "may mean the same as",
+    ("Interest", "HAS_INTEREST"): "held by",
+    ("Interest", "MEMBER_OF"): "made of",
+}
+"""What an edge of the platform says, read from the node of this label; facts say it themselves."""
+_TYPES = {
+    "INTERACTED": "choices",
+    "HAS_INTEREST": "interests",
+    "POSSESSES": "wants",
+    "SATISFIES": "offers",
+    "RECOMMENDED": "recommendations",
+    "MEMBER_OF": "parts of interests",
+    "SAME_AS": "may mean the same",
+}
+
 
 def init_app(app: Flask) -> None:
     """Give templates the filters and functions of this module."""
@@ -25,10 +51,17 @@ def init_app(app: Flask) -> None:
         day=day,
         seconds=seconds,
         relation=relation_in_words,
+        edge=edge_in_words,
         code=code,
         plain=plain,
     )
     app.jinja_env.globals.update(address=address, asset=asset)
+
+
+def edge_in_words(kind: str, label: str = "") -> str:
+    """An edge as a person says it: read from a node with this label, or all edges of the type together."""
+    said = _EDGES.get((label, kind)) if label else _TYPES.get(kind)
+    return said or relation_in_words(kind)
 
 
 def count(value: int | None) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 
 from flask import Flask, current_app
 
-from cikg.errors import NotFoundError
+from cikg.errors import CikgError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import open_snapshot
+from cikg.schema import uid
 from cikg.serving.counterfactual import Served
 from cikg.serving.publish import known_items
 from web.store import settings
@@ -23,6 +25,7 @@ class _Ready:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.models: OrderedDict[str, Served] = OrderedDict()
+        self.begun: set[str] = set()
 
 
 def init_app(app: Flask) -> None:
@@ -40,14 +43,34 @@ def load(graph: Graph, dataset: str) -> Served:
     row = graph.many("served_model", dataset=dataset)[0]
     if row["model"] is None:
         raise NotFoundError(f"no model of {dataset!r} is published", cure="Publish one with `cikg publish`")
+    return _kept(row["model"], dataset, row["run"])
+
+
+def prepare(dataset: str, run: str) -> None:
+    """Begin to load a served model in the background, so that whoever asks what would be otherwise need not wait."""
+    ready: _Ready = current_app.extensions[_KEY]
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    model = uid(dataset, run)
+    if model in ready.begun or not (settings().runs / run).is_dir():
+        return
+    ready.begun.add(model)
+
+    def carry_out() -> None:
+        with app.app_context(), suppress(CikgError):  # what is wrong is told to whoever asks
+            _kept(model, dataset, run)
+
+    threading.Thread(target=carry_out, daemon=True).start()
+
+
+def _kept(model: str, dataset: str, run: str) -> Served:
     ready: _Ready = current_app.extensions[_KEY]
     with ready.lock:
-        if row["model"] not in ready.models:
-            ready.models[row["model"]] = _open(dataset, row["run"])
-        ready.models.move_to_end(row["model"])
+        if model not in ready.models:
+            ready.models[model] = _open(dataset, run)
+        ready.models.move_to_end(model)
         while len(ready.models) > MOST:
             ready.models.popitem(last=False)
-        return ready.models[row["model"]]
+        return ready.models[model]
 
 
 def _open(dataset: str, run: str) -> Served:

@@ -1,7 +1,10 @@
-"""What a person asks about a user: the list, were something otherwise."""
+"""What a person asks on a user's page: the list, were something otherwise, in place and by its address."""
 
 from __future__ import annotations
 
+import re
+
+import pytest
 from playwright.sync_api import expect
 
 from tests import planted
@@ -13,24 +16,46 @@ def test_an_interest_is_taken_away_and_given_back(visit: Visit, axe: str) -> Non
     page, missing = visit.page, planted.missing("0").replace("-", " book ")
     page.goto(visit.site.link())
     page.goto(f"{visit.site.address}/d/{DATASET}/users/0")
-    page.get_by_role("link", name="What if something were otherwise?").click()
-    listed = page.locator(".changes li")
+    listed = page.locator(".recommendations li")
     expect(listed.first).to_contain_text(missing)
-    visit.check()
-    visit.find_no_barrier(axe)
-    page.get_by_role("link", name="Without gardens").first.click()
-    page.get_by_label("And were there also").fill("nothing is named so")
-    page.get_by_role("button", name="Add").click()
+    page.evaluate("document.body.dataset.stays = 'yes'")  # gone if the page were loaded anew
+    page.get_by_role("link", name="Leave out gardens").first.click()
+    expect(page.get_by_role("heading", name="What would be recommended")).to_be_visible()
+    expect(page.get_by_role("link", name="Put back gardens").first).to_be_focused()
+    page.get_by_label("What if there were also").fill("nothing is named so")
+    page.keyboard.press("Enter")
     expect(page.get_by_text("Nothing that could be added")).to_be_visible()
-    page.get_by_label("And were there also").fill("sea")
-    page.get_by_role("button", name="Add").click()
-    expect(page.get_by_text("the effect is estimated")).to_be_visible()
+    page.get_by_label("What if there were also").fill("sea")
+    page.get_by_role("button", name="Try").click()
+    expect(page.get_by_text("The effect is estimated")).to_be_visible()
     expect(listed.first).to_contain_text("sea")
     expect(listed.first).to_contain_text("up from")
+    assert page.evaluate("document.body.dataset.stays") == "yes"
     visit.check()
     visit.find_no_barrier(axe)
-    page.get_by_role("link", name="Give back gardens").first.click()
-    page.get_by_role("link", name="away again").click()
+    page.reload()  # the question stands in the address
+    expect(listed.first).to_contain_text("up from")
+    page.get_by_role("link", name="Put back gardens").first.click()
+    expect(page.get_by_role("link", name="Leave out gardens").first).to_be_focused()
+    page.get_by_role("link", name="undo adding").click()
+    expect(page.get_by_role("heading", name=re.compile("^Recommended"))).to_be_visible()
     expect(listed.first).to_contain_text(missing)
-    expect(page.locator(".changes small")).to_have_count(0)
+    expect(page.locator(".change")).to_have_count(0)
+    visit.check()
+
+
+def test_what_cannot_be_answered_is_said_beside_the_list(visit: Visit) -> None:
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{DATASET}/users/0?without=interest:sea")
+    expect(page.get_by_role("status")).to_contain_text("the user does not have 'sea'")
+    expect(page.locator(".recommendations li").first).to_contain_text(planted.missing("0").replace("-", " book "))
+    visit.check()
+
+
+@pytest.mark.parametrize("address", ["?without=nonsense", "?without=item:", "?with=user:1"])
+def test_what_is_no_question_asks_nothing(visit: Visit, address: str) -> None:
+    visit.page.goto(visit.site.link())
+    visit.page.goto(f"{visit.site.address}/d/{DATASET}/users/0{address}")
+    expect(visit.page.get_by_role("heading", name=re.compile("^Recommended"))).to_be_visible()
     visit.check()

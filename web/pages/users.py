@@ -11,8 +11,9 @@ from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.schema import uid
 from cikg.serving.recommend import Recommendation, read
-from web import listing, neighbourhood
+from web import listing, neighbourhood, served, what_if
 from web.chrome import Link, render
+from web.experts import Expert, Part, experts_of, parts_of
 from web.store import graph
 from web.urls import page
 
@@ -39,9 +40,14 @@ class UserPage:
         dataset: the dataset.
         id: the user's id.
         name: the user's name, or the id where none is known.
+        profile: what an LLM wrote of the user; empty where none did.
         run: the one whose model's recommendations are shown; None where none is published.
         method: its method.
         recommendations: in order of rank.
+        experts: the parts of the model, where it has several.
+        makeup: for each recommendation, what the experts add to its score.
+        question: what of the following is taken away, and what is added.
+        what_if: the list as it would be; None while nothing is otherwise.
         interests: with holders, phrases and evidence.
         intents: the phrases that an LLM inferred, with evidence.
         history: the newest interactions.
@@ -53,9 +59,14 @@ class UserPage:
     dataset: str
     id: str
     name: str
+    profile: str
     run: str | None
     method: str | None
     recommendations: tuple[Recommendation, ...]
+    experts: tuple[Expert, ...]
+    makeup: tuple[tuple[Part, ...], ...]
+    question: what_if.Question
+    what_if: what_if.WhatIf | None
     interests: tuple[dict[str, Any], ...]
     intents: tuple[dict[str, Any], ...]
     history: tuple[dict[str, Any], ...]
@@ -63,31 +74,45 @@ class UserPage:
     neighbourhood: neighbourhood.Neighbourhood
 
 
-def load_user(graph: Graph, dataset: str, identifier: str) -> UserPage:
-    """Read one user's page.
+def load_user(graph: Graph, asked: what_if.Question) -> UserPage:
+    """Read one user's page, and answer what is asked of it.
 
     Raises:
         NotFoundError: there is no such user.
     """
+    dataset, identifier = asked.dataset, asked.user
     key = uid(dataset, identifier)
-    served = read(graph, dataset, identifier, SHOWN_RECOMMENDATIONS)
-    if served is None or not served.known:
+    shown = read(graph, dataset, identifier, SHOWN_RECOMMENDATIONS)
+    if shown is None or not shown.known:
         raise NotFoundError(f"{dataset!r} has no user {identifier!r}", cure="Search for a name or an id above")
+    if shown.run is not None:
+        served.prepare(dataset, shown.run)
     history = graph.one("user_history", user=key, limit=SHOWN_HISTORY)
-    name = served.name or identifier
+    name = shown.name or identifier
+    question, answer = what_if.answer(graph, asked)
     return UserPage(
         dataset=dataset,
         id=identifier,
         name=name,
-        run=served.run,
-        method=served.method,
-        recommendations=served.items,
+        profile="".join(row["text"] for row in graph.many("user_profiles", users=[key])),
+        run=shown.run,
+        method=shown.method,
+        recommendations=shown.items,
+        **_experts(shown.items),
+        question=question,
+        what_if=answer,
         interests=tuple(graph.many("user_interests", user=key)),
         intents=tuple(graph.many("user_intents", user=key)),
         history=tuple(history["rows"]),
         interactions=history["total"],
         neighbourhood=neighbourhood.load(graph, dataset, "User", identifier, name),
     )
+
+
+def _experts(shown: tuple[Recommendation, ...]) -> dict[str, Any]:
+    found = experts_of(item.shares for item in shown)
+    most = max((sum(max(share, 0) for share in item.shares.values()) for item in shown), default=0)
+    return {"experts": found, "makeup": tuple(parts_of(found, item.shares, most) for item in shown)}
 
 
 @page(blueprint, "/d/<id:dataset>/users")
@@ -98,5 +123,5 @@ def index(dataset: str) -> Response:
 
 @page(blueprint, "/d/<id:dataset>/users/<id:identifier>")
 def user(dataset: str, identifier: str) -> Response:
-    """One user."""
-    return render(load_user(graph(), dataset, identifier))
+    """One user; `?without=…&with=…` asks what would be recommended otherwise."""
+    return render(load_user(graph(), what_if.asked(dataset, identifier)))

@@ -31,6 +31,11 @@ if (search) {
   search.addEventListener("input", () => { if (!search.value) suggestions.replaceChildren(); });
 }
 
+// What changes a page in place and fails leads where it would have led without a script, so that the cause is seen.
+document.addEventListener("htmx:responseError", (event) => {
+  if (event.target.matches("a[href], form")) location.href = event.detail.pathInfo.finalRequestPath;
+});
+
 document.addEventListener("click", (event) => {
   const open = document.querySelector("details.menu[open]");
   if (open && !open.contains(event.target)) open.open = false;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from cikg.datasets.intake import Choices, Intake, Intakes, Stage
 from cikg.datasets.proposal import Reader
 from cikg.datasets.registry import format_named
 from cikg.errors import CikgError, ConflictError, InputError
-from cikg.extraction import queue
+from cikg.extraction import commands
 from cikg.graph import Graph
 from cikg.schema import dataset_name
 from cikg.settings import Settings
 
 NONE = "-"
+LATE_SECONDS = 10
 _ANSWER, _WAS, _SEVERAL = "answer:", "was:", "several"
 _COMMAND = ("import", "prepared")
 
@@ -53,6 +55,7 @@ class Import:
         done: rows of that step.
         total: of how many; None where that is not known.
         stopping: whether it was cancelled and has not ended yet.
+        is_late: whether no worker has taken it for longer than that should need.
         message: what went wrong.
         cure: what to do about it.
         report: what was found and done, once it is.
@@ -72,6 +75,7 @@ class Import:
     done: int
     total: int | None
     stopping: bool
+    is_late: bool
     message: str | None
     cure: str | None
     report: dict[str, Any] | None
@@ -81,6 +85,10 @@ class Import:
     def active(self) -> bool:
         """Whether it is still going on."""
         return self.stage in (Stage.QUEUED, Stage.RUNNING)
+
+
+def _seconds_since(time: str | None) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds() if time else 0.0
 
 
 def stands(intakes: Intakes, intake: Intake) -> Import:
@@ -102,6 +110,7 @@ def stands(intakes: Intakes, intake: Intake) -> Import:
         done=progress.done if progress else 0,
         total=progress.total if progress else None,
         stopping=stage in (Stage.QUEUED, Stage.RUNNING) and intake.stopped,
+        is_late=stage is Stage.QUEUED and _seconds_since(request.queued_at) > LATE_SECONDS,
         message=progress.message if progress else None,
         cure=progress.cure if progress else None,
         report=report,
@@ -164,7 +173,7 @@ def start(graph: Graph, settings: Settings, intake: Intake, dataset: str, chosen
     intake.change(format=kind.name)
     intake.start()
     try:
-        queue.enqueue_command(queue.create_app(settings), [*_COMMAND, intake.id])
+        commands.enqueue(graph, settings, [*_COMMAND, intake.id], dataset)
     except CikgError:
         intake.withdraw()
         raise

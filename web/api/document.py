@@ -36,6 +36,7 @@ dataset and the served model alone is not even made.
 
 **Errors** are problems (RFC 9457) with a `code` for programs, and a `cure` where there is one.
 """
+_BYTES = "application/octet-stream"
 _PATH = {
     "dataset": "The dataset's name",
     "user": "A user's id",
@@ -45,6 +46,8 @@ _PATH = {
     "interest": "An interest's id",
     "run": "A run's id",
     "node": "A node's id",
+    "import_id": "An import's id",
+    "name": "A name",
 }
 
 
@@ -121,6 +124,8 @@ def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.body is not None:
         content = {"application/json": {"schema": schemas[f"{operation.name} body"]}}
         made["requestBody"] = {"required": True, "content": content}
+    if operation.sends:
+        made["requestBody"] = {"required": True, "description": operation.sends, "content": {_BYTES: {"schema": {}}}}
     return made
 
 
@@ -188,6 +193,8 @@ def _refusals(operation: Operation) -> list[int]:
         found.add(422)
     if operation.body is not None:
         found |= {413, 415}
+    if operation.sends:
+        found.add(413)
     if operation.conflicts or operation.method == "POST":
         found.add(409)
     return sorted(found | set(operation.refusals))

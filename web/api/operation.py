@@ -22,7 +22,7 @@ from cikg import __version__
 from cikg.access import audit
 from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
-from web import login, store
+from web import login, receiving, store
 from web.api import idempotency, problems, strict_json
 from web.api.answers import Answers
 
@@ -42,6 +42,7 @@ class Operation:
         answer: the type of what it returns; None for an empty answer (204).
         query: the model of its query string.
         body: the model of its JSON body.
+        sends: what its body is, in words, where that is a file: the view reads `request.stream`.
         scope: what a caller needs.
         status: of its answer.
         conflicts: whether it may be refused with 409.
@@ -59,6 +60,7 @@ class Operation:
     answer: Any
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+    sends: str = ""
     scope: Scope = Scope.READ
     status: int = 200
     conflicts: bool = False
@@ -132,6 +134,8 @@ def _serve(made: Operation, path: dict[str, Any]) -> Response:
         if made.changes and not login.by_token() and not made.public:
             _protect()
         values = dict(path)
+        if made.sends:
+            request.max_content_length = receiving.most_bytes()
         if made.query is not None:
             values["query"] = _read("query", made.query, _query())
         if made.body is not None:

@@ -412,7 +412,7 @@ class Intakes:
                 f"{text[:200]!r} is not below a folder that may be imported from",
                 cure=f"These are: {', '.join(map(str, self.folders))}",
             )
-        if not path.exists():
+        if not _exists(path):
             raise InputError(f"there is no file or folder {path}", cure="Check the path; upper and lower case differ")
         self._refuse_links(path)
         return path
@@ -428,6 +428,13 @@ class Intakes:
                 raise InputError(f"{path} holds more than {_MOST_LINKS:,} files", cure="Name a folder further down")
             if entry.is_symlink() and not self.contains(entry):
                 raise InputError(f"{entry} is a link that leads out of {path}", cure="Put the file itself there")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a part of it is longer than names are
+        return False
 
 
 def _now() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ class _EnoughError(Exception):
 class _Glance(Source):
     """The beginning of a source: reading ends after some rows, or some seconds."""
 
-    def __init__(self, path: Path | None, most: int, deadline: float) -> None:
+    def __init__(self, path: Path, most: int, deadline: float) -> None:
         super().__init__(path)
         self._most, self._deadline = most, deadline
 
@@ -89,9 +90,10 @@ class _Glance(Source):
 
 @dataclass
 class _Seen:
-    """What goes by of a stream of records."""
+    """What goes by of a stream of records, until a deadline."""
 
     most: int
+    deadline: float = math.inf
     names: dict[str, str] = field(default_factory=dict)
     facts: dict[str, list[str]] = field(default_factory=dict)
     items: list[str] = field(default_factory=list)
@@ -100,7 +102,9 @@ class _Seen:
 
     def look(self, records: Iterator[Record]) -> Iterator[Record]:
         """Yield the records, and remember the first of them."""
-        for record in records:
+        for number, record in enumerate(records):
+            if number % 1000 == 0 and time.monotonic() > self.deadline:
+                raise _EnoughError
             match record:
                 case Item():
                     self.counts["items"] += 1
@@ -176,7 +180,7 @@ def preview(mapping: Mapping, path: Path, shown: int = 10, most: int = PREVIEWED
     return _preview(source, seen, complete=source.rows < most, counts=counts)
 
 
-def glance(kind: Format, path: Path | None, shown: int = 10) -> Preview:
+def glance(kind: Format, path: Path, shown: int = 10) -> Preview:
     """Read the beginning of what is in a published format.
 
     Args:
@@ -187,9 +191,10 @@ def glance(kind: Format, path: Path | None, shown: int = 10) -> Preview:
     Raises:
         InputError: the path does not hold what the format expects.
     """
-    if path is not None and kind.name == "archive" and _bytes(path) > _WHOLE_BYTES:
+    if kind.name == "archive" and _bytes(path) > _WHOLE_BYTES:
         return Preview([], 0, 0, [], {}, complete=False)
-    source, seen = _Glance(path, 100 * _GLANCED_ROWS, time.monotonic() + _GLANCED_SECONDS), _Seen(shown)
+    deadline = time.monotonic() + _GLANCED_SECONDS
+    source, seen = _Glance(path, 100 * _GLANCED_ROWS, deadline), _Seen(shown, deadline)
     try:
         counts = collect(seen.look(kind.read(source)), source).counts()
     except _EnoughError:

@@ -68,11 +68,12 @@ class Reader:
     Args:
         intakes: all imports; they know which folders of this machine are allowed.
         intake: the one.
+        request: what is wanted, if that is not what the import says.
     """
 
-    def __init__(self, intakes: Intakes, intake: Intake) -> None:
+    def __init__(self, intakes: Intakes, intake: Intake, request: Request | None = None) -> None:
         self._intakes, self._intake = intakes, intake
-        self.request = intake.request
+        self.request = request or intake.request
 
     @property
     def root(self) -> Path:
@@ -125,14 +126,12 @@ class Reader:
             text = text.replace(shown, "")
         return text.replace(str(self._intake.files), "what was sent")
 
-    def place(self, kind: Format) -> Path | None:
+    def place(self, kind: Format) -> Path:
         """What a published format reads: the folder, or the one file in it where only that fits.
 
         Raises:
             InputError: there is nothing to read.
         """
-        if not kind.needs_path:
-            return None
         root, files = self.root, self.files()
         return files[0] if len(files) == 1 and not fits(kind, root) and fits(kind, files[0]) else root
 
@@ -154,11 +153,17 @@ class Reader:
             InputError: one is not.
         """
         for key, part in mapping.parts():
-            whole = (beside / part.file).resolve()
-            ours = whole.is_relative_to(self._intake.files.resolve()) and self.request.path is None
-            if not ours and not (self.request.path is not None and self._intakes.contains(whole)):
+            if not self._is_ours(beside / part.file):
                 raise InputError(f"{key}.file: {part.file[:200]!r} is no file of this import", cure="Name one of them")
         return mapping
+
+    def _is_ours(self, file: Path) -> bool:
+        try:
+            whole = file.resolve()
+            is_within = whole.is_relative_to(self._intake.files.resolve())
+            return whole.is_file() and (is_within if self.request.path is None else self._intakes.contains(whole))
+        except (OSError, ValueError):  # too long for a name, or with a zero byte
+            return False
 
 
 def propose(reader: Reader, *, show: bool = True) -> Proposal:
@@ -174,8 +179,7 @@ def propose(reader: Reader, *, show: bool = True) -> Proposal:
     request, fitting_formats = reader.request, list[str]()
     if request.format and not format_named(request.format).needs_path:
         kind = format_named(request.format)
-        seen = glance(kind, None) if show else None
-        return Proposal(kind.name, [], None, [], None, [], seen, request.dataset or kind.name)
+        return Proposal(kind.name, [], None, [], None, [], None, request.dataset or kind.name)
     try:
         files = reader.files()
         name = _dataset(request, reader.root, files)
@@ -294,7 +298,9 @@ class _Conversation:
         if reply is None:
             if not question.columns:
                 raise InputError(f"{question.key}: this cannot be guessed", cure="Answer it")
-            reply, self.problem = question.columns[0], (f"{question.key}: this cannot be guessed", "Choose a column")
+            taken = {each.guess for each in self.asked}
+            reply = next((column for column in question.columns if column not in taken), question.columns[0])
+            self.problem = self.problem or (f"{question.key}: this cannot be guessed", "Choose a column")
         self._by_key[question.key] = replace(question, guess=reply)
         return reply
 

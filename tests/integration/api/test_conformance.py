@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from werkzeug.serving import make_server
 
+from cikg.datasets.intake import Intakes
 from tests.planted import QUIRK
 from web import api as served_api
 from web.api.document import document
@@ -50,9 +52,14 @@ def address(app: Flask) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def existing(planted_dataset: str) -> None:
+def existing(planted_dataset: str, app: Flask) -> None:
     """Most ids are replaced by ones that exist, so that more than 404 is met."""
     KNOWN["dataset"] = [planted_dataset]
+    KNOWN["import_id"] = []
+    for _ in range(4):  # some are removed, and some started
+        with Intakes(app.extensions["cikg"]).receive("tests") as intake:
+            intake.put("ratings.csv", io.BytesIO(b"user,item,rating\nann,emma,5\nben,dune,4\n"))
+        KNOWN["import_id"].append(intake.id)
 
 
 @api.hook

@@ -56,6 +56,16 @@ def data(result: Result) -> dict[str, Any]:
     return answer
 
 
+def test_training_says_which_experts_it_did_without_and_why(run: Run, snapshot: Snapshot) -> None:
+    shown = run(
+        "train", "mixture", "--snapshot", snapshot.path, "--set", "dimension=4", "--set", "most_epochs=2"
+    ).output
+    manifest = json.loads(next(snapshot.path.parents[2].glob("runs/mixture-*/manifest.json")).read_text())
+    assert any(note.startswith("without the expert") for note in manifest["notes"])
+    for note in manifest["notes"]:
+        assert f"Note: {note}" in " ".join(shown.split())
+
+
 def test_seeds_are_trained_evaluated_and_compared_as_one(run: Run, snapshot: Snapshot, tmp_path: Path) -> None:
     here = ("--snapshot", snapshot.path)
     trained = data(run("train", "cikgrec", *here, *TINY, "--seeds", 3, "--seed", 4, "--json"))

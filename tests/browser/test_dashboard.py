@@ -40,7 +40,7 @@ def test_from_the_link_to_the_model(visit: Visit) -> None:
     expect(page.get_by_text("the LLM timed out")).to_be_visible()
     visit.check()
     page.get_by_role("link", name="Models", exact=True).click()
-    page.get_by_role("link", name="neighbours", exact=True).click()
+    page.get_by_role("table").get_by_role("link", name="neighbours", exact=True).first.click()
     expect(page.get_by_text("+300 %")).to_be_visible()
     expect(page.locator("[data-chart] canvas").first).to_be_visible()
     visit.check()

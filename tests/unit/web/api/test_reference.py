@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import web
+from cikg.settings import Settings
+from web.api.document import path_of
+from web.api.operation import OPERATIONS
+from web.api.reference import reference
+
+KEY = "unit-test-key-0123456789"
+
+
+def test_every_operation_stands_once_and_every_shape_it_names_is_there() -> None:
+    web.create_app(Settings(secret_key=KEY, neo4j_uri=None))  # the pages' and the API's modules are loaded
+    found = reference()
+    described = [each for operations in found.tags.values() for each in operations]
+    assert sorted((each.method, each.path) for each in described) == sorted(
+        (each.method, path_of(each)) for each in OPERATIONS
+    )
+    shapes = {shape.name for shape in found.shapes}
+    assert len(shapes) == len(found.shapes)
+    named = {each.gives for each in described} | {value.shape for each in described for value in each.takes}
+    named |= {part.shape for shape in found.shapes for part in shape.parts}
+    assert named - {""} <= shapes
+
+
+def test_what_an_operation_takes_and_gives_is_said_in_words() -> None:
+    web.create_app(Settings(secret_key=KEY, neo4j_uri=None))
+    of_user = next(each for each in reference().tags["Recommendations"] if each.id == "recommendations.of_user")
+    assert [(value.name, value.place, value.required) for value in of_user.takes] == [
+        ("dataset", "path", True),
+        ("user", "path", True),
+        ("limit", "query", False),
+    ]
+    assert of_user.takes[2].kind == "whole number, at most 1000, 10 unless given"
+    assert of_user.gives == "Recommendations"
+    assert ("404", "Not Found") in of_user.refusals
+    batch = next(
+        each for each in reference().tags["Recommendations"] if each.path == "/datasets/{dataset}/recommendations"
+    )
+    assert next(value.kind for value in batch.takes if value.name == "users").startswith("list of texts, at most 100")

@@ -1,0 +1,166 @@
+"""The OpenAPI document as people read it: operations under their headings, and the shapes that they take and give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from web.api.document import document
+
+_REF = "#/components/schemas/"
+_LIMITS = {
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "above {}",
+    "minItems": "at least {}",
+    "maxItems": "at most {}",
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """Something with a name that is sent or received.
+
+    Attributes:
+        name: its name.
+        place: `path`, `query`, `header` or `body`.
+        kind: what it is, in words.
+        shape: the shape that it has or is made of; empty for plain values.
+        required: whether it has to be there.
+        meaning: what it means.
+    """
+
+    name: str
+    place: str
+    kind: str
+    shape: str
+    required: bool
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Described:
+    """One operation.
+
+    Attributes:
+        id: its id.
+        method: GET, POST, …
+        path: below the base.
+        summary: what it does, one sentence.
+        text: what else is to say.
+        takes: parameters, and the parts of a JSON body.
+        has_body: whether it takes JSON.
+        gives: the shape of what it answers; empty for none.
+        gives_kind: the same in words.
+        refusals: status and reason of errors.
+    """
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    text: str
+    takes: tuple[Value, ...]
+    has_body: bool
+    gives: str
+    gives_kind: str
+    refusals: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A JSON object, or a choice of texts."""
+
+    name: str
+    meaning: str
+    parts: tuple[Value, ...]
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """All of it; `about` is what holds for every operation, a paragraph each."""
+
+    about: tuple[str, ...]
+    tags: dict[str, tuple[Described, ...]]
+    shapes: tuple[Shape, ...]
+
+
+@cache
+def reference() -> Reference:
+    """Read the document."""
+    made = document()
+    tags: dict[str, list[Described]] = {tag["name"]: [] for tag in made["tags"]}
+    for path, methods in made["paths"].items():
+        for method, facts in methods.items():
+            tags[facts["tags"][0]].append(_described(method.upper(), path, facts))
+    named = made["components"]["schemas"].items()
+    about = tuple(" ".join(each.split()) for each in made["info"]["description"].split("\n\n"))
+    shapes = tuple(_shape(name, schema) for name, schema in named if "properties" in schema or "enum" in schema)
+    return Reference(about, {name: tuple(found) for name, found in tags.items()}, shapes)
+
+
+def _described(method: str, path: str, facts: dict[str, Any]) -> Described:
+    takes = [
+        _value(each["name"], each["in"], each["schema"], each["required"], each["description"])
+        for each in facts["parameters"]
+    ]
+    content = facts.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is not None:
+        takes += _parts(_resolved(content["schema"]), "body")
+    answers = dict(facts["responses"])
+    given = next(answers.pop(status) for status in list(answers) if status.startswith("2"))
+    schema = given.get("content", {}).get("application/json", {}).get("schema")
+    kind, shape = ("nothing", "") if schema is None else _kind(schema)
+    refusals = tuple((status, refusal["description"]) for status, refusal in answers.items() if status >= "400")
+    return Described(
+        facts["operationId"], method, path, facts["summary"], facts["description"], tuple(takes), content is not None,
+        shape, kind, refusals,
+    )  # fmt: skip
+
+
+def _shape(name: str, schema: dict[str, Any]) -> Shape:
+    return Shape(name, schema.get("description", ""), tuple(_parts(schema, "")), tuple(schema.get("enum", ())))
+
+
+def _parts(schema: Mapping[str, Any], place: str) -> list[Value]:
+    required = schema.get("required", ())
+    return [
+        _value(name, place, each, name in required, each.get("description", ""))
+        for name, each in schema.get("properties", {}).items()
+    ]
+
+
+def _value(name: str, place: str, schema: dict[str, Any], required: bool, meaning: str) -> Value:
+    kind, shape = _kind(schema)
+    limits = [words.format(schema[key]) for key, words in _LIMITS.items() if schema.get(key, 1) != 1]
+    default = schema.get("default")
+    said = [kind, *limits, *([f"{default!r} unless given".replace("'", "")] if default not in (None, [], {}) else [])]
+    return Value(name, place, ", ".join(said), shape, required, meaning)
+
+
+def _kind(schema: Mapping[str, Any]) -> tuple[str, str]:
+    """What a value is, in words, and the shape in it, if any."""
+    if "$ref" in schema:
+        return "object", schema["$ref"].removeprefix(_REF)
+    if "anyOf" in schema:
+        kinds = [_kind(each) for each in schema["anyOf"]]
+        words = " or ".join(dict.fromkeys(kind for kind, _ in kinds))
+        return words, next((shape for _, shape in kinds if shape), "")
+    if "enum" in schema or "const" in schema:
+        return "one of " + ", ".join(map(str, schema.get("enum", [schema.get("const")]))), ""
+    if schema.get("type") == "array":
+        kind, shape = _kind(schema.get("items", {}))
+        return f"list of {kind}s" if kind in ("object", "text", "number") else f"list: {kind}", shape
+    plain = str(schema.get("type", "anything"))
+    return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(plain, plain), ""
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    name = schema.get("$ref", "").removeprefix(_REF)
+    found: dict[str, Any] = document()["components"]["schemas"][name] if name else schema
+    return found

@@ -28,6 +28,7 @@ class TasteConfig(RankingConfig):
     taste_weight: float = Field(
         0.1, ge=0, le=1, description="Weight of what texts alone say of who chooses what; 0 leaves it out"
     )
+    taste_rank: int = Field(256, ge=1, description="How many directions of the texts' vectors it reads")
     taste_penalty: float = Field(10.0, gt=0, description="λ of the ridge regression that finds it")
     profile_weight: float = Field(1.0, ge=0, description="How many choices a user's own text counts as in it")
 

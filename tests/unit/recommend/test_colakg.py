@@ -74,7 +74,10 @@ def test_without_texts_it_is_lightgcn(tmp_path: Path) -> None:
         (comprehended(tmp_path / "left out"), {"texts": "none"}),
     ):
         data, scorers = data_of(snapshot), []
-        for kind, config in ((Colakg, ColakgConfig(dimension=8, **overrides)), (Lightgcn, LightgcnConfig(dimension=8))):
+        for kind, config in (
+            (Colakg, ColakgConfig(dimension=8, **overrides)),
+            (Lightgcn, LightgcnConfig(dimension=8, layers=2)),
+        ):
             torch.manual_seed(0)
             scorers.append(kind(data, config, CPU).scorer().tensors())
         for name, tensor in scorers[0].items():

@@ -145,6 +145,8 @@ def test_distillation_keeps_what_says_most_and_can_be_left_out(tmp_path: Path) -
     values = np.linalg.svd(vectors - vectors.mean(0), compute_uv=False) ** 2
     assert cut._semantic.shape[1] == 2
     assert cut.energy == pytest.approx(values[:2].sum() / values.sum())
+    assert cut._taste.item_vectors.shape[1] == WIDTH, "tastes read more directions than the experts"
+    assert Seekrec(data, SeekrecConfig(taste_rank=3), CPU)._taste.item_vectors.shape[1] == 3
     by_energy = Seekrec(data, SeekrecConfig(energy=0.95), CPU)
     assert by_energy._semantic.shape[1] == int(np.searchsorted(np.cumsum(values) / values.sum(), 0.95)) + 1
 

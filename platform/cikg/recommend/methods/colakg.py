@@ -33,13 +33,12 @@ class ColakgConfig(matching.TasteConfig):
     """Hyper-parameters of CoLaKG."""
 
     dimension: int = Field(64, ge=1, description="Width of an embedding")
-    layers: int = Field(3, ge=0, description="Layers of neighbours in the graph that are averaged")
+    layers: int = Field(2, ge=0, description="Layers of neighbours in the graph that are averaged")
     learning_rate: float = Field(0.005, gt=0, description="Adam's step size")
     weight_decay: float = Field(1e-5, ge=0, description="L2 penalty on a batch's own embeddings")
     graph: View = Field(View.CIKG, description="cg: interactions; cig: and interests; ckg: and facts; cikg: all")
     edge_dropout: float = Field(0.0, ge=0, lt=1, description="Share of edges dropped each step")
     texts: Literal["both", "users", "items", "none"] = Field("both", description="Whose texts are used")
-    rank: int = Field(256, ge=1, description="Directions of the texts' vectors that are kept")
     text_weight: float = Field(1.0, ge=0, description="Length of a text's part beside an embedding's; 0 for no texts")
     text_dropout: float = Field(0.2, ge=0, lt=1, description="Share of a text vector's numbers dropped each step")
     adapter_learning_rate: float = Field(5e-4, gt=0, description="Adam's step size for the adapter")
@@ -126,7 +125,7 @@ def _texts(data: TrainingData, config: ColakgConfig) -> list[Array]:
     read = [matching.centred(vectors) * (config.texts in ("both", kind)) for kind, vectors in each.items()]
     together = np.concatenate(read)
     if together.any():
-        together = distill(together, rank=config.rank).vectors
+        together = distill(together, rank=config.taste_rank).vectors
     return np.split(matching.unit(together).astype(np.float32), [data.nodes.users])
 
 

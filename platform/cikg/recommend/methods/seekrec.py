@@ -39,13 +39,13 @@ class SeekrecConfig(matching.TasteConfig):
     """Hyper-parameters of SeeKRec, and what of it to leave out."""
 
     dimension: int = Field(64, ge=1, description="Width of an embedding")
-    layers: int = Field(3, ge=0, description="Layers of neighbours that are averaged")
+    layers: int = Field(2, ge=0, description="Layers of neighbours that are averaged")
     learning_rate: float = Field(0.005, gt=0, description="Adam's step size")
     weight_decay: float = Field(1e-5, ge=0, description="L2 penalty on a batch's own embeddings")
     graph: View = Field(View.CIKG, description="cg: interactions; cig: and interests; ckg: and facts; cikg: all")
     semantics: Literal["both", "users", "items", "none"] = Field("both", description="Whose profiles are used")
     distillation: bool = Field(True, description="Cut the profiles' vectors to the directions that say most")
-    rank: int = Field(256, ge=1, description="How many directions, where no energy is given")
+    rank: int = Field(32, ge=1, description="How many directions the experts read, where no energy is given")
     energy: float | None = Field(None, gt=0, le=1, description="Keep this share of the squared singular values instead")
     experts: int = Field(2, ge=1, description="K, the experts that read the profiles")
     gate: Literal["subject", "global", "equal"] = Field(
@@ -61,8 +61,8 @@ class Seekrec(Gradient):
         super().__init__()
         self.config, self.nodes = config, data.nodes
         self._subjects = data.nodes.users + data.nodes.items
-        semantic, known, self.energy = _semantics(data, config)
-        of_users, of_items = np.split(matching.unit(semantic), [data.nodes.users])
+        semantic, tasted, known, self.energy = _semantics(data, config)
+        of_users, of_items = np.split(matching.unit(tasted), [data.nodes.users])
         described = known[data.nodes.users :]
         graph, view = with_neighbours(data, config.graph, of_items, described, config.neighbours)
         self._graph = graph_view(graph, view).to(device)
@@ -128,26 +128,30 @@ class Seekrec(Gradient):
         return self.config.weight_decay * losses.squared_length(*ends.chunk(2))
 
 
-def _semantics(data: TrainingData, config: SeekrecConfig) -> tuple[Array, Array, float]:
-    """Distilled vectors of users, then items; which of them have one; and the energy that is left.
+def _semantics(data: TrainingData, config: SeekrecConfig) -> tuple[Array, Array, Array, float]:
+    """Distilled vectors of users, then items.
 
     Returns:
-        Shape (users + items, rank), with a mean square length of 1, zero where there is none; (users + items,); a
-        share from 0 to 1.
+        For the experts, shape (users + items, rank), with a mean square length of 1, zero where there is none; for
+        tastes the same with other directions; which of them have one, shape (users + items,); and the share of the
+        energy that is left to the experts, from 0 to 1.
     """
     vectors = np.concatenate([data.trusted_user_profile, data.item_profile]).astype(np.float64)
     known: Array = np.isfinite(vectors).all(axis=1, keepdims=False) & (vectors.shape[1] > 0)
     known[: data.nodes.users] &= config.semantics in ("both", "users")
     known[data.nodes.users :] &= config.semantics in ("both", "items")
     if known.sum() < 2:
-        return np.zeros((len(vectors), 1)), np.zeros(len(vectors), dtype=bool), 0.0
-    centred = matching.centred(np.where(known[:, None], vectors, np.nan))
-    energy = 1.0
-    if config.distillation and centred.any():
-        wanted = {"rank": config.rank} if config.energy is None else {"energy": config.energy}
-        made = distill(centred, **wanted)
-        centred, energy = made.vectors, made.energy
-    return centred / max(np.sqrt(np.square(centred[known]).sum(axis=1).mean()), 1e-12), known, energy
+        return np.zeros((len(vectors), 1)), np.zeros((len(vectors), 1)), np.zeros(len(vectors), dtype=bool), 0.0
+    whole = matching.centred(np.where(known[:, None], vectors, np.nan))
+    if config.distillation and whole.any():
+        rank = config.rank if config.energy is None else distill(whole, energy=config.energy).rank
+        made = distill(whole, rank=max(rank, config.taste_rank)).vectors
+        read, tasted = made[:, :rank], made[:, : config.taste_rank]
+    else:
+        read = tasted = whole
+    energy = np.square(read).sum() / max(np.square(whole).sum(), 1e-12)
+    length = np.sqrt(np.square(read[known]).sum(axis=1).mean())
+    return read / max(length, 1e-12), tasted, known, float(energy)
 
 
 def _interactions(data: TrainingData) -> Array:
@@ -234,7 +238,7 @@ METHOD = Method(
         "learning_rate": Span(0.001, 0.01, log=True),
         "weight_decay": Span(1e-6, 1e-3, log=True),
         "graph": ("cg", "cig", "ckg", "cikg"),
-        "rank": Span(32, 512, log=True),
+        "rank": Span(16, 128),
         "gate": ("subject", "global", "equal"),
         "neighbours": Span(0, 20),
         "taste_weight": Span(0.0, 0.4),

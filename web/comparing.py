@@ -47,6 +47,8 @@ class ComparePage:
         refusal: why they cannot be compared, and what to do; None where they can.
         across: where they would be compared all the same, if they differ in knowledge alone.
         report: figures, differences and settings; None where that is not known yet.
+        shared: of the settings that differ, those that all of them have.
+        own: those that only some have.
         curves: a picture a metric that was watched in training.
         groups: a picture for users and for items, by how much is known of them; None where that is not known yet.
         here: where this page is, to which `&show=figures` or `&show=groups` adds what takes a moment.
@@ -60,6 +62,8 @@ class ComparePage:
     refusal: str | None
     across: str
     report: dict[str, Any] | None
+    shared: dict[str, list[Any]]
+    own: dict[str, list[Any]]
     curves: dict[str, str]
     groups: dict[str, str] | None
     here: str
@@ -113,6 +117,7 @@ def load(
         refusal=refusal,
         across="",
         report=found,
+        **_settings(found),
         curves=_curves(settings, found) if found else {},
         groups=pictures,
         here=address,
@@ -177,10 +182,21 @@ def _refused(dataset: str, names: Sequence[str], split: Split, error: CikgError)
         refusal=f"{error.message}. {error.cure or ''}",
         across=across,
         report=None,
+        shared={},
+        own={},
         curves={},
         groups=None,
         here=_address(dataset, names, split, across=False),
     )
+
+
+def _settings(report: dict[str, Any] | None) -> dict[str, dict[str, list[Any]]]:
+    """The settings that differ, parted by whether all entries have them."""
+    found = report["settings"].items() if report else ()
+    return {
+        "shared": {name: values for name, values in found if None not in values},
+        "own": {name: values for name, values in found if None in values},
+    }
 
 
 def _address(dataset: str, names: Sequence[str], split: str, *, across: bool) -> str:

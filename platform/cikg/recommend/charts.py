@@ -82,7 +82,8 @@ def lines(title: str, names: Sequence[str], each: Sequence[Sequence[Point]], *, 
         ]
     highest = ((name, max(curve, key=lambda point: point[1])) for name, curve in zip(names, each, strict=True) if curve)
     best = (f"{name}: at most {y:.4f}, at {x:g}" for name, (x, y) in highest)
-    return _document(title, f"{metric} by {axis}. " + "; ".join(best), len(names), [*parts, *_legend(names)])
+    words = f"{metric} by {axis}. " + "; ".join(best)
+    return _document(title, words, len(names), [*parts, *_legend(names, DASHES)])
 
 
 def lifts(title: str, names: Sequence[str], rows: Sequence[tuple[str, Sequence[Interval | None]]], axis: str) -> str:
@@ -110,7 +111,7 @@ def lifts(title: str, names: Sequence[str], rows: Sequence[tuple[str, Sequence[I
         line = f'x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"'
         parts.append(f'<line class="{kind}" {line} stroke="{"#333333" if tick == 0 else "#cccccc"}"/>')
         at = f'x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}"'
-        parts.append(f'<text class="ink" {at} text-anchor="middle">{tick * step:+.3g}</text>')
+        parts.append(f'<text class="ink" {at} text-anchor="middle">{f"{tick * step:+.3g}" if tick else "0"}</text>')
     for place, (name, row) in enumerate(rows):
         top = TOP + place * room
         parts.append(f'<text class="ink" x="16" y="{top + room / 2 + 4:.1f}">{escape(name)}</text>')
@@ -213,11 +214,17 @@ def _groups(names: Sequence[str], groups: Sequence[Group], highest: float) -> It
         yield f'<text class="ink" {label}>{escape(group.label)}</text>'
 
 
-def _legend(names: Sequence[str]) -> Iterator[str]:
+def _legend(names: Sequence[str], dashes: Sequence[str] = ()) -> Iterator[str]:
+    """Names beside a square of their colour, or a line that is broken as theirs."""
     for index, name in enumerate(names):
         y = HEIGHT + index * LINE
         colour = COLOURS[index % len(COLOURS)]
-        yield f'<rect x="{LEFT}" y="{y - 11}" width="13" height="13" fill="{colour}"/>'
+        if dashes:
+            ends = f'x1="{LEFT - 16}" x2="{LEFT + 13}" y1="{y - 5}" y2="{y - 5}"'
+            dash = dashes[index % len(dashes)] or "none"
+            yield f'<line {ends} stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>'
+        else:
+            yield f'<rect x="{LEFT}" y="{y - 11}" width="13" height="13" fill="{colour}"/>'
         yield f'<text class="ink" x="{LEFT + 20}" y="{y}">{escape(name)}</text>'
 
 

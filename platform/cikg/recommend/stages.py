@@ -301,5 +301,17 @@ def drawing(report: Mapping[str, Any]) -> str:
     return lifts(title, ("valid", "test"), rows, f"Lift of {report['metric']}")
 
 
+def measured(settings: Settings, run: str, metric: str = METRIC) -> dict[str, Any] | None:
+    """The report that `measure` wrote beside a run; None where there is none.
+
+    Raises:
+        InputError: there is no such metric.
+        SnapshotError: it is damaged.
+    """
+    parse_metric(metric)
+    path = settings.runs / run / REPORT.format(metric=metric)
+    return runs.read_json(path) if path.is_file() else None
+
+
 def _verdict(interval: Mapping[str, float]) -> str:
     return Interval(interval["mean"], interval["low"], interval["high"]).verdict

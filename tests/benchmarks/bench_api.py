@@ -1,45 +1,53 @@
-"""How fast the API answers over HTTP, one worker, one caller after another: milliseconds at the median, p95 and p99.
+"""How fast the API and the pages answer over HTTP, one worker, one caller after another: median, p95 and p99.
 
 python -m tests.benchmarks.bench_api DATASET [--requests N]
 
 The dataset has to be imported and a model of it published. A bare `/healthz` in the same run is the yardstick: what the
-server, the client and the machine cost alone.
+server, the client and the machine cost alone. No question is asked twice, so that no answer is one that was kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.client
+import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import numpy as np
+from werkzeug.routing import Map
 
 from cikg.access import tokens
 from cikg.access.accounts import Scope
+from cikg.access.sessions import one_time_token
 from cikg.embedded.supervisor import environment
 from cikg.graph import Graph, connect
 from cikg.settings import Settings, load_settings
+from web.urls import IdConverter
+
+WARM = 20
+"""Requests of a kind before those that are timed."""
 
 
 @contextmanager
-def server(settings: Settings) -> Iterator[int]:
-    """The dashboard as `cikg up` runs it, with one worker; its port."""
+def server(settings: Settings) -> Iterator[tuple[int, int]]:
+    """The dashboard as `cikg up` runs it, with one worker; its port and its process's id."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", "1", "--no-ws", "--factory"]
+    options = ["--interface", "wsgi", "--no-ws", "--factory", "--blocking-threads", "8", "--log-level", "error"]
     process = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "web:create_app"],
+        [sys.executable, "-m", "granian", *options, "--host", "127.0.0.1", "--port", str(port), "web:create_app"],
         env=environment(settings) | {"CIKG_SECRET_KEY": "b" * 32, "CIKG_API_RATE_LIMIT": "100000000 per minute"},
     )
     try:
         _await(port)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait()
@@ -55,13 +63,21 @@ def _await(port: int) -> None:
             return
 
 
-def times(port: int, token: str, paths: list[str]) -> np.ndarray:
+def log_in(port: int, settings: Settings) -> dict[str, str]:
+    """Headers of a browser that is logged in as the operator."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", f"/login/{one_time_token(settings)}")
+    cookie = connection.getresponse().headers["Set-Cookie"]
+    return {"Cookie": cookie.partition(";")[0], "Accept": "text/html"}
+
+
+def times(port: int, headers: dict[str, str], paths: list[str]) -> np.ndarray:
     """Milliseconds of each request, over one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     spent = []
     for path in paths:
         start = time.perf_counter()
-        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         answer.read()
         spent.append((time.perf_counter() - start) * 1e3)
@@ -70,9 +86,52 @@ def times(port: int, token: str, paths: list[str]) -> np.ndarray:
     return np.array(spent)
 
 
-def busiest(graph: Graph, dataset: str) -> str:
-    """The item with the most edges."""
-    return str(graph.one("browse_items", dataset=dataset, text="", skip=0, limit=1)["rows"][0]["id"])
+@dataclass(frozen=True)
+class Known:
+    """Ids and names of a dataset to ask about, as they stand in addresses."""
+
+    users: list[str]
+    items: list[str]
+    names: list[str]
+    busiest: str
+
+
+def know(graph: Graph, dataset: str) -> Known:
+    """Read them."""
+    users = [_part(row["id"]) for row in graph.many("list_users", dataset=dataset, after="", limit=2**31 - 1)]
+    items = graph.many("list_items", dataset=dataset, after="", limit=1000)
+    first = graph.one("browse_items", dataset=dataset, text="", skip=0, limit=1)["rows"][0]["id"]
+    return Known(users, [_part(row["id"]) for row in items], [row["name"] for row in items], _part(first))
+
+
+def _part(identifier: str) -> str:
+    return IdConverter(Map()).to_url(identifier)
+
+
+def questions(dataset: str, known: Known, number: int) -> dict[str, list[str]]:
+    """Addresses by what they ask, the first of each kind for warming up."""
+    random, few = np.random.default_rng(0), max(number // 10, 20)
+    users = random.permutation(known.users)[: number + WARM].tolist()
+    words = [quote(name) for name in random.permutation(sorted(set(known.names)))[: few + WARM]]
+    api, pages = f"/api/v1/datasets/{dataset}", f"/d/{dataset}"
+    fixed = ["", "/users", "/items", "/interests", "/intents", "/entities", "/explore", "/jobs", "/costs", "/models"]
+    return {
+        "healthz": ["/healthz"] * (number + WARM),
+        "API recommendations": [f"{api}/users/{user}/recommendations" for user in users],
+        "API user": [f"{api}/users/{user}" for user in users[: few + WARM]],
+        "API search": [f"{api}/search?q={word}" for word in words],
+        "API busiest neighbours": [
+            f"{api}/nodes/item/{known.busiest}/neighbours?limit={place + 1}" for place in range(few + WARM)
+        ],
+        "page user": [f"{pages}/users/{user}" for user in users[: few + WARM]],
+        "page search": [f"{pages}/search?q={word}" for word in words],
+        "page busiest item": [f"{pages}/items/{known.busiest}"] * (few + WARM),
+        "page explore busiest": [f"{pages}/explore?at=Item:{known.busiest}"] * (few + WARM),
+        **{f"page {path or 'dataset'}": [f"{pages}{path}"] * (WARM + 20) for path in fixed},
+        "page overview": ["/"] * (WARM + 20),
+        "page settings": ["/settings"] * (WARM + 20),
+        "page health": ["/health"] * 5,
+    }
 
 
 def main() -> None:
@@ -81,27 +140,21 @@ def main() -> None:
     parser.add_argument("dataset")
     parser.add_argument("--requests", type=int, default=1000)
     arguments = parser.parse_args()
-    settings, random = load_settings(), np.random.default_rng(0)
-    base = f"/api/v1/datasets/{arguments.dataset}"
-    with connect(settings) as graph, server(settings) as port:
-        users = [row["id"] for row in graph.many("list_users", dataset=arguments.dataset, after="", limit=2**31 - 1)]
-        names = [row["name"] for row in graph.many("list_items", dataset=arguments.dataset, after="", limit=1000)]
-        chosen = [quote(str(user), safe="") for user in random.choice(users, arguments.requests)]
+    settings = load_settings()
+    with connect(settings) as graph, server(settings) as (port, _):
+        asked = questions(arguments.dataset, know(graph, arguments.dataset), arguments.requests)
         identifier, token = tokens.create(graph, None, "benchmark", [Scope.READ], actor="benchmark", days=1)
-        few = max(arguments.requests // 10, 20)
-        kinds = {
-            "healthz": ["/healthz"] * arguments.requests,
-            "recommendations": [f"{base}/users/{user}/recommendations" for user in chosen],
-            "user": [f"{base}/users/{user}" for user in chosen[:few]],
-            "search": [f"{base}/search?q={quote(name[:12])}" for name in random.choice(names, few)],
-            "busiest neighbours": [f"{base}/nodes/item/{busiest(graph, arguments.dataset)}/neighbours"] * few,
-        }
-        for name, paths in kinds.items():
-            times(port, token, paths[:20])
-            spent = times(port, token, paths)
+        browser = log_in(port, settings)
+        for name, paths in asked.items():
+            headers = browser if name.startswith("page") else {"Authorization": f"Bearer {token}"}
+            warm = min(WARM, len(paths) // 5)
+            times(port, headers, paths[:warm])
+            spent = times(port, headers, paths[warm:])
+            median, high, highest = np.percentile(spent, [50, 95, 99])
             print(  # noqa: T201
-                f"{name:20} n={len(spent):5}  p50 {np.median(spent):7.2f}  p95 {np.percentile(spent, 95):7.2f}"
-                f"  p99 {np.percentile(spent, 99):7.2f} ms"
+                f"{name:24} n={len(spent):5}  p50 {median:7.2f}  p95 {high:7.2f}  p99 {highest:7.2f} ms"
+                f"  load {os.getloadavg()[0]:.1f}",
+                flush=True,
             )
         tokens.revoke(graph, identifier, "benchmark")
 

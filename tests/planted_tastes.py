@@ -84,7 +84,7 @@ def fit(graph: Graph, dataset: str, settings: Settings) -> Snapshot:
 def add_book(graph: Graph, dataset: str, book: str, text: str) -> None:
     """Write a book that nobody has read: a text alone."""
     graph.execute(
-        "MERGE (i:Item {uid: $u}) SET i += {id: $id, name: $id, text: $text, dataset: $d} "
+        "MERGE (i:Item {uid: $u}) SET i += {id: $id, name: $id, text: $words, dataset: $d} "
         "WITH i MATCH (d:Dataset {uid: $d}) SET d.version = d.version + 1",
-        u=uid(dataset, book), id=book, text=text, d=dataset,
+        u=uid(dataset, book), id=book, words=text, d=dataset,
     )  # fmt: skip

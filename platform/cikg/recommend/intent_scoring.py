@@ -28,8 +28,9 @@ class IntentScorer(Scorer):
         item_offsets: where each item's intents begin and the last one's end, int64, shape (items + 1,).
         item_intents: int64.
         messages: what an intent tells a user that has it, shape (intents, d).
-        weight, bias: the layer that makes a user's vector of the messages, shapes (d, d) and (d,).
-        mixer: weight of the intents, shape ().
+        item_messages: what it tells an item that satisfies it, shape (intents, d).
+        weight, bias: the layer that makes a vector of the messages, shapes (d, d) and (d,).
+        mixer: weight of the intents for each user, shape (users,).
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class IntentScorer(Scorer):
         item_offsets: Tensor,
         item_intents: Tensor,
         messages: Tensor,
+        item_messages: Tensor,
         weight: Tensor,
         bias: Tensor,
         mixer: Tensor,
@@ -51,12 +53,13 @@ class IntentScorer(Scorer):
         self.user_vectors, self.item_vectors, self.intent_vectors = user_vectors, item_vectors, intent_vectors
         self.item_bias, self.user_intents, self.user_shares = item_bias, user_intents, user_shares
         self.item_offsets, self.item_intents = item_offsets, item_intents
-        self.messages, self.weight, self.bias, self.mixer = messages, weight, bias, mixer
+        self.messages, self.item_messages = messages, item_messages
+        self.weight, self.bias, self.mixer = weight, bias, mixer
 
     @override
     def scores(self, user_index: Tensor) -> Tensor:
-        intents, shares = self.user_intents[user_index], self.user_shares[user_index]
-        return self._mixed(self.user_vectors[user_index], intents, shares, float(self.mixer))
+        intents, mixer = self.user_intents[user_index], self.mixer[user_index]
+        return self._mixed(self.user_vectors[user_index], intents, mixer[:, None] * self.user_shares[user_index])
 
     @override
     def tensors(self) -> dict[str, Tensor]:
@@ -68,10 +71,20 @@ class IntentScorer(Scorer):
         Args:
             intents: int64, shape (k,); at least one.
         """
-        told = self.messages[intents].sum(0) / len(intents) ** 0.5
-        vector = F.normalize(F.leaky_relu(F.linear(told, self.weight, self.bias)), dim=0)
-        shares = torch.full((1, len(intents)), 1 / len(intents))
-        return self._mixed(vector[None], intents[None], shares, NEWCOMERS_MIXER)[0]
+        shares = torch.full((1, len(intents)), NEWCOMERS_MIXER / len(intents))
+        return self._mixed(self.encoded(self.messages, intents[None]), intents[None], shares)[0]
+
+    def encoded(self, messages: Tensor, intents: Tensor) -> Tensor:
+        """The vectors that the convolution makes of intents alone (eq. 3); of length 1, shape (n, d).
+
+        Args:
+            messages: what each intent tells its owner, shape (intents, d).
+            intents: of each owner, int64, shape (n, k), -1 where one has fewer.
+        """
+        present = intents >= 0
+        shares = present / present.sum(1, keepdim=True).clamp_min(1).sqrt()
+        told = F.embedding_bag(intents.clamp_min(0), messages, mode="sum", per_sample_weights=shares.to(messages.dtype))
+        return F.normalize(F.leaky_relu(F.linear(told, self.weight, self.bias)), dim=1)
 
     def likeness(self, intents: Tensor, items: Tensor) -> Tensor:
         """How like each of some intents the most alike one of each of some items is; shape (items, k).
@@ -82,11 +95,10 @@ class IntentScorer(Scorer):
         """
         return self._likeness(intents)[:, items].T
 
-    def _mixed(self, vectors: Tensor, intents: Tensor, shares: Tensor, mixer: float) -> Tensor:
+    def _mixed(self, vectors: Tensor, intents: Tensor, shares: Tensor) -> Tensor:
+        """Scores by vectors, and by how alike the intents are, each of the users' with its share."""
         scores = vectors @ self.item_vectors.T + self.item_bias
-        if not mixer or not len(self.intent_vectors):
-            return scores
-        present = intents >= 0
+        present = (intents >= 0) & (shares > 0)
         distinct, place = torch.unique(intents[present], return_inverse=True)
         if not len(distinct):
             return scores
@@ -96,7 +108,7 @@ class IntentScorer(Scorer):
             self._likeness(distinct),
             offsets,
             mode="sum",
-            per_sample_weights=mixer * shares[present],
+            per_sample_weights=shares[present],
             include_last_offset=True,
         )
 

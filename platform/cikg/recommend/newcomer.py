@@ -156,11 +156,11 @@ def newest(settings: Settings, dataset: str) -> Path | None:
     # Names of datasets may begin alike, as a-b and a-b-c: the manifest says whose run it is.
     found = [(path, runs.read_json(path)) for path in settings.runs.glob(f"{METHOD}-{dataset}-*/{runs.MANIFEST}")]
     fitting = [
-        (str(manifest["trained_at"]), path.parent)
+        (str(manifest["trained_at"]), "extends" in manifest, path.parent)
         for path, manifest in found
         if manifest["dataset"] == dataset and manifest["config"]["knowledge"] in ("intents", "exact")
     ]
-    return max(fitting, default=("", None))[1]
+    return max(fitting, default=("", False, None))[2]
 
 
 def load(settings: Settings, directory: Path) -> Model:

@@ -121,9 +121,11 @@ class Ikgr(Gradient):
         encoded = F.normalize(self._encode(self._graph, inputs), dim=1)
         intents = encoded[self._first_intent :]
         present = self._item_intents >= 0
-        # A user's message from an intent, but for the user's own share of the normalisation.
+        # What an intent tells its owner, but for the owner's own share of the normalisation.
         degree = self._graph.offsets.diff()[self._first_intent :].clamp_min(1).to(inputs.dtype)
-        messages = (inputs[self._first_intent :] + self.relations[2]) / degree.sqrt()[:, None] / 2
+        to_users, to_items = (
+            (inputs[self._first_intent :] + self.relations[code]) / degree.sqrt()[:, None] / 2 for code in (2, 4)
+        )
         mixer = config.mixer if config.intent_scoring and self._intents else 0.0
         return IntentScorer(
             user_vectors=encoded[:users].clone(),
@@ -134,10 +136,11 @@ class Ikgr(Gradient):
             user_shares=self._user_shares,
             item_offsets=F.pad(present.sum(1).cumsum(0), (1, 0)),
             item_intents=self._item_intents[present],
-            messages=messages,
+            messages=to_users,
+            item_messages=to_items,
             weight=self.layer.weight.clone(),
             bias=self.layer.bias.clone(),
-            mixer=torch.tensor(mixer, device=encoded.device),
+            mixer=torch.full((users,), mixer, device=encoded.device),
         )
 
     def _bias(self) -> Tensor:

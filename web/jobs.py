@@ -13,13 +13,18 @@ from cikg.schema import State
 from cikg.settings import Settings
 
 
-def actions(state: str, states: Mapping[str, int]) -> dict[str, str]:
-    """What can be done with a job's run: name -> label.
+def actions(kind: str, state: str, states: Mapping[str, int]) -> dict[str, str]:
+    """What can be done with a run: name -> label.
 
     Args:
+        kind: its kind; only jobs and commands can be told anything, and a command cannot rest.
         state: the run's.
         states: how many of its subjects are in each state.
     """
+    if kind == "command":
+        return {"cancel": "Cancel"} if state in (State.PLANNED, State.RUNNING) else {}
+    if kind != "extract":
+        return {}
     found: dict[str, str] = {}
     if state == State.RUNNING:
         found |= {"pause": "Pause", "cancel": "Cancel"}

@@ -10,7 +10,7 @@ from typing import Any
 from cikg.graph import Graph
 from web.formatting import as_time
 
-JOBS = ("import", "extract", "cluster", "snapshot", "train", "publish")
+JOBS = ("import", "extract", "cluster", "snapshot", "train", "publish", "command")
 ACTIVE = ("planned", "running")
 
 

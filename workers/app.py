@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutdown
+from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
 
 from cikg import logs
 from cikg.errors import CikgError
@@ -20,6 +20,8 @@ app = create_app(settings)
 app.conf.imports = ("workers.tasks",)
 
 _log = logging.getLogger(__name__)
+leaving = threading.Event()
+"""Set once this process is told to end: it waits for its tasks, and a command could take hours."""
 _ended = threading.Event()
 _lock = threading.Lock()
 _runners: list[Runner] = []
@@ -58,6 +60,12 @@ def _sweep() -> None:
                 look()
             except CikgError as error:  # a server is away; the next look finds it, or says so again
                 _log.warning("cannot look for lost work: %s", error)
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _leave(**_signal: object) -> None:
+    """Have commands give themselves back."""
+    leaving.set()
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from subprocess import DEVNULL
-
 import structlog
 from celery import Task
 
 from cikg.errors import ServiceError
-from cikg.extraction.queue import CARRY_OUT, COMMANDS, WORK_SHARD
-from workers.app import app, runner
-
-_log = structlog.stdlib.get_logger(__name__)
-_COMMAND = (
-    "import sys; from cikg.embedded import guard; guard.die_with_parent(int(sys.argv[1])); "
-    "from cikg.cli import main; main(sys.argv[2:])"
-)
+from cikg.extraction import commands
+from cikg.extraction.queue import CARRY_OUT, WORK_SHARD
+from workers.app import app, leaving, runner, settings
 
 
 @app.task(bind=True, name=WORK_SHARD, autoretry_for=(ServiceError,), retry_backoff=True, max_retries=5)  # type: ignore[untyped-decorator]
@@ -29,11 +19,6 @@ def work_shard(self: Task, run: str, shard: int) -> None:
 
 
 @app.task(name=CARRY_OUT, acks_late=False)  # type: ignore[untyped-decorator] # a training outlasts what Redis waits for
-def carry_out(arguments: list[str]) -> None:
-    """Carry out a command in a process of its own, whose memory and processor are not the LLM's."""
-    if arguments[0] not in COMMANDS:
-        return
-    command = [sys.executable, "-c", _COMMAND, str(os.getpid()), *arguments, "--json"]
-    done = subprocess.run(command, stdin=DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603
-    facts = {"command": arguments, "code": done.returncode, "said": (done.stdout or done.stderr)[-2_000:]}
-    (_log.error if done.returncode else _log.info)("a command ended", **facts)
+def carry_out(run: str) -> None:
+    """Carry out a command; a sweeper sends it again where its worker dies."""
+    commands.carry_out(runner().graph, settings, run, leaving.is_set)

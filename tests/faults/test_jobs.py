@@ -37,7 +37,7 @@ MISBEHAVIOURS = (
     Misbehaviour("not-json", "quarantined", 2, "does not follow the schema"),
     Misbehaviour("wrong-schema", "quarantined", 2, "does not follow the schema"),
     Misbehaviour("nan", "quarantined", 2, "does not follow the schema"),
-    Misbehaviour("unknown", "quarantined", 1, "no interest cites a line"),
+    Misbehaviour("unknown", "quarantined", 1, "no phrase cites a line"),
     Misbehaviour("refusal", "quarantined", 1, "refused"),
     Misbehaviour("huge", "quarantined", 1, "characters"),
 )

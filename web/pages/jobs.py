@@ -25,6 +25,7 @@ SHOWN_SUBJECTS = 100
 _TOLD_ELSEWHERE = {
     *("uid", "dataset", "id", "kind", "name", "state", "total", "error", "parameters"),
     *("created_at", "started_at", "finished_at", "manifest", "curve", "metrics"),
+    *("progress", "lease", "leased_until"),
 }
 
 
@@ -46,6 +47,7 @@ class RunPage:
         dataset: its dataset.
         run: its state and progress.
         states: how many subjects are in each state.
+        progress: how far a command is, in its own words.
         parameters: what it was given, one level deep.
         subjects: some of them, those that went wrong first.
         state: the state that `subjects` is filtered by; empty for any.
@@ -56,6 +58,7 @@ class RunPage:
     dataset: str
     run: runs.Run
     states: dict[str, int]
+    progress: str | None
     parameters: dict[str, Any]
     subjects: tuple[dict[str, Any], ...]
     state: str
@@ -108,10 +111,11 @@ def load_run(graph: Graph, dataset: str, identifier: str, state: str) -> RunPage
         dataset=dataset,
         run=runs.summary({**row, "subjects": sum(states.values()), "finished": sum(states.values()) - unfinished}),
         states=states,
+        progress=row.get("progress"),
         parameters=runs.flatten(runs.unpack(row.get("parameters")) or {}) | further,
         subjects=tuple(graph.many("run_subjects", run=key, state=state, limit=SHOWN_SUBJECTS)),
         state=state,
-        actions=jobs.actions(row["state"], states) if row["kind"] == "extract" else {},
+        actions=jobs.actions(row["kind"], row["state"], states),
     )
 
 

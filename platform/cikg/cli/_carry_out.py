@@ -61,9 +61,10 @@ def failure(graph: Graph, result: dict[str, Any]) -> JobError | None:
     run = result["run"]
     causes = [row["error"] for row in ledger.errors(graph, run) if row["state"] == State.FAILED]
     said = ledger.progress(graph, run).get("error") or next(iter(causes), "the run was stopped")
+    wrong = (("failed", result["failed"]), ("were not asked", result["pending"]))
+    counted = " and ".join(f"{count:,} {what}" for what, count in wrong if count)
     return JobError(
-        f"{result['failed']} of {result['total']} subjects failed and {result['pending']} were not asked: "
-        + said.rstrip("."),
+        f"of {result['total']:,} subjects {counted}: {said.rstrip('.')}",
         cure="The same command goes on from there",
     )
 

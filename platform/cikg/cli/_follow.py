@@ -42,8 +42,8 @@ def _watch(graph: Graph, app: Celery, run: str, *, pending: int, quiet_seconds: 
         if ended > shown:
             advance(ended - shown)
             shown, heard, patience = ended, time.monotonic(), quiet_seconds
-        if now["state"] != State.RUNNING:
-            return
+        if now["state"] != State.RUNNING and (not now["running"] or time.monotonic() - heard > quiet_seconds):
+            return  # once what was under way has ended or been given back
         if now["resume_at"] and now["resume_at"] / 1000 > time.time():
             if not resting:
                 resting = True

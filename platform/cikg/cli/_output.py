@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from cikg.progress import tell
 from cikg.schema import dataset_name
 from cikg.spreadsheet import csv_text
 
@@ -104,4 +105,9 @@ def progress_bar(description: str, total: int | None, *, quiet: bool = False) ->
     )
     with Progress(*columns, console=messages, disable=quiet) as progress:
         task = progress.add_task(description, total=total)
-        yield lambda n: progress.advance(task, n)
+
+        def advance(n: int) -> None:
+            progress.advance(task, n)
+            tell(f"{description}: {progress.tasks[task].completed:,.0f}" + (f" of {total:,}" if total else ""))
+
+        yield advance

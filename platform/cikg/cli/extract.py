@@ -82,7 +82,7 @@ def command(
             return
         result = carry_out(graph, settings, plan, wait=wait, quiet=as_json, budget=budget, batch=batch)
         error = failure(graph, result) if wait else None
-    _show({**result, **(error.as_dict() if error else {})}, as_json, f"{name} of {dataset}")
+    _show(result | (error.as_dict() if error and as_json else {}), as_json, f"{name} of {dataset}")
     _end(result, error)
 
 
@@ -102,10 +102,11 @@ def _pipeline(
         if as_json:
             print_json(expected)
             return
-        columns = ["stage", "calls", "prompt_tokens", "completion_tokens", "cost", "seconds"]
-        rows = [[row.get(column) for column in columns] for row in expected["stages"]]
-        rows.append(["in all", *(expected[column] for column in columns[1:])])
-        print_table(f"What {pipeline.name} would cost", columns, rows)
+        columns = ["calls", "prompt_tokens", "completion_tokens", "cost", "seconds"]
+        rows = [[row["stage"], *(row.get(column) for column in columns)] for row in expected["stages"]]
+        rows.append(["in all", *(expected[column] for column in columns)])
+        named = ["stage", "calls", "tokens sent", "received", "cost", "seconds"]
+        print_table(f"What {pipeline.name} would cost", named, rows, fold=True)
         if not expected["certain"]:
             messages.print("Stages work on what those before them find: what is not known yet is left out.")
         return
@@ -150,4 +151,4 @@ def _show(result: dict[str, Any], as_json: bool, title: str) -> None:
     if as_json:
         print_json(result)
     else:
-        print_facts(title, result)
+        print_facts(title, {name.replace("_", " "): value for name, value in result.items() if value is not None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,9 @@ import click
 from cikg.cli._follow import follow
 from cikg.cli._output import console, dataset_option, json_option, messages, print_facts, print_json, print_table
 from cikg.errors import InputError
-from cikg.extraction import batching, control, ledger, queue
+from cikg.extraction import batching, commands, control, ledger, queue
 from cikg.graph import Graph, connect
-from cikg.schema import State
+from cikg.schema import State, uid
 from cikg.settings import Settings, load_settings
 
 MOST_SHOWN = 20
@@ -35,24 +36,23 @@ def command() -> None:
 @dataset_option
 @json_option
 def list_runs(*, everywhere: bool, dataset: str, as_json: bool) -> None:
-    """Show the runs, the newest first."""
+    """Show the runs, and the commands that were queued, the newest first."""
+    whose = None if everywhere else dataset
     with connect(load_settings()) as graph:
-        rows = control.runs(graph, None if everywhere else dataset)
+        rows, queued = control.runs(graph, whose), control.commands(graph, whose)
     if as_json:
-        print_json({"runs": rows})
+        print_json({"runs": rows, "commands": queued})
         return
-    columns = [
-        "run",
-        *(["dataset"] if everywhere else []),
-        "state",
-        "done",
-        "total",
-        "failed",
-        "quarantined",
-        "calls",
-        "tokens",
-    ]
-    print_table("Runs of LLM jobs", columns, [[row[column] for column in columns] for row in rows])
+    where = ["dataset"] if everywhere else []
+    if not rows and not queued:
+        messages.print("No job has run here. `cikg extract` begins one.")
+    for title, columns, found in (
+        ("Runs of LLM jobs", ("run", *where, "state", "done", "total", "wrong", "calls", "tokens"), rows),
+        ("Queued commands", ("run", *where, "command", "state", "progress"), queued),
+    ):
+        if found:
+            shown = [{**row, "wrong": row.get("failed", 0) + row.get("quarantined", 0)} for row in found]
+            print_table(title, columns, [[row[column] for column in columns] for row in shown], fold=True)
 
 
 @command.command()
@@ -63,6 +63,10 @@ def show(*, run: str, dataset: str, as_json: bool) -> None:
     """Show where RUN stands, what it cost, and why subjects failed."""
     with connect(load_settings()) as graph:
         found = control.find(graph, dataset, run)
+        queued = [row for row in control.commands(graph, dataset) if uid(dataset, row["run"]) == found]
+        if queued:
+            _show_command(queued[0], as_json)
+            return
         stands, causes = ledger.progress(graph, found), ledger.errors(graph, found)
         allowance = ledger.open_run(graph, found).allowance
         batches = batching.listed(graph, found)
@@ -70,13 +74,30 @@ def show(*, run: str, dataset: str, as_json: bool) -> None:
     if as_json:
         print_json(facts | {"errors": causes, "batches": batches})
         return
-    print_facts(found, {name: value for name, value in facts.items() if value or name in ("total", "done")})
+    told = {name.replace("_", " "): value for name, value in facts.items() if value or name in ("total", "done")}
+    print_facts(found, told)
     if causes:
         rows = [[row["subjects"], row["state"], row["error"], row["example"]] for row in causes]
         print_table("What went wrong", ["subjects", "state", "cause", "for example"], rows)
     if batches:
         shown = ["batch", "round", "state", "questions", "answered", "error"]
         print_table("Batches", shown, [[batch[column] for column in shown] for batch in batches])
+
+
+def _show_command(row: dict[str, Any], as_json: bool) -> None:
+    """Where a queued command stands, and what it printed."""
+    if as_json:
+        print_json(row)
+        return
+    said = row.pop("said")
+    print_facts(row["run"], {name: value for name, value in row.items() if value})
+    try:
+        told = json.loads(said or "{}")
+        print_facts(
+            "What it said", {name: value for name, value in told.items() if isinstance(value, (str, int, float))}
+        )
+    except ValueError:
+        console.print(said, markup=False, highlight=False)
 
 
 @command.command()
@@ -158,14 +179,19 @@ def _report(graph: Graph, settings: Settings, run: str, *, wait: bool, as_json: 
 def queue_command(*, arguments: tuple[str, ...], as_json: bool) -> None:
     """Have a worker carry out a COMMAND of cikg, such as `train cikgrec --dataset demo`, and come back at once.
 
-    Extracting, clustering and embedding wait in the queue `graph`, training and evaluating in `training`. A worker
-    takes from all queues unless it is started with --queues. What it printed is in the worker's log.
+    It is listed, shown and cancelled as jobs are; one whose worker dies is taken up by the next, where it goes on from
+    what it has kept. Training and evaluating wait in the queue `training`, other commands in `graph`. A worker takes
+    from all queues unless it is started with --queues.
     """
-    taken_by = queue.enqueue_command(queue.create_app(load_settings()), arguments)
+    settings = load_settings()
+    with connect(settings) as graph:
+        run = commands.enqueue(graph, settings, arguments).partition(":")[2]
+    name = commands.COMMANDS[arguments[0]]
     if as_json:
-        print_json({"command": list(arguments), "queue": taken_by})
+        print_json({"command": list(arguments), "queue": name, "run": run})
     else:
-        messages.print(f"`cikg {' '.join(arguments)}` waits in the queue {taken_by}.", soft_wrap=True, markup=False)
+        text = f"`cikg {' '.join(arguments)}` waits in the queue {name}. Next: cikg jobs show {run}"
+        messages.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 @command.command()

@@ -17,6 +17,7 @@ from cikg.cli.evaluate import with_deviation
 from cikg.errors import InputError
 from cikg.graph import Graph, connect
 from cikg.graph.snapshot import Snapshot, open_snapshot, take
+from cikg.progress import tell
 from cikg.recommend.report import SHOWN, over_runs
 from cikg.schema import uid
 from cikg.settings import Settings, load_settings
@@ -79,6 +80,8 @@ def command(
 
     A repeated call finds the finished run; an interrupted one goes on from its checkpoint. The test split stays
     closed until `cikg evaluate`. With --seeds, as many runs are trained, and their mean and standard deviation shown.
+
+    `cikg jobs queue train …` has a worker do it.
     """
     from cikg.recommend.distributed import follows  # noqa: PLC0415 - torch loads for seconds; help must not
     from cikg.recommend.engine import train  # noqa: PLC0415
@@ -198,6 +201,7 @@ def watch(method: str, *, quiet: bool) -> Iterator[Observer]:
                 total=standing.total,
                 standing=describe(standing),
             )
+            tell(f"{method}: {standing.phase} {describe(standing)}")
 
         yield observe
 

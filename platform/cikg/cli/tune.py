@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from cikg.cli._output import dataset_option, json_option, messages, print_json, print_table
 from cikg.cli.train import check, describe, overridden, snapshot_of, with_device
+from cikg.progress import tell
 from cikg.settings import load_settings
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def command(
     """Try configurations of METHOD, fitted to train and judged on valid; test stays closed.
 
     The same command goes on where it was interrupted, and adds trials where --trials asks for more. `cikg train METHOD
-    --tuned` trains with the best.
+    --tuned` trains with the best. `cikg jobs queue tune …` has a worker do it.
     """
     from cikg.recommend.tuning import tune  # noqa: PLC0415 - torch loads for seconds; help must not
 
@@ -92,7 +93,9 @@ def _watch(method: str, trials: int, known: list[Tuned], *, quiet: bool) -> Iter
             known[:] = [found] if found else []
             best = f"  best {found.best.value:.4f}" if found else ""
             now = f"  trial: {describe(standing)}" if standing else ""
-            bar.update(task, completed=done, standing=f"{done}/{trials}{best}{now}")
+            words = f"{done}/{trials}{best}{now}"
+            bar.update(task, completed=done, standing=words)
+            tell(f"{method}: {words}")
 
         yield observe
 

@@ -29,16 +29,21 @@ def runs(graph: Graph, dataset: str | None = None, limit: int = MOST_RUNS) -> li
     return graph.many("extraction_runs", dataset=dataset or "", limit=limit)
 
 
+def commands(graph: Graph, dataset: str | None = None, limit: int = MOST_RUNS) -> list[dict[str, Any]]:
+    """The commands that were queued, the newest first; of all datasets if None."""
+    return graph.many("command_runs", dataset=dataset or "", limit=limit)
+
+
 def find(graph: Graph, dataset: str, name: str) -> str:
-    """The uid of a run that a person names: by its id, the beginning of it, or a job, whose newest run it is then.
+    """The uid of a run that a person names: its id, the beginning of it, or a job or command, whose newest it is then.
 
     Raises:
         NotFoundError: there is none; says which there are.
         InputError: several begin like this.
     """
-    known = runs(graph, dataset)
+    known = [*runs(graph, dataset), *commands(graph, dataset)]
     for row in known:
-        if name in (row["run"], row["job"]):
+        if name in (row["run"], row.get("job"), row.get("command")):
             return uid(dataset, row["run"])
     begun = [row["run"] for row in known if row["run"].startswith(name)]
     if len(begun) > 1:
@@ -98,8 +103,10 @@ def stop(graph: Graph, settings: Settings, run: str, state: State, actor: str | 
     before = ledger.progress(graph, run)
     if before["state"] == state == State.CANCELLED and batching.cancel(graph, settings, run):
         return before
-    if before["state"] not in (State.RUNNING, State.PAUSED):
+    if before["state"] not in (State.PLANNED, State.RUNNING, State.PAUSED):
         raise ConflictError(f"the run is {before['state']} already", cure="`cikg jobs retry` tries again what failed")
+    if state is State.PAUSED and not before["total"]:
+        raise ConflictError("a command cannot rest", cure="Cancel it; queued again, it goes on from what it has kept")
     ledger.stop(graph, run, state, f"{state} by {actor or getpass.getuser()}")
     if state is State.CANCELLED:
         batching.cancel(graph, settings, run)

@@ -14,18 +14,14 @@ from celery import Celery
 from kombu import exceptions as queue_errors
 from kombu.entity import Queue
 
-from cikg.errors import InputError, SettingsError, UnreachableError
+from cikg.errors import SettingsError, UnreachableError
 from cikg.extraction import ledger
 from cikg.graph import Graph
 from cikg.settings import Settings
 
 LLM_QUEUE = "llm"
-COMMANDS = {
-    **dict.fromkeys(("cluster", "embed", "extract", "import", "publish", "snapshot"), "graph"),
-    **dict.fromkeys(("train", "tune", "evaluate", "compare", "report"), "training"),
-}
-"""The commands that a worker may carry out for a person, and the queue of each."""
-QUEUES = (LLM_QUEUE, *sorted(set(COMMANDS.values())))
+QUEUES = (LLM_QUEUE, "graph", "training")
+"""What workers take from: shards of LLM jobs, and commands by what they are hard on."""
 CARRY_OUT = "cikg.carry_out"
 WORK_SHARD = "cikg.work_shard"
 """The name of the task that `workers.tasks` defines: the sending end does not import it."""
@@ -57,8 +53,9 @@ def create_app(settings: Settings) -> Celery:
         task_reject_on_worker_lost=True,  # bounded by the ledger: `MOST_ATTEMPTS` leases of a subject
         worker_prefetch_multiplier=1,
         worker_pool="threads",
-        # A thread waits for its shard; with one more than the slots can fill, one is read while others are asked about.
-        worker_concurrency=1 + math.ceil(2 * settings.llm_concurrency / ledger.SHARD),
+        # A thread waits for its shard, or for a command. With one shard more than the slots can take, one is read while
+        # others are asked about.
+        worker_concurrency=2 + math.ceil(settings.llm_concurrency / ledger.SHARD),
         worker_soft_shutdown_timeout=10.0,
         worker_cancel_long_running_tasks_on_connection_loss=False,  # a thread cannot be cancelled; leases guard it
         worker_hijack_root_logger=False,
@@ -113,21 +110,16 @@ def enqueue(app: Celery, run: str, shards: Sequence[int]) -> None:
                 app.send_task(WORK_SHARD, args=(run, shard), producer=producer)
 
 
-def enqueue_command(app: Celery, arguments: Sequence[str]) -> str:
-    """Have a worker carry out a `cikg` command; returns the queue that it waits in.
+def enqueue_command(app: Celery, run: str, name: str) -> None:
+    """Send a command that stands in the graph as a run. Sending it twice is harmless.
 
     Raises:
-        InputError: it is none that workers carry out.
         UnreachableError: Redis does not answer.
     """
-    name = next(iter(arguments), "")
-    if name not in COMMANDS:
-        raise InputError(f"workers do not carry out {name!r}", cure=f"They do: {', '.join(sorted(COMMANDS))}")
     with _translated(), app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=5)
         with app.amqp.Producer(connection) as producer:
-            app.send_task(CARRY_OUT, args=(list(arguments),), queue=COMMANDS[name], producer=producer)
-    return COMMANDS[name]
+            app.send_task(CARRY_OUT, args=(run,), queue=name, producer=producer)
 
 
 def workers(app: Celery, timeout: float = 3.0) -> int:
@@ -141,15 +133,15 @@ def workers(app: Celery, timeout: float = 3.0) -> int:
         return len(app.control.ping(timeout=timeout, limit=1, connection=connection) or [])
 
 
-def waiting(app: Celery) -> int:
-    """How many messages wait in the queue.
+def waiting(app: Celery, name: str = LLM_QUEUE) -> int:
+    """How many messages wait in a queue.
 
     Raises:
         UnreachableError: Redis does not answer.
     """
     with _translated(), app.connection_for_read() as connection:
         connection.ensure_connection(max_retries=1, timeout=5)
-        return int(connection.default_channel.client.llen(LLM_QUEUE))  # Redis keeps a queue as a list of its name
+        return int(connection.default_channel.client.llen(name))  # Redis keeps a queue as a list of its name
 
 
 def sweep(graph: Graph, app: Celery) -> int:
@@ -158,15 +150,21 @@ def sweep(graph: Graph, app: Celery) -> int:
     While messages wait, nothing is queued: what seems lost may be among them.
 
     Returns:
-        How many shards were queued.
+        How many shards and commands were queued.
 
     Raises:
         UnreachableError: Redis does not answer.
     """
+    queued = 0
+    lost = graph.many("open_commands")
+    silent = {name for name in {row["queue"] for row in lost} if not waiting(app, name)}
+    for row in lost:
+        if row["queue"] in silent:
+            enqueue_command(app, row["run"], row["queue"])
+            queued += 1
     runs = [row["run"] for row in graph.many("running_extractions")]
     if not runs or waiting(app):
-        return 0
-    queued = 0
+        return queued
     for run in runs:
         shards = ledger.open_shards(graph, run)
         enqueue(app, run, shards)

@@ -12,18 +12,21 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from pydantic import SecretStr
 
+import web
 from cikg.cli import main
 from cikg.graph import Graph
 from cikg.settings import Settings
 from tests.workplace import TOPICS, answers, free_port, wait_for
+from web import store
 
 REPOSITORY = Path(__file__).parents[3]
 ITEMS_OF_A_TOPIC = 12
@@ -241,6 +244,14 @@ def worker(tmp_path: Path) -> Iterator[Callable[[Settings], subprocess.Popen[byt
 
     yield start
     _stop(running)
+
+
+@contextmanager
+def site(settings: Settings) -> Iterator[FlaskClient]:
+    """A visitor of the dashboard, who has not logged in."""
+    app = web.create_app(settings.model_copy(update={"secret_key": SecretStr("a-key-of-the-tests-0123456")}))
+    yield app.test_client()
+    store.close(app)
 
 
 @dataclass

@@ -6,17 +6,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import openai
 import pytest
-from flask.testing import FlaskClient
-from pydantic import SecretStr
 
-import web
 from cikg.access import tokens
 from cikg.access.accounts import Scope
 from cikg.access.sessions import one_time_token
@@ -33,9 +29,8 @@ from cikg.schema import State
 from cikg.settings import Price, Settings
 from tests.conftest import CIKG
 from tests.workplace import free_port
-from web import store
 
-from .conftest import StandIn, Workplace, environment, found, wait_for
+from .conftest import StandIn, Workplace, environment, found, site, wait_for
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -271,13 +266,6 @@ def cancel_by_api(place: Workplace, settings: Settings, run: str) -> None:
         path = f"/api/v1/datasets/{place.dataset}/jobs/{run}/cancel"
         answer = client.post(path, headers={"Authorization": f"Bearer {token}"})
         assert answer.json["state"] == "cancelled"
-
-
-@contextmanager
-def site(settings: Settings) -> Iterator[FlaskClient]:
-    app = web.create_app(settings.model_copy(update={"secret_key": SecretStr("batching-test-key-012345")}))
-    yield app.test_client()
-    store.close(app)
 
 
 @pytest.mark.parametrize("cancel", [cancel_by_command, cancel_by_page, cancel_by_api])

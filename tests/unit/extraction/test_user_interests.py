@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from cikg.extraction.histories import Card, History
 from cikg.extraction.job import Subject, UnusableAnswerError, job
-from cikg.extraction.jobs.user_interests import JOB, UserInterests, apply, plan, work
+from cikg.extraction.jobs.user_interests import JOB, UserInterests
 from cikg.schema import relation_in_words
 
 CARDS = (Card("7", "Carmilla", "A guest.", {"genre": ["gothic"]}), Card("9", "Udolpho", "", {}))
+
+plan, work, apply = JOB.plan, JOB.work, JOB.apply
 
 
 def subject(cards: tuple[Card, ...] = CARDS) -> Subject:

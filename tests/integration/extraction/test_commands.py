@@ -1,0 +1,148 @@
+"""Commands that workers carry out: seen while they run, cancelled, and taken up again where their worker died."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cikg.access.sessions import one_time_token
+from cikg.errors import ConflictError, InputError
+from cikg.extraction import commands, control, queue
+from cikg.recommend.runs import CHECKPOINT
+from cikg.schema import State
+from cikg.settings import Settings
+from tests.workplace import wait_for
+
+from .conftest import Workplace, site
+
+pytestmark = pytest.mark.timeout(180)
+LONG = ("train", "lightgcn", "--epochs", "100000", "--patience", "100000", "--no-refit")
+
+
+@pytest.fixture
+def settings_of(place: Workplace, tmp_path: Path) -> Callable[..., Settings]:
+    """Settings, with a dataset to train on and a home of the test's own."""
+    place.planted(96)
+    place.graph.execute("MATCH (:User {dataset: $d})-[r:INTERACTED {at: 3}]->() SET r.split = 'valid'", d=place.dataset)
+
+    def make(**changes: Any) -> Settings:
+        return place.settings("http://127.0.0.1:9/v1", home=tmp_path, **changes)
+
+    return make
+
+
+def stands(place: Workplace) -> dict[str, Any]:
+    """The one command of the dataset."""
+    (row,) = control.commands(place.graph, place.dataset)
+    return row
+
+
+def epochs(progress: str | None) -> int:
+    """How many epochs a training says that it has done."""
+    return int((progress or "").partition("lightgcn: select ")[2].partition("/")[0] or 0)
+
+
+def test_a_training_is_queued_done_and_found(place: Workplace, settings_of: Callable[..., Settings]) -> None:
+    settings = settings_of()
+    asked = ("jobs", "queue", "train", "popularity", "--dataset", place.dataset)
+    answer = place.cikg(settings, *asked).result().data
+    assert (answer["queue"], answer["run"].startswith("train-")) == ("training", True)
+    commands.carry_out(place.graph, settings, f"{place.dataset}:{answer['run']}")
+    shown = place.cikg(settings, "jobs", "show", answer["run"], "--dataset", place.dataset).result().data
+    assert (shown["state"], shown["command"], shown["error"]) == ("done", "train popularity", None)
+    assert '"method": "popularity"' in shown["said"]
+    (trained,) = place.graph.execute(
+        "MATCH (r:Run {dataset: $d, kind: 'train'}) RETURN r.name AS name", d=place.dataset
+    )
+    assert trained["name"] == "popularity"
+
+
+def test_a_training_is_seen_while_it_runs_and_goes_on_from_its_checkpoint_when_its_worker_was_killed(
+    place: Workplace, settings_of: Callable[..., Settings]
+) -> None:
+    settings = settings_of(lease_seconds=3.0, sweep_seconds=0.5)
+    worker = place.worker(settings)
+    run = commands.enqueue(place.graph, settings, [*LONG, "--dataset", place.dataset])
+    wait_for(lambda: any(settings.home.glob("runs/*/" + CHECKPOINT.format(phase="*"))), "a checkpoint", 90)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    reached = epochs(stands(place)["progress"])
+    place.worker(settings)
+    wait_for(lambda: stands(place)["attempts"] == 2, "a second worker's taking it", 60)
+    before = stands(place)["progress"]
+    wait_for(lambda: stands(place)["progress"] != before, "the first epoch of the second worker", 90)
+    assert epochs(stands(place)["progress"]) > reached / 2, "it did not begin anew"
+    with pytest.raises(ConflictError, match="cannot rest"):
+        control.stop(place.graph, settings, run, State.PAUSED)
+    path = f"/d/{place.dataset}/jobs/{stands(place)['run']}"
+    with site(settings) as client:
+        client.get(f"/login/{one_time_token(settings)}")
+        page = client.get(path).text
+        assert "lightgcn: select " in page
+        csrf = page.split('name="csrf_token" value="')[1].split('"')[0]
+        assert client.post(f"{path}/cancel", data={"csrf_token": csrf}).status_code == 303
+    wait_for(lambda: stands(place)["finished_at"] and "interrupted" in (stands(place)["said"] or ""), "its end", 60)
+    assert stands(place)["state"] == State.CANCELLED
+
+
+def test_a_worker_that_is_told_to_end_gives_its_command_back(
+    place: Workplace, settings_of: Callable[..., Settings]
+) -> None:
+    settings = settings_of()
+    run = commands.enqueue(place.graph, settings, [*LONG, "--dataset", place.dataset])
+    commands.carry_out(place.graph, settings, run, lambda: epochs(stands(place)["progress"]) > 0)
+    assert (stands(place)["state"], stands(place)["attempts"]) == (State.PLANNED, 0)
+    control.stop(place.graph, settings, run, State.CANCELLED)
+
+
+def test_a_command_that_fails_says_why(place: Workplace, settings_of: Callable[..., Settings]) -> None:
+    settings = settings_of()
+    run = commands.enqueue(
+        place.graph, settings, ["train", "popularity", "--metric", "luck@5", "--dataset", place.dataset]
+    )
+    commands.carry_out(place.graph, settings, run)
+    found = stands(place)
+    assert found["state"] == "failed"
+    assert "luck" in found["error"]
+    commands.carry_out(place.graph, settings, run)
+    assert stands(place) == found, "a message that comes again changes nothing"
+
+
+def test_what_waits_can_be_cancelled_and_what_kills_workers_fails(
+    place: Workplace, settings_of: Callable[..., Settings]
+) -> None:
+    settings = settings_of()
+    with pytest.raises(InputError, match="'down'"):
+        commands.enqueue(place.graph, settings, ["down"])
+    run = commands.enqueue(place.graph, settings, ["embed", f"--dataset={place.dataset}"])
+    control.stop(place.graph, settings, run, State.CANCELLED, "ann")
+    commands.carry_out(place.graph, settings, run)
+    assert (stands(place)["state"], stands(place)["attempts"]) == (State.CANCELLED, 0)
+    place.graph.execute("MATCH (r:Run {uid: $run}) SET r.state = 'planned', r.error = null", run=run)
+    for attempt in range(6):
+        place.graph.write("claim_command", run=run, lease=f"{attempt}", milliseconds=1, most_attempts=5)
+        time.sleep(0.01)
+    assert (stands(place)["state"], "worker died" in stands(place)["error"]) == ("failed", True)
+
+
+def test_a_command_that_no_message_announces_is_found(place: Workplace, settings_of: Callable[..., Settings]) -> None:
+    settings = settings_of(redis_url=None)
+    with pytest.raises(Exception, match="Redis"):
+        commands.enqueue(place.graph, settings, ["cluster", "--dataset", place.dataset])
+    assert control.commands(place.graph, place.dataset) == [], "nothing is noted that nobody can be told"
+    settings = settings_of()
+    run = commands.enqueue(place.graph, settings, ["cluster", "--dataset", place.dataset])
+    app = queue.create_app(settings)
+    with app.connection_for_write() as connection:
+        connection.default_channel.client.delete("graph")  # the message is lost
+    queue.sweep(place.graph, app)
+    assert queue.waiting(app, "graph") >= 1
+    with app.connection_for_write() as connection:
+        connection.default_channel.client.delete("graph")
+    control.stop(place.graph, settings, run, State.CANCELLED)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
 
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend.intent_scoring import IntentScorer
 from cikg.recommend.intents import Links, translation
-from cikg.recommend.methods.ikgr import Ikgr, IkgrConfig
+from cikg.recommend.methods.ikgr import CONSUMES, POSSESSES, SATISFIES, Ikgr, IkgrConfig
 from cikg.recommend.scorers import Scorer
 from cikg.recommend.views import training_data
 from cikg.schema import SplitCode
@@ -131,6 +133,64 @@ def test_the_convolution_is_equation_3_normalised(library: Snapshot) -> None:
         for other in torch.nonzero(dense[node])[:, 0].tolist():
             total += dense[node, other] * (model.relations[code[kind[node], kind[other]]] + inputs[other])
         torch.testing.assert_close(encoded[node], torch.nn.functional.leaky_relu(model.layer(total / 2)))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Ikgr:
+    """A model of width 4, whose parameters a test may set."""
+    return build(with_intents(tmp_path_factory.mktemp("snapshots")), dimension=4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 9), scale=st.floats(1e-3, 1e3))
+def test_the_energy_is_equations_4_to_6(small: Ikgr, seed: int, rows: int, scale: float) -> None:
+    """Against a plain loop in float64: a normal of any length spans the same plane."""
+    random = np.random.default_rng(seed)
+    head, tail, move = random.normal(size=(3, rows, 4)).astype(np.float32)
+    normals = (scale * random.normal(size=(3, 4))).astype(np.float32)
+    relation = random.integers(0, 3, rows)
+    with torch.no_grad():
+        small.normals.copy_(torch.from_numpy(normals))
+        found = small._energy(*map(torch.from_numpy, (head, tail, move, relation)))
+    for row in range(rows):
+        w = normals[relation[row]].astype(np.float64) / np.linalg.norm(normals[relation[row]].astype(np.float64))
+        h, t = (each[row].astype(np.float64) - (w @ each[row]) * w for each in (head, tail))
+        expected = np.sum((h + move[row] - t) ** 2)
+        assert float(found[row]) == pytest.approx(expected, rel=1e-3, abs=1e-4)
+
+
+def test_the_energy_of_what_is_true_falls_below_what_is_not_and_the_constraints_hold(library: Snapshot) -> None:
+    """TransH alone: after 60 epochs the planted edges cost less than all corrupted ones of their kind."""
+    model = build(library, ranking_weight=0, batch_size=64, learning_rate=0.02, dimension=16, intent_translation=False)
+    (optimiser,), generator = model.optimisers().values(), torch.Generator().manual_seed(0)
+    for epoch in range(60):
+        for _, loss in model.steps(epoch, generator):
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            with torch.no_grad():  # ‖w‖ = 1 after every step: what lies along w is projected away, and no more
+                along, each = torch.nn.functional.normalize(model.normals, dim=1), torch.arange(3)
+                gone = model._energy(along, torch.zeros_like(along), torch.zeros_like(along), each)
+                torch.testing.assert_close(gone, torch.zeros(3), atol=1e-10, rtol=0)
+    with torch.no_grad():
+        encoded = model._encode(model._graph, model._inputs())
+        assert float(encoded.norm(dim=1).mean()) < 1.05, "lengths are held to about 1"
+        moves = torch.nn.functional.normalize(model.moves, dim=1)
+        assert float((along * moves).sum(1).abs().max()) < 0.2, "each translation lies about in its plane"
+        users, items = torch.arange(USERS), torch.arange(ITEMS)
+        ends = {
+            POSSESSES: (encoded[:USERS], encoded[USERS + ITEMS :], users % 2, torch.arange(INTENTS) % 2),
+            SATISFIES: (encoded[USERS:][:ITEMS], encoded[USERS + ITEMS :], items % 2, torch.arange(INTENTS) % 2),
+            CONSUMES: (encoded[:USERS], encoded[USERS:][: ITEMS - 4], users % 2, items[:-4] % 2),
+        }
+        for relation, (heads, tails, mine, theirs) in ends.items():
+            shape = len(heads), len(tails)
+            pairs = heads[:, None].expand(*shape, -1).flatten(0, 1), tails[None].expand(*shape, -1).flatten(0, 1)
+            kind = torch.full((len(pairs[0]),), relation)
+            energy = model._energy(*pairs, model.moves[kind], kind).view(shape)
+            is_true = mine[:, None] == theirs[None]
+            lower = (energy[is_true][:, None] < energy[~is_true][None]).float().mean()
+            assert float(lower) > 0.95, relation
 
 
 def test_ablations_leave_out_what_they_say(library: Snapshot) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from flask import Flask, Request, current_app, request
 from typing_extensions import override
-from werkzeug.datastructures import FileStorage
 
 from cikg.datasets.intake import Intake, Intakes
 from cikg.datasets.unpacking import MOST_FILES, OURS, disk
@@ -20,7 +19,7 @@ VIEWS = ("web.pages.imports.send",)
 """Views that check the page's token themselves: the form that has it is not to be read before they say where to."""
 
 _FORM_BYTES = 1_000_000
-_FOLDER = "cikg.folder"
+_FOLDER, _OPENED = "cikg.folder", "cikg.opened"
 
 
 class Receiving(Request):
@@ -37,7 +36,9 @@ class Receiving(Request):
         folder = self.environ.get(_FOLDER)
         if folder is None:
             return super()._get_file_stream(total_content_length, content_type, filename, content_length)
-        return tempfile.NamedTemporaryFile("w+b", prefix=f"{OURS}part-", dir=folder, delete=False)
+        made = tempfile.NamedTemporaryFile("w+b", prefix=f"{OURS}part-", dir=folder, delete=False)  # noqa: SIM115
+        self.environ[_OPENED].append(made)
+        return made
 
 
 def init_app(app: Flask) -> None:
@@ -65,20 +66,22 @@ def receive(actor: str) -> Intake:
     intakes = Intakes(store.settings())
     intakes.sweep()
     with intakes.receive(actor) as intake, disk(intake.folder):
-        request.environ[_FOLDER] = intake.folder
-        current_app.extensions["csrf"].protect()
+        _read_form(intake.folder)
         sent = [file for file in request.files.getlist("files") if file.filename]
         if not sent:
             raise InputError("no file was chosen", cure="Choose one file or several, or a zip archive of them")
         for file in sent:
-            intake.take(str(file.filename), _written(file))
+            intake.take(str(file.filename), Path(file.stream.name))
         chosen = choose_format(request.form.get("format", ""))
     intake.change(format=chosen)
     return intake
 
 
-def _written(file: FileStorage) -> Path:
-    """Where a file of the form was written to."""
-    stream: Any = file.stream
-    stream.close()
-    return Path(stream.name)
+def _read_form(folder: Path) -> None:
+    """Read the form, its files into a folder, and check that it is of a page of ours."""
+    request.environ[_FOLDER], request.environ[_OPENED] = folder, []
+    try:
+        current_app.extensions["csrf"].protect()
+    finally:
+        for file in request.environ[_OPENED]:
+            file.close()

@@ -56,6 +56,9 @@ def carry_out(settings: Settings, identifier: str, bulk: Bulk | None = None) -> 
             noted.step("reading", 0, None)
             with connect(settings) as graph, contextlib.chdir(intake.files):  # reports name files as they were sent
                 report = _load(graph, home, reader, noted, bulk)
+        except KeyboardInterrupt:
+            noted.end(Progress(state=Stage.CANCELLED, message="the import was cancelled"))
+            raise
         except CancelledError as error:
             noted.end(Progress(state=Stage.CANCELLED, message=error.message, cure=error.cure))
             raise

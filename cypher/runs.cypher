@@ -130,10 +130,10 @@ WHERE run.state <> state
 SET run.state = state, run.finished_at = datetime()
 
 // name: stop_run(run, state, error) -> none
-// Stop a run before its end, or cancel one that is paused; workers notice at their next sign of life. What is committed
-// stays. Key: the run's uid.
+// Stop a run before its end, or cancel one that rests or waits; workers notice at their next sign of life. What is
+// committed stays. Key: the run's uid.
 MATCH (run:Run {uid: $run})
-WHERE run.state = 'running' OR (run.state = 'paused' AND $state = 'cancelled')
+WHERE run.state = 'running' OR (run.state IN ['paused', 'planned'] AND $state = 'cancelled')
 SET run.state = $state, run.error = $error, run.finished_at = datetime()
 
 // name: postpone_run(run, milliseconds, reason) -> none

@@ -25,6 +25,7 @@ from web import (
     security,
     served,
     store,
+    tasks,
     urls,
 )
 
@@ -73,6 +74,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         login,
         chrome,
         formatting,
+        tasks,
         errors,
         api,
     ):

@@ -19,6 +19,8 @@ from cikg.graph.schema_state import inspect
 from cikg.settings import Settings
 
 DEADLINE = 2.0
+FIRST, COUNTING = 0.7, 0.2
+"""Seconds to wait for the first worker, and then for all that are there."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def _workers(settings: Settings) -> str:
     with Celery(broker=_broker(settings), set_as_current=False) as app:
         app.conf.broker_connection_retry = False
         app.conf.broker_transport_options = {"socket_timeout": DEADLINE, "socket_connect_timeout": DEADLINE}
-        try:
-            answers = app.control.ping(timeout=0.7)
+        try:  # the first answer says that there is one; more come soon after it, or are not counted
+            answers = app.control.ping(timeout=FIRST, limit=1) and app.control.ping(timeout=COUNTING)
         except (OSError, app.connection_for_read().connection_errors) as error:
             raise _NotAnsweringError("cannot be asked while Redis is away") from error
     if not answers:

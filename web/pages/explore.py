@@ -103,6 +103,7 @@ class ExplorePage:
         more: the address that shows more neighbours; None where all are shown or as many as fit.
         left_out: how many neighbours are not shown.
         toggle_pruned: the address that shows or hides pruned edges.
+        begin: where one may begin, while nothing is open.
     """
 
     template: ClassVar[str] = "explore.html"
@@ -117,6 +118,7 @@ class ExplorePage:
     more: str | None
     left_out: int
     toggle_pruned: str
+    begin: tuple[Node, ...]
 
 
 def asked(dataset: str) -> View:
@@ -152,7 +154,18 @@ def load(graph: Graph, view: View) -> ExplorePage:
         more=replace(view, most=min(2 * view.most, MANY)).href if left_out and view.most < MANY else None,
         left_out=left_out,
         toggle_pruned=replace(view, pruned=not view.pruned).href,
+        begin=() if known else _beginnings(graph, view),
     )
+
+
+def _beginnings(graph: Graph, view: View) -> tuple[Node, ...]:
+    """The largest interests, and some items and users."""
+    some = {
+        "Interest": graph.many("top_interests", dataset=view.dataset, limit=8),
+        "Item": graph.many("list_items", dataset=view.dataset, after="", limit=8),
+        "User": graph.many("list_users", dataset=view.dataset, after="", limit=8),
+    }
+    return tuple(_nodes(graph, view, [(label, row["id"]) for label, rows in some.items() for row in rows]))
 
 
 def _parse(text: str) -> tuple[str, str] | None:

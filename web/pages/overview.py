@@ -96,7 +96,7 @@ def load_dataset(graph: Graph, dataset: str) -> DatasetPage:
         ("interactions", edges["interactions"], None),
         ("entities", found["entities"], "entities.index"),
         ("facts", edges["facts"], None),
-        ("intents", found["intents"], None),
+        ("intents", found["intents"], "intents.index"),
         ("interests", found["interest_count"], "interests.index"),
         ("held interests", edges["held"], None),
     )

@@ -1,0 +1,46 @@
+"""Runs in words: what each of them does, for those who do not know its name."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from cikg.errors import NotFoundError
+from cikg.extraction.job import job
+from web.runs import Run
+
+_KINDS = {
+    "extract": "LLM job",
+    "train": "Training",
+    "import": "Import",
+    "cluster": "Clustering",
+    "embed": "Embedding",
+    "snapshot": "Snapshot",
+    "publish": "Publication",
+    "command": "Command",
+}
+_PURPOSES = {
+    "import": "Reads users, items, choices and facts into the graph.",
+    "cluster": "Groups phrases that mean alike into interests.",
+    "train": "Learns from choices and interests what to recommend.",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Give templates the filters of this module."""
+    app.jinja_env.filters.update(task=task, purpose=purpose)
+
+
+def task(run: Run) -> str:
+    """`LLM job: user intents`."""
+    kind = _KINDS.get(run.kind, run.kind.capitalize())
+    return kind if run.name == run.kind else f"{kind}: {run.name.replace('_', ' ')}"
+
+
+def purpose(run: Run) -> str:
+    """What a run is for, one sentence; empty where nothing is known."""
+    if run.kind != "extract":
+        return _PURPOSES.get(run.kind, "")
+    try:
+        return job(run.name).help
+    except NotFoundError:  # of a job that is no longer there
+        return ""

@@ -46,13 +46,14 @@ def list_runs(*, everywhere: bool, dataset: str, as_json: bool) -> None:
     where = ["dataset"] if everywhere else []
     if not rows and not queued:
         messages.print("No job has run here. `cikg extract` begins one.")
+    for row in rows:
+        row |= {"done": f"{row['done']:,} of {row['total']:,}", "wrong": row["failed"] + row["quarantined"]}
     for title, columns, found in (
-        ("Runs of LLM jobs", ("run", *where, "state", "done", "total", "wrong", "calls", "tokens"), rows),
+        ("Runs of LLM jobs", ("run", *where, "state", "done", "wrong", "tokens"), rows),
         ("Queued commands", ("run", *where, "command", "state", "progress"), queued),
     ):
         if found:
-            shown = [{**row, "wrong": row.get("failed", 0) + row.get("quarantined", 0)} for row in found]
-            print_table(title, columns, [[row[column] for column in columns] for row in shown], fold=True)
+            print_table(title, columns, [[row[column] for column in columns] for row in found], fold=True)
 
 
 @command.command()
@@ -90,14 +91,15 @@ def _show_command(row: dict[str, Any], as_json: bool) -> None:
         print_json(row)
         return
     said = row.pop("said")
-    print_facts(row["run"], {name: value for name, value in row.items() if value})
+    print_facts(row["run"], {name.replace("_", " "): value for name, value in row.items() if value})
     try:
-        told = json.loads(said or "{}")
-        print_facts(
-            "What it said", {name: value for name, value in told.items() if isinstance(value, (str, int, float))}
-        )
+        told = json.loads(said or "null")
     except ValueError:
         console.print(said, markup=False, highlight=False)
+        return
+    if told:
+        short = {name: value for name, value in told.items() if isinstance(value, (str, int, float))}
+        print_facts("What it said", short)
 
 
 @command.command()
@@ -126,7 +128,8 @@ def _stop(run: str, dataset: str, state: State, as_json: bool) -> None:
     if as_json:
         print_json({"run": found, **stands})
         return
-    messages.print(f"{found} is {stands['state']}: {stands['done']:,} of {stands['total']:,} done.")
+    done = f": {stands['done']:,} of {stands['total']:,} done" if stands["total"] else ""
+    messages.print(f"{found} is {stands['state']}{done}.")
 
 
 @command.command()

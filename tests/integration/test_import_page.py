@@ -119,9 +119,7 @@ def key(address: str) -> str:
 
 def said(answer: TestResponse) -> str:
     """What is told in the frames for what went wrong, or as an error page."""
-    found = re.findall(
-        r'<(?:div class="failure"|section class="error)[^>]*>(.*?)</(?:div|section)>', answer.text, re.DOTALL
-    )
+    found = re.findall(r'<div class="(?:failure|error)"[^>]*>(.*?)</div>', answer.text, re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", " ".join(found)).split()).replace("&#39;", "'")
 
 

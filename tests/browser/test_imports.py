@@ -1,0 +1,163 @@
+"""Importing in the dashboard, from a file that is chosen to the page of its dataset, with a worker of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from pydantic import SecretStr
+from werkzeug.serving import make_server
+
+import web
+from cikg.datasets.drop import drop
+from cikg.embedded.assets import fetch_assets
+from cikg.graph import Graph
+from cikg.settings import Settings
+from tests.browser.conftest import Site, Visit, in_all
+from tests.integration.extraction.conftest import job_settings, worker  # noqa: F401
+from web import store
+
+ROWS = 30_000
+RATINGS = "customer;sku;stars;when\n" + "".join(
+    f"u{n % 601};i{n * 7 % 307};{n % 5 + 1};{1_400_000_000 + n}\n" for n in range(ROWS)
+)
+FILMS = "sku,name,genres\n" + "".join(f"i{n},Film {n},{'Drama|War' if n % 2 else 'War'}\n" for n in range(307))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("data")
+    (made / "ratings.csv").write_text(RATINGS + "u1;i1;five;1400000000\n")
+    (made / "films.csv").write_text(FILMS)
+    return made
+
+
+@pytest.fixture(scope="module")
+def site(graph: Graph, settings: Settings, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A dashboard whose messages its own worker reads, with a folder that may be imported from."""
+    fetch_assets(quiet=True)
+    redis = settings.redis_url.get_secret_value().rpartition("/")[0] if settings.redis_url else ""
+    own = settings.model_copy(
+        update={
+            "home": tmp_path_factory.mktemp("home"),
+            "secret_key": SecretStr("browser-test-key-0123456789"),
+            "redis_url": SecretStr(f"{redis}/12"),
+            "import_folders": str(folder),
+        }
+    )
+    app = web.create_app(own)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield Site(f"http://127.0.0.1:{server.server_port}", own)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    store.close(app)
+
+
+@pytest.fixture
+def page(visit: Visit) -> Page:
+    """The page Import, to someone who is logged in."""
+    visit.page.goto(visit.site.link())
+    visit.page.get_by_role("link", name="Import", exact=True).click()
+    return visit.page
+
+
+@pytest.fixture
+def name(graph: Graph, dataset: str) -> Iterator[str]:
+    yield dataset
+    drop(graph, dataset)
+
+
+@pytest.fixture
+def start_worker(visit: Visit, worker: Callable[[Settings], subprocess.Popen[bytes]]) -> Callable[[], object]:  # noqa: F811
+    """Starts a worker of the dashboard's own."""
+    return lambda: worker(visit.site.settings)
+
+
+@in_all
+@pytest.mark.usefixtures("page")
+def test_from_a_file_to_its_dataset(
+    visit: Visit, folder: Path, name: str, axe: str, start_worker: Callable[[], object]
+) -> None:
+    page = visit.page
+    visit.check()
+    visit.find_no_barrier(axe)
+    page.get_by_label("Files: tables").set_input_files([folder / "ratings.csv", folder / "films.csv"])
+    page.get_by_role("button", name="Upload and look into it").click()
+    becomes = page.get_by_role("region", name="What would become of it")
+    expect(becomes).to_contain_text("Film 7")
+    expect(page.get_by_label("Which column is the rating?")).to_have_value("stars")
+    visit.check()
+    visit.find_no_barrier(axe)
+    page.get_by_label("Which column is the rating?").select_option("none")
+    expect(becomes.get_by_role("columnheader", name="rating")).to_have_count(0)
+    page.get_by_label("Which column is the rating?").select_option("stars")
+    expect(becomes.get_by_role("columnheader", name="rating")).to_have_count(1)
+    page.get_by_label("As the dataset").fill(name)
+    page.get_by_text("What to leave out, and how to split").click()
+    page.get_by_label("Leave out ratings below").fill("2")
+    visit.check()
+    page.get_by_role("button", name="Start the import").click()
+    expect(page.get_by_role("heading", name="queued into")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    visit.find_no_barrier(axe)
+    start_worker()
+    expect(page.get_by_role("heading", name="running into")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(page.get_by_role("link", name=f"Open {name}")).to_be_visible(timeout=60_000)
+    rejected = page.get_by_role("region", name="Rows that could not be used")
+    expect(rejected).to_contain_text("expected a number as rating, found 'five'")
+    with page.expect_download() as download:
+        rejected.get_by_role("link", name="All of them as CSV").click()
+    assert "ratings.csv,30002" in download.value.path().read_text()
+    visit.check()
+    visit.find_no_barrier(axe)
+    page.get_by_role("link", name=f"Open {name}").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+    visit.check()
+    counts = page.locator(".counts")
+    expect(counts).to_contain_text("601")
+    expect(counts).to_contain_text(f"{ROWS * 4 // 5:,}")
+
+
+def test_what_cannot_be_read_is_told_beside_the_form(visit: Visit, page: Page, tmp_path: Path, axe: str) -> None:
+    (tmp_path / "a.zip").write_bytes(b"no archive")
+    page.get_by_label("Files: tables").set_input_files(tmp_path / "a.zip")
+    page.get_by_role("button", name="Upload and look into it").click()
+    expect(page.get_by_role("alert")).to_contain_text("a.zip is no zip archive that can be read")
+    assert "400" in visit.complaints.pop()
+    (tmp_path / "picture.csv").write_bytes(b"\x89PNG\0\0\0")
+    page.get_by_label("Files: tables").set_input_files(tmp_path / "picture.csv")
+    page.get_by_role("button", name="Upload and look into it").click()
+    expect(page.get_by_role("alert")).to_contain_text("picture.csv: it is no text: it holds zero bytes")
+    page.get_by_label("Format").select_option("movielens")
+    expect(page.get_by_role("alert")).to_contain_text("what was sent holds picture.csv")
+    expect(page.get_by_role("alert")).to_contain_text("Expected")
+    visit.check()
+    visit.find_no_barrier(axe)
+
+
+def test_a_path_of_the_server_by_keyboard_and_cancelled(visit: Visit, page: Page, folder: Path, dataset: str) -> None:
+    page.get_by_label("A file or folder of the server").focus()
+    page.keyboard.type(str(folder))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="What would become of it")).to_be_visible()
+    page.get_by_label("As the dataset").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type(dataset)
+    page.get_by_role("button", name="Start the import").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="queued into")).to_be_visible()
+    page.get_by_role("button", name="Cancel").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Start it again, and it goes on from there")).to_be_visible()
+    page.get_by_role("button", name="Remove").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Import")
+    visit.check()

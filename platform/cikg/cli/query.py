@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from cikg.cli._output import (
 )
 from cikg.errors import InputError, NotFoundError
 from cikg.graph import Statement, connect
+from cikg.graph.console import check
 from cikg.graph.database import Answer, Graph, Operator
 from cikg.graph.migrations import split
 from cikg.graph.questions import (
@@ -94,6 +96,8 @@ def command(
         _show_documentation(statement, text)
     parameters = {} if explain and not profile else _parameters(statement, _pairs(given), dataset, limit)
     with connect(load_settings()) as graph:
+        if path is not None:
+            text, _ = check(graph, text, timeout)
         if explain or profile:
             plan = graph.plan(text, parameters, profile=profile, seconds=timeout)
             _show_plan(statement, text, plan, as_json=as_json)
@@ -136,7 +140,7 @@ def _parameters(statement: Statement | None, pairs: dict[str, str], dataset: str
 
 
 def _from_file(path: Path) -> str:
-    """The one statement of a file.
+    """The one statement of a file, without the version of the language.
 
     Raises:
         InputError: the file cannot be read, or holds none or several.
@@ -148,7 +152,7 @@ def _from_file(path: Path) -> str:
     statements = split(text)
     if len(statements) != 1:
         raise InputError(f"expected one statement, found {len(statements)}", path)
-    return statements[0] if statements[0].upper().startswith("CYPHER ") else f"CYPHER 25 {statements[0]}"
+    return re.sub(r"(?i)^CYPHER\s+25\s", "", statements[0]).strip()  # the guard puts it before every statement
 
 
 def _ask(

@@ -239,5 +239,5 @@ def _called(text: str) -> Iterator[str]:
 
 def _refused(why: str) -> NotReadOnlyError:
     return NotReadOnlyError(
-        f"the console only reads the graph: {why}", cure="Ask with MATCH and RETURN; jobs and commands change things"
+        f"a question only reads the graph: {why}", cure="Ask with MATCH and RETURN; jobs and commands change things"
     )

@@ -148,8 +148,11 @@ def test_a_file_is_asked_with_parameters_and_a_limit(query: Query, planted: str,
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("MATCH (n:User {dataset: $dataset}) DETACH DELETE n", "the statement writes, and this only reads"),
-        ("CREATE INDEX x FOR (n:X) ON (n.y)", "the statement writes, and this only reads"),
+        ("MATCH (n:User {dataset: $dataset}) DETACH DELETE n", "a question only reads the graph"),
+        ("CREATE INDEX x FOR (n:X) ON (n.y)", "a question only reads the graph"),
+        ("LOAD CSV FROM 'file:///etc/passwd' AS row RETURN row", "a question only reads the graph"),
+        ("SHOW SETTINGS", "a question only reads the graph"),
+        ("CALL apoc.load.json('http://127.0.0.1/') YIELD value RETURN value", "which is not part of the language"),
         ("MATCH (n RETURN n", "Neo4j does not accept the statement"),
         ("RETURN $missing", "Neo4j does not accept the statement"),
         ("RETURN 1; RETURN 2", "expected one statement, found 2"),

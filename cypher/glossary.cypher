@@ -14,6 +14,23 @@ WHERE item.uid > $after AND item.uid STARTS WITH $dataset + ':'
 RETURN item.uid AS uid, item.id AS id, item.name AS name, item.text AS text
 ORDER BY uid LIMIT $limit
 
+// name: forget_terms(dataset, job, terms) -> none
+// Remove the entries of terms that stand in no text any more, and take their subjects for not asked about, so that a term
+// which comes back has its entry again. Writes nothing where there are none. Keys: the dataset's, then its glossary alone,
+// and the subjects' uids.
+MATCH (dataset:Dataset {uid: $dataset})<-[:DESCRIBES]-(entry:Profile)
+WHERE entry.source = 'glossary' AND NOT entry.name IN $terms
+WITH dataset, collect(entry) AS stale
+SET dataset.version = coalesce(dataset.version, 0) + 1
+WITH stale
+UNWIND stale AS entry
+CALL (entry) {
+  MATCH (run:Run {dataset: $dataset, kind: 'extract', name: $job})
+  MATCH (subject:Subject {uid: run.uid + '/' + entry.name})
+  SET subject.state = 'cancelled', subject.error = 'its term stands in no text any more'
+}
+DETACH DELETE entry
+
 // name: replace_glossary_entries(dataset, run, job, lease, rows) -> none
 // Replace what a job explained of terms by what it explains now; a term that it has nothing to say about loses its entry.
 // Keys: the entries' uids and the dataset's, which is locked and counted first. As in `replace_user_intents`, another

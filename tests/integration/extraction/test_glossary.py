@@ -44,3 +44,26 @@ def test_terms_are_explained_once_and_reach_the_prompts_of_the_items_that_have_t
     graph.execute("MATCH (i:Item {uid: $d + ':0-0'}) SET i.text = 'An RPG.'", d=dataset)
     extract(graph, dataset, settings, "glossary")
     assert graph.many("glossary_entries", dataset=dataset) == []
+
+
+def test_an_entry_goes_with_its_term_and_comes_back_with_it(place: Workplace) -> None:
+    place.planted(1)
+    graph, dataset, llm = place.graph, place.dataset, place.standin()
+    settings = place.settings(llm)
+
+    def texts(told: dict[str, str]) -> list[str]:
+        graph.execute(
+            "UNWIND keys($t) AS id MATCH (i:Item {uid: $d + ':' + id}) SET i.text = $t[id]", d=dataset, t=told
+        )
+        extract(graph, dataset, settings, "glossary")
+        return [row["term"] for row in graph.many("glossary_entries", dataset=dataset)]
+
+    both = {"0-0": "An RPG (role-playing game).", "0-1": "An MMO (massively multiplayer game)."}
+    assert texts(both) == ["MMO", "RPG"]
+    assert texts({"0-0": "A game."}) == ["MMO"]
+    version = graph.execute("MATCH (d:Dataset {uid: $d}) RETURN d.version AS v", d=dataset)
+    assert texts({}) == ["MMO"]
+    assert graph.execute("MATCH (d:Dataset {uid: $d}) RETURN d.version AS v", d=dataset) == version, "nothing changed"
+    asked = llm.calls
+    assert texts(both) == ["MMO", "RPG"]
+    assert llm.calls == asked, "its answer was kept"

@@ -34,13 +34,15 @@ class TermMeaning(BaseModel):
 
 
 def ids(graph: Graph, dataset: str) -> list[str]:
-    """The terms of a dataset.
+    """The terms of a dataset. Entries of terms that it has no longer are removed.
 
     Raises:
         NotFoundError: there is no such dataset.
     """
     dataset_row(graph, dataset)
-    return [term.name for term in terms.find(_texts(graph, dataset))]
+    found = [term.name for term in terms.find(_texts(graph, dataset))]
+    graph.write("forget_terms", dataset=dataset, job=JOB.name, terms=found)
+    return found
 
 
 def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[Term]:

@@ -14,7 +14,7 @@ from cikg.errors import CikgError, InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.recommend import runs
 from cikg.recommend.charts import lines
-from cikg.recommend.comparison import Split
+from cikg.recommend.comparison import Split, compare
 from cikg.recommend.groups import By
 from cikg.recommend.report import AXES, Question, drawing, is_kept, kept
 from cikg.schema import uid
@@ -95,12 +95,11 @@ def load(
         question = ask(graph, settings, dataset, names, split=split, across=across)
     except CikgError as error:
         return _refused(dataset, names, "valid" if split == "valid" else "test", error)
-    address = _address(dataset, names, question.split, across=across)
-    found, pictures, refusal = None, None, None
+    found, pictures = None, None
     try:
+        check(question)
         if FIGURES in show or is_kept(question):
             found = kept(settings, question)
-            check_entries(found)
         if GROUPS in show or all(is_kept(replace(question, by=by)) for by in AXES):
             pictures = _pictures(settings, question)
     except CikgError as error:
@@ -114,13 +113,13 @@ def load(
         ),
         split=question.split,
         other=_address(dataset, names, "valid" if question.split == "test" else "test", across=across),
-        refusal=refusal,
+        refusal=None,
         across="",
         report=found,
         **_settings(found),
         curves=_curves(settings, found) if found else {},
         groups=pictures,
-        here=address,
+        here=_address(dataset, names, question.split, across=across),
     )
 
 
@@ -158,15 +157,17 @@ def refined(question: Question, metrics: Sequence[str], by: By | None, by_metric
     return replace(question, metrics=tuple(dict.fromkeys(metrics)), by=by, by_metric=by_metric)
 
 
-def check_entries(report: dict[str, Any]) -> None:
-    """Make sure that there is room for what is compared.
+def check(question: Question) -> None:
+    """Make sure that runs can be compared, and that there is room for them. Nothing is drawn for that.
 
     Raises:
-        InputError: there are too many entries.
+        InputError: they cannot, or there are too many methods and settings.
+        SnapshotError: a run is damaged.
     """
-    if len(report["entries"]) > MOST_ENTRIES:
+    entries = compare(question.paths, question.split, across_snapshots=question.across_snapshots).entries
+    if len(entries) > MOST_ENTRIES:
         raise InputError(
-            f"{len(report['entries'])} methods or settings are chosen, and {MOST_ENTRIES} have room beside each other",
+            f"{len(entries)} methods or settings are chosen, and {MOST_ENTRIES} have room beside each other",
             cure="Choose fewer, or use `cikg compare`",
         )
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
+from cikg.access import audit
+from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
+from cikg.recommend.stages import METRIC
 from cikg.schema import uid
 from cikg.settings import Settings
-from web import comparing, runs
+from web import comparing, login, publishing, runs
+from web import stages as stage_lift
 from web.chrome import Link, render
 from web.comparing import ComparePage
+from web.publishing import Standing
+from web.stages import StagesPage, has_stages
 from web.store import graph, settings
 from web.urls import page
 
@@ -22,6 +29,7 @@ blueprint = Blueprint("models", __name__)
 link = Link("Models", "models.index", 60)
 SHOWN_RUNS = 100
 BASELINE = "popularity"
+DEFAULT_K, MOST_K = 20, 1_000
 FIRST = ("recall", "ndcg", "precision", "hit_rate", "mrr")
 
 
@@ -78,11 +86,12 @@ class Metrics:
 
 @dataclass(frozen=True)
 class ModelsPage:
-    """All training runs, newest first."""
+    """All training runs, newest first, and what is served."""
 
     template: ClassVar[str] = "models.html"
     dataset: str
     models: tuple[Model, ...]
+    standing: Standing
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,8 @@ class ModelPage:
         split: `test` where it was evaluated, else `valid`.
         curve: what was measured during training; None where nothing was.
         manifest: how it was trained, one level deep.
+        standing: what is served, and how far a publication is.
+        staged: whether its knowledge comes from stages that could be left out.
     """
 
     template: ClassVar[str] = "model.html"
@@ -105,13 +116,16 @@ class ModelPage:
     split: str
     curve: Curve | None
     manifest: dict[str, Any]
+    standing: Standing
+    staged: bool
 
 
 def load_models(graph: Graph, dataset: str) -> ModelsPage:
     """Read all training runs."""
     published = {row["run"]: row for row in graph.many("published_runs", dataset=dataset)}
     rows = graph.many("training_runs", dataset=dataset, limit=SHOWN_RUNS)
-    return ModelsPage(dataset, tuple(_model(row["run"], published) for row in rows))
+    models = tuple(_model(row["run"], published) for row in rows)
+    return ModelsPage(dataset, models, publishing.standing(graph, dataset))
 
 
 def load_model(graph: Graph, dataset: str, identifier: str) -> ModelPage:
@@ -136,6 +150,8 @@ def load_model(graph: Graph, dataset: str, identifier: str) -> ModelPage:
         split=split,
         curve=read_curve(runs.unpack(row.get("curve"))),
         manifest=runs.flatten({name: value for name, value in manifest.items() if name not in ("valid", "run")}),
+        standing=publishing.standing(graph, dataset),
+        staged=has_stages(model.method),
     )
 
 
@@ -199,6 +215,30 @@ def index(dataset: str) -> Response:
 def model(dataset: str, identifier: str) -> Response:
     """One training run."""
     return render(load_model(graph(), dataset, identifier))
+
+
+@blueprint.post("/d/<id:dataset>/models/<id:identifier>/<action>")
+@login.needs(Scope.WRITE)
+def act(dataset: str, identifier: str, action: str) -> ResponseReturnValue:
+    """Publish a run, go back to it, or have its stages measured."""
+    k, actor = request.form.get("k", DEFAULT_K, type=int), login.caller().name
+    if action == "stages":
+        stage_lift.begin(graph(), settings(), dataset, identifier, METRIC)
+        audit.record(graph(), actor, "models.stages", uid(dataset, identifier))
+        return redirect(url_for("models.stages", dataset=dataset, identifier=identifier), 303)
+    publishing.act(graph(), settings(), dataset, action, run=identifier, k=min(max(k, 1), MOST_K), actor=actor)
+    return redirect(url_for("models.model", dataset=dataset, identifier=identifier), 303)
+
+
+@page(blueprint, "/d/<id:dataset>/models/<id:identifier>/stages")
+def stages(dataset: str, identifier: str) -> Response:
+    """What each extraction stage is worth to a run."""
+    return render(load_stages(graph(), settings(), dataset, identifier, request.args.get("metric", METRIC)))
+
+
+def load_stages(graph: Graph, settings: Settings, dataset: str, run: str, metric: str) -> StagesPage:
+    """Read what is known of a run's stages."""
+    return stage_lift.load(graph, settings, dataset, run, metric)
 
 
 def load_comparison(graph: Graph, settings: Settings, dataset: str, given: MultiDict[str, str]) -> ComparePage:

@@ -106,6 +106,5 @@ def compare(dataset: str, query: Beside) -> Any:
     about a second for thousands of users, with groups three.
     """
     asked = comparing.ask(graph(), settings(), dataset, query.run, split=query.split, across=query.across_snapshots)
-    found = kept(settings(), comparing.refined(asked, query.metric, query.groups, query.groups_metric))
-    comparing.check_entries(found)
-    return found
+    comparing.check(asked)
+    return kept(settings(), comparing.refined(asked, query.metric, query.groups, query.groups_metric))

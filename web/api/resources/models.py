@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from cikg.graph.database import Row
-from cikg.schema import uid
-from cikg.serving import publish as publishing
+from cikg.schema import State, uid
+from cikg.serving.publish import roll_back as roll_back_to
+from web import publishing
 from web import runs as pages
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_place
-from web.api.publishing import publish
-from web.store import graph
+from web.store import graph, settings
 
 TAG = "Models"
 RUN_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$"  # never a path
@@ -87,6 +87,32 @@ class Served(BaseModel):
     explained: float = Field(description="Share of the recommendations that an interest explains")
 
 
+class Queued(BaseModel):
+    """How far a command is that a worker was asked to carry out."""
+
+    id: str = Field(description="Of its run among the commands that were queued")
+    about: str = Field(description="What it works on")
+    state: State = Field(description="`planned`, `running`, then `done`, `failed` or `cancelled`")
+    progress: str | None = Field(description="How far it is, in words")
+    error: str | None
+
+
+class ServedModel(BaseModel):
+    """A model that is served, or was before."""
+
+    run: str
+    method: str
+    published_at: str | None
+
+
+class Standing(BaseModel):
+    """What a dataset serves."""
+
+    now: ServedModel | None
+    before: ServedModel | None = Field(description="What a rollback would serve")
+    publication: Queued | None = Field(description="The last that was asked for")
+
+
 @operation("GET", "/datasets/<dataset>/runs", tag=TAG, answer=Page[TrainingRun], query=Paged)
 def runs(dataset: str, query: Paged) -> Page[Any]:
     """The training runs of a dataset, the newest first."""
@@ -107,21 +133,26 @@ def models(dataset: str) -> Row:
     return {"items": graph().many("published_runs", dataset=dataset)}
 
 
-@operation("PUT", "/datasets/<dataset>/served", tag=TAG, answer=Served, body=Wanted, scope=Scope.WRITE, conflicts=True)
-def serve(dataset: str, body: Wanted) -> Any:
-    """Publish a run: write everyone's recommendations, then serve them from one moment to the next.
+@operation("GET", "/datasets/<dataset>/served", tag=TAG, answer=Standing)
+def served(dataset: str) -> Any:
+    """What is served, what was before, and how far the last publication is."""
+    return publishing.standing(graph(), dataset)
 
-    The request lasts until that has happened; what was served before stays until then.
+
+@operation("PUT", "/datasets/<dataset>/served", tag=TAG, answer=Standing, status=202, body=Wanted, scope=Scope.WRITE)
+def serve(dataset: str, body: Wanted) -> Any:
+    """Have a worker publish a run: it writes everyone's recommendations, then serves them from one moment to the next.
+
+    `GET …/served` says how far it is; what was served before stays until then.
     """
-    _find(dataset, body.run)
     g.audited = {"run": body.run, "k": body.k}
-    return publish(graph(), dataset, body.run, body.k)
+    return publishing.begin(graph(), settings(), dataset, body.run, body.k)
 
 
 @operation("POST", "/datasets/<dataset>/served/rollback", tag=TAG, answer=Served, body=Back, scope=Scope.WRITE)
 def roll_back(dataset: str, body: Back) -> Any:
     """Serve again what was served before, from one moment to the next; done twice, it is undone."""
-    done = publishing.roll_back(graph(), dataset, body.to)
+    done = roll_back_to(graph(), dataset, body.to)
     g.audited = {"run": done.model}
     return done
 

@@ -1,0 +1,118 @@
+"""What is served, what was before, and what a person does about it: publish a run, or go back. Each is logged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cikg.access import audit
+from cikg.errors import NotFoundError
+from cikg.extraction import commands
+from cikg.graph import Graph
+from cikg.schema import State, uid
+from cikg.serving.publish import roll_back
+from cikg.settings import Settings
+from web.runs import ACTIVE
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that a worker was asked to carry out.
+
+    Attributes:
+        id: of its run among the jobs.
+        about: what it is about: its first argument.
+        state: `planned` while it waits, then `running`, and `done`, `failed` or `cancelled`.
+        progress: how far it is, in words.
+        error: why it failed.
+    """
+
+    id: str
+    about: str
+    state: State
+    progress: str | None
+    error: str | None
+
+    @property
+    def active(self) -> bool:
+        """Whether its end is to be waited for."""
+        return self.state in ACTIVE
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that is served, or was before."""
+
+    run: str
+    method: str
+    published_at: str | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a dataset serves.
+
+    Attributes:
+        now: the model that is served; None where nothing is.
+        before: the one to go back to; None where there is none.
+        publication: the last that was asked for.
+    """
+
+    now: Served | None
+    before: Served | None
+    publication: Command | None
+
+
+def standing(graph: Graph, dataset: str) -> Standing:
+    """What a dataset serves, what it served before, and how far the last publication is."""
+
+    def served(row: dict[str, str]) -> Served:
+        return Served(row["run"], row["method"] or "", row["published_at"])
+
+    now = [row for row in graph.many("served_model", dataset=dataset) if row["model"] is not None]
+    before = graph.many("formerly_served", dataset=dataset)
+    return Standing(
+        served(now[0]) if now else None,
+        served(before[0]) if before else None,
+        newest(graph, dataset, "publish "),
+    )
+
+
+def newest(graph: Graph, dataset: str, name: str, argument: str = "") -> Command | None:
+    """The last command of a dataset that was queued, of those whose name begins so."""
+    rows = graph.many("newest_command", dataset=dataset, name=name, argument=argument)
+    if not rows:
+        return None
+    row = rows[0]
+    return Command(row["id"], row["name"].partition(" ")[2], State(row["state"]), row["progress"], row["error"])
+
+
+def begin(graph: Graph, settings: Settings, dataset: str, run: str, k: int) -> Standing:
+    """Have a worker publish a run. Asked for again, it is written again, with the same result.
+
+    Raises:
+        NotFoundError: there is no such training run of this dataset.
+        UnreachableError: Redis does not answer.
+    """
+    found = graph.many("run_detail", run=uid(dataset, run))
+    if not found or found[0]["run"].get("kind") != "train":
+        raise NotFoundError(f"{dataset!r} has no training run {run!r}", cure="The list of models shows all of them")
+    commands.enqueue(graph, settings, ["publish", run, "--dataset", dataset, "--k", str(k)], dataset)
+    return standing(graph, dataset)
+
+
+def act(graph: Graph, settings: Settings, dataset: str, action: str, *, run: str, k: int, actor: str) -> None:
+    """Publish a run or go back to it, from a page.
+
+    Raises:
+        NotFoundError: there is no such action or run.
+        ConflictError: that run is not what was served before, or its recommendations are gone.
+        UnreachableError: Redis does not answer.
+    """
+    match action:
+        case "publish":
+            begin(graph, settings, dataset, run, k)
+        case "rollback":
+            roll_back(graph, dataset, run)
+        case _:
+            raise NotFoundError(f"a model cannot be told to {action!r}")
+    audit.record(graph, actor, f"models.{action}", uid(dataset, run), {"k": k} if action == "publish" else None)

@@ -27,18 +27,37 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         yield complete
 
 
+_datasets: list[str] = []
+"""The names that this process gave to tests."""
+
+
 @pytest.fixture(scope="session")
 def graph(settings: Settings) -> Iterator[Graph]:
     """A connection to the tests' Neo4j, with the schema applied."""
     with connect(settings) as opened:
         migrate(opened)
         yield opened
+        if load_settings(with_embedded=False).neo4j_uri is not None:  # one that stays when the tests are over
+            sweep(opened)
+
+
+def sweep(graph: Graph) -> None:
+    """Remove what tests left in datasets of the names that they were given, and of longer ones."""
+    begun = sorted(_datasets)
+    while graph.execute(
+        "MATCH (n) WHERE n.dataset STARTS WITH 'test-' AND substring(n.dataset, 0, $length) IN $begun "
+        "WITH n LIMIT 500 DETACH DELETE n RETURN count(*) AS removed",
+        begun=begun,
+        length=len("test-") + 12,
+    )[0]["removed"]:
+        pass
 
 
 @pytest.fixture
 def dataset() -> str:
     """A name that no other test uses, so that tests share one database without seeing each other."""
-    return f"test-{uuid.uuid4().hex[:12]}"
+    _datasets.append(f"test-{uuid.uuid4().hex[:12]}")
+    return _datasets[-1]
 
 
 def newcomer(home: Path) -> Settings:

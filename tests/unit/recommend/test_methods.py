@@ -87,6 +87,26 @@ def test_ease_is_its_formula(snapshot: Snapshot) -> None:
     np.testing.assert_allclose(scorer.scores(torch.arange(60)).numpy(), matrix @ weights, atol=1e-4)
 
 
+def test_dropout_in_ease_is_what_many_thinned_copies_teach(snapshot: Snapshot) -> None:
+    """Least squares, column by column, from 10,000 copies of the histories that each lack half of the choices."""
+    data = training_data(snapshot, (SplitCode.TRAIN, SplitCode.VALID), None)
+    whole = np.zeros((60, 40))
+    whole[data.fit.user_index, data.fit.item_index] = 1.0
+    random, copies, penalty = np.random.default_rng(0), 10_000, 7.0
+    gram, target = np.zeros((40, 40)), np.zeros((40, 40))
+    for _ in range(copies):
+        thin = whole * random.integers(0, 2, whole.shape)
+        gram += thin.T @ thin / copies
+        target += thin.T @ whole / copies
+    expected = np.zeros((40, 40))
+    for item in range(40):
+        others = np.arange(40) != item
+        system = gram[np.ix_(others, others)] + penalty / 4 * np.eye(39)
+        expected[others, item] = np.linalg.solve(system, target[others, item]) / 2
+    ((_, scorer),) = Ease(data, EaseConfig(penalty=penalty, dropout=0.5), CPU).candidates()
+    np.testing.assert_allclose(scorer.tensors()["weights"].numpy(), expected, atol=0.004)
+
+
 def test_ease_with_facts_reaches_items_that_nobody_has_read(snapshot: Snapshot, offline: Settings) -> None:
     plain, with_facts = (ndcg(snapshot, "ease", offline, facts_weight=weight) for weight in (0, 30))
     assert with_facts > plain + 0.1

@@ -34,6 +34,9 @@ class EaseConfig(Config):
         ge=0,
         description="Weight of the items' similarity by their profiles or texts in the Gram matrix; 0 ignores both",
     )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of choices it learns without, in expectation: popular items say less"
+    )
 
 
 class Ease(ClosedForm):
@@ -41,6 +44,9 @@ class Ease(ClosedForm):
 
     X is the users × items matrix of interactions, S the cosine between the items' facts weighted by inverse frequency,
     or between their texts: as if wS = YᵀY came of more users, Y, one a fact or word (Jeunen et al., RecSys 2020).
+    With a dropout of p, what would be learned from infinitely many copies of X, each without a share p of its entries:
+    λ grows by p / (1 - p) times an item's choices (H. Steck: Autoencoders that don't overfit towards the identity,
+    NeurIPS 2020).
     """
 
     def __init__(self, data: TrainingData, config: EaseConfig, device: torch.device) -> None:
@@ -49,6 +55,7 @@ class Ease(ClosedForm):
         self._offsets, self._history = linear.rows(data.fit, data.nodes.users, device)
         matrix = linear.interactions(data)
         self._gram = torch.from_numpy((matrix.T @ matrix).toarray()).to(device)
+        self._gram.diagonal().mul_(1 + config.dropout / (1 - config.dropout))
         if config.facts_weight:
             similar = linear.fact_similarity(data).toarray()
             self._gram.add_(torch.from_numpy(similar).to(device), alpha=config.facts_weight)

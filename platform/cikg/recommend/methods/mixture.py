@@ -19,8 +19,7 @@ interests, and their expert a small fixed weight. Interests that rest on trainin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -40,11 +39,13 @@ from cikg.recommend.scorers import DotScorer, MixtureScorer, Scorer
 from cikg.recommend.views import TrainingData, View
 from cikg.recommend.workshop import Part, Workshop
 
-SIMILARITY_SHARE = 0.3
-"""What facts or texts weigh in the Gram matrix, as a share of the penalty on whose diagonal they stand."""
+SHARES = (0.3, 0.6, 1.2)
+"""What facts or texts may weigh in the Gram matrix, as a share of the penalty on whose diagonal they stand."""
 PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 """λ of the linear expert; the search begins at the third, and goes on as long as the next is better."""
 FIRST = 2
+LINEAR = ("penalty", "facts_weight", "text_weight")
+"""What is found for the linear expert."""
 LOOK, PATIENCE = 2, 4
 """Epochs between two looks at the validation split, and epochs without a better one after which the graph is fitted."""
 GRAPH_METRIC = "ndcg@100"
@@ -61,6 +62,7 @@ class MixtureConfig(Config):
     penalty: float | None = Field(None, gt=0, description="λ of the linear expert")
     facts_weight: float | None = Field(None, ge=0, description="Weight of facts in its Gram matrix")
     text_weight: float | None = Field(None, ge=0, description="Weight of profiles or texts in its Gram matrix")
+    dropout: float = Field(0.5, ge=0, lt=1, description="Share of choices it learns without, in expectation")
     rank: int = Field(64, ge=1, description="Frequencies that the spectral expert lets pass")
     dimension: int = Field(128, ge=1, description="Width of an embedding of the graph expert")
     layers: int = Field(3, ge=1, description="Its layers")
@@ -184,13 +186,11 @@ class Mixture(ClosedForm):
         fewer candidates.
         """
         config, data = self._config, self._data
-        if found.get("penalty") is not None:
+        if all(found.get(name) is not None for name in LINEAR):
             return self._ease(found), {}
-        facts = (0.0, SIMILARITY_SHARE) if len(data.head_index) else (0.0,)
-        texts = (0.0, SIMILARITY_SHARE) if linear.has_text(data) else (0.0,)
         best: tuple[float, Scorer, dict[str, Any]] | None = None
 
-        def attempt(penalty: float, fact_share: float, text_share: float) -> bool:
+        def better(penalty: float, fact_share: float, text_share: float) -> bool:
             nonlocal best
             tried = {
                 "penalty": penalty,
@@ -199,24 +199,25 @@ class Mixture(ClosedForm):
             }
             scorer = self._ease(tried)
             score = mixing.worth(data, scorer, self._fitted.get("graph"), self._seed)
-            better = best is None or score > best[0]
-            if better:
-                best = score, scorer, tried
-            return better
+            if best is not None and score <= best[0]:
+                return False
+            best = score, scorer, tried
+            return True
 
         first = PENALTIES[FIRST] if config.penalty is None else config.penalty
-        shares = (0.0, 0.0)
-        for share in ((fact, text) for fact in facts for text in texts):
-            shares = share if attempt(first, *share) else shares
-        if config.penalty is None:
-            for way in (PENALTIES[FIRST + 1 :], PENALTIES[:FIRST][::-1]):
-                if list(takewhile(lambda penalty: attempt(penalty, *shares), way)):
-                    break  # what lies the other way is worse
+        better(first, 0.0, 0.0)
+        facts = SHARES if config.facts_weight is None and len(data.head_index) else ()
+        fact = _climb(facts, lambda share: better(first, share, 0.0)) or 0.0
+        texts = SHARES if config.text_weight is None and linear.has_text(data) else ()
+        text = _climb(texts, lambda share: better(first, fact, share)) or 0.0
+        for way in (PENALTIES[FIRST + 1 :], PENALTIES[:FIRST][::-1]) if config.penalty is None else ():
+            if _climb(way, lambda penalty: better(penalty, fact, text)) is not None:
+                break  # what lies the other way is worse
         assert best is not None  # noqa: S101
         return best[1:]
 
     def _ease(self, found: Mapping[str, Any]) -> Scorer:
-        chosen = {name: found[name] for name in ("penalty", "facts_weight", "text_weight")}
+        chosen = {name: found[name] for name in LINEAR} | {"dropout": self._config.dropout}
         return _only(Ease(self._data, EaseConfig(**chosen), self._device))
 
     def _graph(self, found: Mapping[str, Any]) -> Part:
@@ -255,6 +256,16 @@ class Mixture(ClosedForm):
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
             torch.manual_seed(self._seed + 7919 * member)
             return Lightgcn(data, settings, self._device)
+
+
+def _climb(values: Iterable[float], better: Callable[[float], bool]) -> float | None:
+    """The last of the values that were each better than the one before; None if not even the first was."""
+    found = None
+    for value in values:
+        if not better(value):
+            break
+        found = value
+    return found
 
 
 def _side_by_side(scorers: Sequence[Scorer]) -> Scorer:

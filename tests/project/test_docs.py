@@ -69,6 +69,11 @@ def test_every_question_is_shown_with_its_parameters() -> None:
     assert shown == {signature(statement) for statement in readable() if statement.section}
 
 
+def test_the_index_lists_every_page() -> None:
+    listed = set(re.findall(r"\]\(([a-z_]+\.md)\)", (ROOT / "docs" / "README.md").read_text(encoding="utf-8")))
+    assert listed == {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+
 def test_the_picture_is_well_formed_and_described() -> None:
     picture = ElementTree.parse(ROOT / "docs" / "architecture.svg").getroot()
     labels = {element.get("id"): element.text for element in picture.iter() if element.get("id")}

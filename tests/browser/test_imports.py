@@ -17,7 +17,7 @@ from cikg.datasets.drop import drop
 from cikg.embedded.assets import fetch_assets
 from cikg.graph import Graph
 from cikg.settings import Settings
-from tests.browser.conftest import Site, Visit, in_all
+from tests.browser.conftest import Site, Visit, in_all, in_two
 from tests.integration.extraction.conftest import job_settings, worker  # noqa: F401
 from web import store
 
@@ -80,7 +80,7 @@ def start_worker(visit: Visit, worker: Callable[[Settings], subprocess.Popen[byt
     return lambda: worker(visit.site.settings)
 
 
-@in_all
+@in_two
 @pytest.mark.usefixtures("page")
 def test_from_a_file_to_its_dataset(
     visit: Visit, folder: Path, name: str, axe: str, start_worker: Callable[[], object]
@@ -126,6 +126,7 @@ def test_from_a_file_to_its_dataset(
     expect(counts).to_contain_text(f"{ROWS * 4 // 5:,}")
 
 
+@in_all
 def test_what_cannot_be_read_is_told_beside_the_form(visit: Visit, page: Page, tmp_path: Path, axe: str) -> None:
     (tmp_path / "a.zip").write_bytes(b"no archive")
     page.get_by_label("Files: tables").set_input_files(tmp_path / "a.zip")

@@ -38,6 +38,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "seekrec, items' profiles alone": ("seekrec", {"semantics": "items"}),
     "seekrec w/o profiles": ("seekrec", {"semantics": "none"}),
     "colakg w/o tastes": ("colakg", {"taste_weight": 0.0}),
+    "colakg, as valid of the demo": ("colakg", {"taste_weight": 0.0, "text_weight": 1.0}),
     "colakg w/o neighbours": ("colakg", {"neighbours": 0}),
 }
 
@@ -52,10 +53,10 @@ def trained(snapshot: Snapshot, settings: Settings, method: str, seeds: list[int
 
 def row(name: str, peer: list[Trained], runs: list[Trained], snapshot: Snapshot) -> str:
     """A configuration's means, its differences, and the slowest training in seconds."""
-    compared = compare([run.path for run in (peer if runs == peer else [*peer, *runs])])
+    compared = compare([run.path for run in (peer if runs is peer else [*peer, *runs])])
     means = "".join(f"{compared.entries[-1].figures(metric).mean():>10.4f}" for metric in METRICS)
     shown: list[Interval] = []
-    if runs != peer:
+    if runs is not peer:
         (found,) = compared.differences(METRICS)
         coldest = [each for each in by_sparsity(compared, snapshot, "users", "ndcg@10") if each.most > 0][-1]
         shown = [*(found[metric] for metric in METRICS), coldest.differences[-1]]
@@ -82,7 +83,8 @@ def main() -> None:
     peer = runs(options.peer)
     heads = [f"{metric} beyond, 95 %" for metric in (*METRICS, "ndcg@10 of coldest")]
     print(f"{'':<32}{METRICS[0]:>10}{METRICS[1]:>10}  {'  '.join(f'{head:<28}' for head in heads)}     s")  # noqa: T201
-    for name in [options.peer, *(name for name in options.only if name != options.peer)]:
+    print(row(options.peer, peer, peer, snapshot), flush=True)  # noqa: T201
+    for name in (name for name in options.only if name != options.peer):
         print(row(name, peer, runs(name), snapshot), flush=True)  # noqa: T201
 
 

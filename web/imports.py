@@ -14,14 +14,15 @@ from pydantic import ValidationError
 from werkzeug.datastructures import MultiDict
 
 from cikg.access import audit
-from cikg.datasets.intake import Choices, Intake, Intakes, Stage
+from cikg.datasets.intake import Choices, Intake, Intakes, Progress, Stage
 from cikg.datasets.proposal import Reader
 from cikg.datasets.registry import format_named
 from cikg.errors import CikgError, ConflictError, InputError
 from cikg.extraction import commands
 from cikg.graph import Graph
-from cikg.schema import dataset_name
+from cikg.schema import State, dataset_name
 from cikg.settings import Settings
+from web import store
 
 NONE = "-"
 LATE_SECONDS = 10
@@ -93,7 +94,11 @@ def _seconds_since(time: str | None) -> float:
 
 def stands(intakes: Intakes, intake: Intake) -> Import:
     """Where an import stands."""
-    request, progress, stage = intake.request, intake.progress, intake.stage
+    request, stage = intake.request, intake.stage
+    is_late = stage is Stage.QUEUED and _seconds_since(request.queued_at) > LATE_SECONDS
+    if is_late and _is_lost(intake):
+        stage = intake.stage
+    progress = intake.progress
     report = progress.report if progress else None
     reader = Reader(intakes, intake)
     return Import(
@@ -110,12 +115,23 @@ def stands(intakes: Intakes, intake: Intake) -> Import:
         done=progress.done if progress else 0,
         total=progress.total if progress else None,
         stopping=stage in (Stage.QUEUED, Stage.RUNNING) and intake.stopped,
-        is_late=stage is Stage.QUEUED and _seconds_since(request.queued_at) > LATE_SECONDS,
+        is_late=is_late,
         message=progress.message if progress else None,
         cure=progress.cure if progress else None,
         report=report,
         rejected=_list(intake) is not None,
     )
+
+
+def _is_lost(intake: Intake) -> bool:
+    """Whether a worker ended the command without this import having noticed; then it does now."""
+    found = store.graph().many("run_detail", run=intake.request.run or "")
+    if not found or found[0]["run"]["state"] in (State.PLANNED, State.RUNNING):
+        return False
+    said = found[0]["run"].get("error") or "its worker ended before it began"
+    cure = "Workers need the same CIKG_HOME as the dashboard; then start it again"
+    intake.tell(Progress(state=Stage.FAILED, message=said, cure=cure))
+    return True
 
 
 def answers(form: MultiDict[str, str], before: Mapping[str, str]) -> dict[str, str]:
@@ -173,7 +189,7 @@ def start(graph: Graph, settings: Settings, intake: Intake, dataset: str, chosen
     intake.change(format=kind.name)
     intake.start()
     try:
-        commands.enqueue(graph, settings, [*_COMMAND, intake.id], dataset)
+        intake.queued_as(commands.enqueue(graph, settings, [*_COMMAND, intake.id], dataset))
     except CikgError:
         intake.withdraw()
         raise

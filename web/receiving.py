@@ -72,6 +72,8 @@ def receive(actor: str) -> Intake:
             raise InputError("no file was chosen", cure="Choose one file or several, or a zip archive of them")
         for file in sent:
             intake.take(str(file.filename), Path(file.stream.name))
+        for empty in intake.folder.glob(f"{OURS}*"):  # of a field in which nothing was chosen
+            empty.unlink()
         chosen = choose_format(request.form.get("format", ""))
     intake.change(format=chosen)
     return intake

@@ -233,6 +233,22 @@ def test_cancelled_before_and_while_it_runs(
     drop(graph, calm)
 
 
+def test_a_worker_that_cannot_see_what_was_sent_is_noticed(
+    browser: Browser, own: Settings, graph: Graph, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = browser.sent(("ratings.csv", RATINGS.encode()), format="table")
+    assert browser.submit(address, "start", dataset=dataset).status_code == 303
+    monkeypatch.setattr("web.imports.LATE_SECONDS", -1)
+    assert "None has taken it yet" in browser.client.get(address).text
+    graph.execute(
+        "MATCH (r:Run {dataset: $d, kind: 'command'}) SET r.state = 'failed', r.error = 'there is no import'", d=dataset
+    )
+    page = browser.client.get(address)
+    assert "there is no import Workers need the same CIKG_HOME" in said(page) and "Start it again" in page.text
+    assert browser.submit(address, "start", dataset=dataset).status_code == 303
+    graph.execute("MATCH (r:Run {dataset: $d}) DETACH DELETE r", d=dataset)
+
+
 REFUSED: dict[str, tuple[tuple[str, bytes], int, str]] = {
     "zip slip": (("a.zip", b"../out.csv"), 400, "no name of a file within the import"),
     "zip bomb": (("a.zip", b"bomb"), 413, "is larger than the 1 MB that may be sent"),

@@ -98,6 +98,7 @@ class Request(BaseModel):
         dataset: the name to import it under.
         choices: what of it.
         queued_at: when it was started; None before.
+        run: the uid of the run of the command that carries it out.
     """
 
     created_at: str
@@ -109,6 +110,7 @@ class Request(BaseModel):
     dataset: str = ""
     choices: Choices = Choices()
     queued_at: str | None = None
+    run: str | None = None
 
 
 class Progress(BaseModel):
@@ -212,6 +214,10 @@ class Intake:
         self.change(queued_at=_now())
         for name in (_PROGRESS, _STOP):
             (self.folder / name).unlink(missing_ok=True)
+
+    def queued_as(self, run: str) -> None:
+        """Remember the run of the command that carries it out."""
+        self._save(self.request.model_copy(update={"run": run}))
 
     def withdraw(self) -> None:
         """Count as not started: nobody could be told that it was."""

@@ -172,8 +172,9 @@ def _report(graph: Graph, settings: Settings, run: str, *, wait: bool, as_json: 
     if as_json:
         print_json({"run": run, **stands})
         return
-    left = stands["planned"] + stands["running"]
-    messages.print(f"{run} is {stands['state']}: {stands['done']:,} of {stands['total']:,} done, {left:,} to go.")
+    wrong = "".join(f", {stands[name]:,} {name}" for name in ("failed", "quarantined") if stands[name])
+    done, left = f"{stands['done']:,} of {stands['total']:,} done", stands["planned"] + stands["running"]
+    messages.print(f"{run} is {stands['state']}: {done}{wrong}, {left:,} to go.")
 
 
 @command.command("queue", context_settings={"ignore_unknown_options": True})

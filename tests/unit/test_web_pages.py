@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
+import json
 import pkgutil
 import re
 from pathlib import Path
@@ -19,7 +20,7 @@ import web
 from cikg.errors import SettingsError
 from cikg.settings import Settings
 from web import errors, pages
-from web.pages.models import compare, read_curve
+from web.pages.models import compare, read_curve, set_apart
 from web.pages.search import full_text
 from web.runs import flatten
 from web.urls import IdConverter
@@ -170,3 +171,13 @@ def test_nested_settings_become_one_level() -> None:
 def test_refuses_to_start_without_a_secret_key(key: str | None) -> None:
     with pytest.raises(SettingsError, match="CIKG_SECRET_KEY"):
         web.create_app(Settings(secret_key=key))
+
+
+def test_runs_of_a_method_say_in_what_they_differ() -> None:
+    def run(method: str, **settings: Any) -> dict[str, Any]:
+        seed = settings.pop("seed", 0)
+        return {"name": method, "manifest": json.dumps({"config": settings, "seed": seed})}
+
+    rows = [run("a", layers=2, loss="bpr"), run("a", layers=3, loss="bpr", seed=1), run("b", layers=2), {"name": "b"}]
+    assert set_apart(rows) == [("layers=2", "seed=0"), ("layers=3", "seed=1"), ("layers=2", "seed=0"), ("seed=–",)]
+    assert set_apart(rows[:1]) == [()]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from flask import Blueprint, Response, redirect, request, url_for
@@ -20,6 +21,7 @@ from web import comparing, login, publishing, runs
 from web import stages as stage_lift
 from web.chrome import Link, render
 from web.comparing import ComparePage
+from web.formatting import plain
 from web.publishing import Standing
 from web.stages import StagesPage, has_stages
 from web.store import graph, settings
@@ -44,6 +46,7 @@ class Model:
         test: metrics on the test split; empty until it was evaluated.
         published_at: when it was first served.
         served: whether it is now.
+        apart: the settings in which it differs from other runs of its method, as `layers=2`.
     """
 
     run: runs.Run
@@ -52,6 +55,7 @@ class Model:
     test: dict[str, float]
     published_at: str | None
     served: bool
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,10 @@ def load_models(graph: Graph, dataset: str) -> ModelsPage:
     """Read all training runs."""
     published = {row["run"]: row for row in graph.many("published_runs", dataset=dataset)}
     rows = graph.many("training_runs", dataset=dataset, limit=SHOWN_RUNS)
-    models = tuple(_model(row["run"], published) for row in rows)
+    apart = set_apart([row["run"] for row in rows])
+    models = tuple(
+        replace(_model(row["run"], published), apart=settings) for row, settings in zip(rows, apart, strict=True)
+    )
     return ModelsPage(dataset, models, publishing.standing(graph, dataset))
 
 
@@ -153,6 +160,20 @@ def load_model(graph: Graph, dataset: str, identifier: str) -> ModelPage:
         standing=publishing.standing(graph, dataset),
         staged=has_stages(model.method),
     )
+
+
+def set_apart(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """The settings in which each run differs from the others of its method that are shown."""
+    settings = []
+    for row in rows:
+        manifest = runs.unpack(row.get("manifest")) or {}
+        settings.append(runs.flatten(manifest.get("config") or {}) | {"seed": manifest.get("seed")})
+    found = []
+    for row, own in zip(rows, settings, strict=True):
+        same = [other for each, other in zip(rows, settings, strict=True) if each.get("name") == row.get("name")]
+        different = [name for name in own if any(other.get(name) != own[name] for other in same)]
+        found.append(tuple(f"{name}={plain(own[name])}" for name in different))
+    return found
 
 
 def _baseline(row: dict[str, Any], rows: list[dict[str, Any]]) -> Model | None:

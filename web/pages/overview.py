@@ -16,6 +16,7 @@ from web.urls import page
 
 blueprint = Blueprint("overview", __name__)
 link = Link("Overview", "overview.dataset", 0)
+SHOWN_RUNS = 8
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,10 @@ class HealthPage:
 def load_overview(graph: Graph) -> OverviewPage:
     """Read the overview of all datasets."""
     datasets = tuple(graph.many("list_datasets"))
-    step = None if datasets else Step("There is no dataset yet. Import the demo catalogue:", "cikg import demo")
-    return OverviewPage(datasets, runs.newest(graph, "", 8), step)
+    names = {row["id"] for row in datasets}
+    step = None if datasets else Step("On the command line, this imports the demo catalogue:", "cikg import demo")
+    newest = runs.newest(graph, "", 4 * SHOWN_RUNS)  # an import that was never begun has a run, and no dataset
+    return OverviewPage(datasets, tuple(run for run in newest if run.dataset in names)[:SHOWN_RUNS], step)
 
 
 def load_dataset(graph: Graph, dataset: str) -> DatasetPage:
@@ -118,7 +121,8 @@ def next_step(found: dict[str, Any], newest: tuple[runs.Run, ...]) -> Step | Non
         return None
     unfinished = {
         "importing": Step(
-            "Its import is not complete. Run the same import again; it goes on from there:", "cikg import …"
+            "Its import is not complete. Start the same one again, on the page Import or by command; it goes on:",
+            "cikg import …",
         ),
         "dropping": Step("It is half dropped. Drop the rest, or import it again:", f"cikg dataset drop {name}"),
     }

@@ -44,7 +44,9 @@ SHARES = (0.3, 0.6, 1.2)
 PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 """λ of the linear expert; the search begins at the third, and goes on as long as the next is better."""
 FIRST = 2
-LINEAR = ("penalty", "facts_weight", "text_weight")
+DROPOUTS = (0.5, 0.0)
+"""Its dropouts: the first, and what is tried last."""
+LINEAR = ("penalty", "facts_weight", "text_weight", "dropout")
 """What is found for the linear expert."""
 LOOK, PATIENCE = 2, 4
 """Epochs between two looks at the validation split, and epochs without a better one after which the graph is fitted."""
@@ -62,7 +64,7 @@ class MixtureConfig(Config):
     penalty: float | None = Field(None, gt=0, description="λ of the linear expert")
     facts_weight: float | None = Field(None, ge=0, description="Weight of facts in its Gram matrix")
     text_weight: float | None = Field(None, ge=0, description="Weight of profiles or texts in its Gram matrix")
-    dropout: float = Field(0.5, ge=0, lt=1, description="Share of choices it learns without, in expectation")
+    dropout: float | None = Field(None, ge=0, lt=1, description="Share of choices it learns without, in expectation")
     rank: int = Field(64, ge=1, description="Frequencies that the spectral expert lets pass")
     dimension: int = Field(128, ge=1, description="Width of an embedding of the graph expert")
     layers: int = Field(3, ge=1, description="Its layers")
@@ -180,22 +182,23 @@ class Mixture(ClosedForm):
         return GfCfConfig(rank=self._config.rank, linear=False)
 
     def _linear(self, found: Mapping[str, Any]) -> Part:
-        """EASE; in a selection, first what to add to its Gram matrix, then the penalty, as long as the next is better.
+        """EASE; in a selection, what to add to its Gram matrix and the penalty, as long as the next is better.
 
-        It is judged by what it is worth beside the graph: a small penalty can rank better alone, and leave a mixture
-        fewer candidates.
+        Last it is tried without dropout. It is judged by what it is worth beside the graph: a small penalty can rank
+        better alone, and leave a mixture fewer candidates.
         """
         config, data = self._config, self._data
         if all(found.get(name) is not None for name in LINEAR):
             return self._ease(found), {}
         best: tuple[float, Scorer, dict[str, Any]] | None = None
 
-        def better(penalty: float, fact_share: float, text_share: float) -> bool:
+        def better(penalty: float, fact_share: float, text_share: float, dropout: float = DROPOUTS[0]) -> bool:
             nonlocal best
             tried = {
                 "penalty": penalty,
                 "facts_weight": fact_share * penalty if config.facts_weight is None else config.facts_weight,
                 "text_weight": text_share * penalty if config.text_weight is None else config.text_weight,
+                "dropout": dropout if config.dropout is None else config.dropout,
             }
             scorer = self._ease(tried)
             score = mixing.worth(data, scorer, self._fitted.get("graph"), self._seed)
@@ -204,21 +207,23 @@ class Mixture(ClosedForm):
             best = score, scorer, tried
             return True
 
-        first = PENALTIES[FIRST] if config.penalty is None else config.penalty
-        better(first, 0.0, 0.0)
+        penalty = PENALTIES[FIRST] if config.penalty is None else config.penalty
+        better(penalty, 0.0, 0.0)
         facts = SHARES if config.facts_weight is None and len(data.head_index) else ()
-        fact = _climb(facts, lambda share: better(first, share, 0.0)) or 0.0
+        fact = _climb(facts, lambda share: better(penalty, share, 0.0)) or 0.0
         texts = SHARES if config.text_weight is None and linear.has_text(data) else ()
-        text = _climb(texts, lambda share: better(first, fact, share)) or 0.0
+        text = _climb(texts, lambda share: better(penalty, fact, share)) or 0.0
         for way in (PENALTIES[FIRST + 1 :], PENALTIES[:FIRST][::-1]) if config.penalty is None else ():
-            if _climb(way, lambda penalty: better(penalty, fact, text)) is not None:
-                break  # what lies the other way is worse
+            if (climbed := _climb(way, lambda each: better(each, fact, text))) is not None:
+                penalty = climbed  # what lies the other way is worse
+                break
+        if config.dropout is None:
+            better(penalty, fact, text, DROPOUTS[1])
         assert best is not None  # noqa: S101
         return best[1:]
 
     def _ease(self, found: Mapping[str, Any]) -> Scorer:
-        chosen = {name: found[name] for name in LINEAR} | {"dropout": self._config.dropout}
-        return _only(Ease(self._data, EaseConfig(**chosen), self._device))
+        return _only(Ease(self._data, EaseConfig(**{name: found[name] for name in LINEAR}), self._device))
 
     def _graph(self, found: Mapping[str, Any]) -> Part:
         """LightGCN, one or several that differ by their seed, side by side: cosines add up to their mean.

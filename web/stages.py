@@ -10,6 +10,7 @@ from markupsafe import Markup
 from cikg.errors import NotFoundError
 from cikg.extraction import commands, control
 from cikg.graph import Graph
+from cikg.recommend.places import parse_metric
 from cikg.recommend.stages import METRIC, STAGES, drawing, measured, of_method, priced
 from cikg.schema import uid
 from cikg.settings import Settings
@@ -76,10 +77,11 @@ def begin(graph: Graph, settings: Settings, dataset: str, run: str, metric: str)
 
     Raises:
         NotFoundError: there is no such run.
-        InputError: its method has no stages.
+        InputError: its method has no stages, or there is no such metric.
         UnreachableError: Redis does not answer.
     """
     of_method(_method(graph, dataset, run))
+    parse_metric(metric)
     command = ["report", "stages", run, "--dataset", dataset, "--metric", metric]
     commands.enqueue(graph, settings, command, dataset)
 

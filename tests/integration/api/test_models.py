@@ -101,7 +101,10 @@ def test_stages_are_asked_for_and_shown_with_their_price(
 ) -> None:
     dataset, (popular, _, graphed) = models
     address = f"/datasets/{dataset}/runs/{graphed}/stages"
-    assert call("GET", address).json["stages"] == []
+    before = call("GET", address).json
+    assert before["stages"] == []
+    assert call("POST", address, json={"metric": "luck@3"}).status_code == 400
+    assert call("GET", address).json == before, "what is wrong is not queued"
     asked = call("POST", address, json={})
     assert asked.status_code == 202, asked.text
     assert (asked.json["command"]["about"], asked.json["command"]["state"]) == ("stages", "planned")

@@ -112,9 +112,11 @@ def answer(graph: Graph, question: Question) -> tuple[Question, WhatIf | None]:
     except ServiceError:
         raise
     except CikgError as error:
-        refused = (error.message, error.cure)
         without, added = (_named(graph, question, pieces) for pieces in (question.without, question.added))
-        return question, WhatIf(False, without, added, "", (), (), refused)
+        said = error.message
+        for piece in (*without, *added):  # people know names, not ids
+            said = said.replace(repr(piece.id), f"“{piece.name}”")
+        return question, WhatIf(False, without, added, "", (), (), (said[:1].upper() + said[1:], error.cure))
 
 
 def _answer(graph: Graph, question: Question) -> tuple[Question, WhatIf]:

@@ -48,7 +48,7 @@ def test_what_cannot_be_answered_is_said_beside_the_list(visit: Visit) -> None:
     page = visit.page
     page.goto(visit.site.link())
     page.goto(f"{visit.site.address}/d/{DATASET}/users/0?without=interest:sea")
-    expect(page.get_by_role("status")).to_contain_text("the user does not have 'sea'")
+    expect(page.get_by_role("status")).to_contain_text("The user does not have “the sea”")
     expect(page.locator(".recommendations li").first).to_contain_text(planted.missing("0").replace("-", " book "))
     visit.check()
 

@@ -171,7 +171,7 @@ def test_the_same_again_says_so_and_another_is_refused(
     with pytest.raises(ConflictError, match="already holds something else"):
         carry_out(own, key(other))
     page = browser.client.get(other)
-    assert "already holds something else, from ratings.csv Choose another name" in said(page)
+    assert "already holds something else, from ratings.csv. Choose another name" in said(page)
     films = browser.sent(("films.csv", FILMS.encode()))
     refused = browser.submit(films, "start", dataset=name, format="demo")
     assert (refused.status_code, digest(graph, name)) == (409, before)
@@ -244,7 +244,7 @@ def test_a_worker_that_cannot_see_what_was_sent_is_noticed(
         "MATCH (r:Run {dataset: $d, kind: 'command'}) SET r.state = 'failed', r.error = 'there is no import'", d=dataset
     )
     page = browser.client.get(address)
-    assert "there is no import Workers need the same CIKG_HOME" in said(page) and "Start it again" in page.text
+    assert "there is no import. Workers need the same CIKG_HOME" in said(page) and "Start it again" in page.text
     assert browser.submit(address, "start", dataset=dataset).status_code == 303
     graph.execute("MATCH (r:Run {dataset: $d}) DETACH DELETE r", d=dataset)
 

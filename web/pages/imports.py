@@ -25,7 +25,7 @@ from web.store import graph, settings
 from web.urls import page
 
 blueprint = Blueprint("imports", __name__)
-SHOWN_REJECTED = 20
+SHOWN_REJECTED = 10
 _TABLES = "CSV, TSV or Parquet in any layout: you say what the columns mean, or a mapping in TOML beside them does."
 
 

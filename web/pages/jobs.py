@@ -106,7 +106,7 @@ def load_run(graph: Graph, dataset: str, identifier: str, state: str) -> RunPage
     row = found[0]["run"]
     states = {counted["state"]: counted["subjects"] for counted in graph.many("run_states", run=key)}
     unfinished = states.get(State.PLANNED, 0) + states.get(State.RUNNING, 0)
-    further = {name: value for name, value in row.items() if name not in _TOLD_ELSEWHERE}
+    further = runs.flatten({name: runs.unpack(value) for name, value in row.items() if name not in _TOLD_ELSEWHERE})
     return RunPage(
         dataset=dataset,
         run=runs.summary({**row, "subjects": sum(states.values()), "finished": sum(states.values()) - unfinished}),

@@ -190,7 +190,7 @@ def test_the_energy_of_what_is_true_falls_below_what_is_not_and_the_constraints_
             energy = model._energy(*pairs, model.moves[kind], kind).view(shape)
             is_true = mine[:, None] == theirs[None]
             lower = (energy[is_true][:, None] < energy[~is_true][None]).float().mean()
-            assert float(lower) > 0.95, relation
+            assert float(lower) > 0.9, relation
 
 
 def test_ablations_leave_out_what_they_say(library: Snapshot) -> None:
@@ -201,6 +201,9 @@ def test_ablations_leave_out_what_they_say(library: Snapshot) -> None:
     assert [edges(each) for each in ("none", "exact", "intents")] == [read, read + exact, read + every]
     assert read < edges("interactions") <= read + 10 * USERS
     assert not build(library, intent_scoring=False).scorer().mixer.any()
+    assert build(library)._texts[USERS : USERS + ITEMS].any()
+    assert not build(library, item_texts=False)._texts[USERS : USERS + ITEMS].any()
+    assert build(library, item_texts=False)._texts[USERS + ITEMS :].any(), "intents keep theirs"
     generator = torch.Generator().manual_seed(0)
     given, learnt = (
         next(build(library, intent_translation=each).steps(0, generator.manual_seed(0)))[1].item()

@@ -41,6 +41,7 @@ class IkgrConfig(Config):
         description="intents: of both rounds; exact: of the first alone; interactions: the items that share the most "
         "intents with a user count as consumed, and intents are no nodes; none: no intents at all",
     )
+    item_texts: bool = Field(True, description="Give items the vectors of their own texts, beside their intents")
     added_interactions: int = Field(10, ge=1, description="Items added to each user where knowledge=interactions")
     intent_translation: bool = Field(True, description="Make the translation of consumes from intents (eq. 8)")
     intent_scoring: bool = Field(True, description="Add how alike the intents are to the score (eqs. 10-11)")
@@ -81,7 +82,8 @@ class Ikgr(Gradient):
         nn.init.eye_(self.layer.weight)
         nn.init.zeros_(self.layer.bias)
         known = data.intents
-        texts = np.concatenate([known.user_vectors, known.item_vectors, known.vectors[: self._intents]])
+        of_items = known.item_vectors if config.item_texts else np.zeros_like(known.item_vectors)
+        texts = np.concatenate([known.user_vectors, of_items, known.vectors[: self._intents]])
         self._has_text = texts.shape[1] > 0
         if self._has_text:
             self.projection = nn.Linear(texts.shape[1], width, bias=False)

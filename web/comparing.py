@@ -17,8 +17,8 @@ from cikg.recommend.charts import lines
 from cikg.recommend.comparison import Split, compare
 from cikg.recommend.groups import By
 from cikg.recommend.report import AXES, Question, drawing, is_kept, kept
-from cikg.schema import uid
 from cikg.settings import Settings
+from web.runs import training
 
 FEWEST, MOST = 2, 12
 MOST_ENTRIES = 4
@@ -139,10 +139,7 @@ def ask(
         )
     paths = []
     for name in names:
-        rows = graph.many("run_detail", run=uid(dataset, name))
-        if not rows or rows[0]["run"].get("kind") != "train":
-            raise NotFoundError(f"{dataset!r} has no model {name!r}", cure="The list of models shows all of them")
-        paths.append(settings.runs / rows[0]["run"]["id"])
+        paths.append(settings.runs / training(graph, dataset, name)["id"])
         if not (paths[-1] / runs.MANIFEST).is_file():
             raise NotFoundError(
                 f"the files of the run {name} are not in {settings.runs}", cure="Train it again on this machine"

@@ -11,6 +11,7 @@ from cikg.graph import Graph
 from cikg.schema import State, uid
 from cikg.serving.publish import roll_back
 from cikg.settings import Settings
+from web import runs
 from web.runs import ACTIVE
 
 
@@ -93,9 +94,7 @@ def begin(graph: Graph, settings: Settings, dataset: str, run: str, k: int) -> S
         NotFoundError: there is no such training run of this dataset.
         UnreachableError: Redis does not answer.
     """
-    found = graph.many("run_detail", run=uid(dataset, run))
-    if not found or found[0]["run"].get("kind") != "train":
-        raise NotFoundError(f"{dataset!r} has no training run {run!r}", cure="The list of models shows all of them")
+    runs.training(graph, dataset, run)
     commands.enqueue(graph, settings, ["publish", run, "--dataset", dataset, "--k", str(k)], dataset)
     return standing(graph, dataset)
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from cikg.errors import NotFoundError
 from cikg.graph import Graph
+from cikg.schema import uid
 from web.formatting import as_time
 
 JOBS = ("import", "extract", "cluster", "snapshot", "train", "publish", "command")
@@ -51,6 +53,18 @@ class Run:
 def newest(graph: Graph, dataset: str, limit: int, kinds: tuple[str, ...] = JOBS) -> tuple[Run, ...]:
     """The newest runs of a dataset, or ('') of all."""
     return tuple(summary(row) for row in graph.many("browse_runs", dataset=dataset, kinds=list(kinds), limit=limit))
+
+
+def training(graph: Graph, dataset: str, run: str) -> dict[str, Any]:
+    """The properties of a training run.
+
+    Raises:
+        NotFoundError: the dataset has none with this id.
+    """
+    found = graph.many("run_detail", run=uid(dataset, run))
+    if not found or found[0]["run"].get("kind") != "train":
+        raise NotFoundError(f"{dataset!r} has no model {run!r}", cure="The list of models shows all of them")
+    return dict(found[0]["run"])
 
 
 def summary(row: dict[str, Any]) -> Run:

@@ -7,13 +7,12 @@ from typing import Any, ClassVar
 
 from markupsafe import Markup
 
-from cikg.errors import NotFoundError
 from cikg.extraction import commands, control
 from cikg.graph import Graph
 from cikg.recommend.places import parse_metric
 from cikg.recommend.stages import METRIC, STAGES, drawing, measured, of_method, priced
-from cikg.schema import uid
 from cikg.settings import Settings
+from web import runs
 from web.publishing import Command, newest
 
 
@@ -54,7 +53,7 @@ def load(graph: Graph, settings: Settings, dataset: str, run: str, metric: str =
         NotFoundError: there is no such run.
         InputError: its method has no stages, or there is no such metric.
     """
-    method = _method(graph, dataset, run)
+    method = str(runs.training(graph, dataset, run).get("name") or "")
     of_method(method)
     found = measured(settings, run, metric)
     rows = tuple(priced(found, control.runs(graph, dataset))) if found else ()
@@ -80,7 +79,7 @@ def begin(graph: Graph, settings: Settings, dataset: str, run: str, metric: str)
         InputError: its method has no stages, or there is no such metric.
         UnreachableError: Redis does not answer.
     """
-    of_method(_method(graph, dataset, run))
+    of_method(str(runs.training(graph, dataset, run).get("name") or ""))
     parse_metric(metric)
     command = ["report", "stages", run, "--dataset", dataset, "--metric", metric]
     commands.enqueue(graph, settings, command, dataset)
@@ -89,10 +88,3 @@ def begin(graph: Graph, settings: Settings, dataset: str, run: str, metric: str)
 def has_stages(method: str) -> bool:
     """Whether a method's knowledge comes from stages that could be left out."""
     return method in STAGES
-
-
-def _method(graph: Graph, dataset: str, run: str) -> str:
-    found = graph.many("run_detail", run=uid(dataset, run))
-    if not found or found[0]["run"].get("kind") != "train":
-        raise NotFoundError(f"{dataset!r} has no model {run!r}", cure="The list of models shows all of them")
-    return str(found[0]["run"].get("name") or "")

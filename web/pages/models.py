@@ -12,7 +12,6 @@ from werkzeug.datastructures import MultiDict
 
 from cikg.access import audit
 from cikg.access.accounts import Scope
-from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.recommend.stages import METRIC
 from cikg.schema import uid
@@ -141,10 +140,7 @@ def load_model(graph: Graph, dataset: str, identifier: str) -> ModelPage:
     Raises:
         NotFoundError: there is no such run.
     """
-    found = graph.many("run_detail", run=uid(dataset, identifier))
-    if not found or found[0]["run"].get("kind") != "train":
-        raise NotFoundError(f"{dataset!r} has no model {identifier!r}", cure="The list of models shows all of them")
-    row = found[0]["run"]
+    row = runs.training(graph, dataset, identifier)
     rows = [other["run"] for other in graph.many("training_runs", dataset=dataset, limit=SHOWN_RUNS)]
     published = {other["run"]: other for other in graph.many("published_runs", dataset=dataset)}
     model, baseline = _model(row, published), _baseline(row, rows)

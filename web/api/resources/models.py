@@ -8,9 +8,8 @@ from flask import g
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.access.accounts import Scope
-from cikg.errors import NotFoundError
 from cikg.graph.database import Row
-from cikg.schema import State, uid
+from cikg.schema import State
 from cikg.serving.publish import roll_back as roll_back_to
 from web import publishing
 from web import runs as pages
@@ -122,7 +121,7 @@ def runs(dataset: str, query: Paged) -> Page[Any]:
 @operation("GET", "/datasets/<dataset>/runs/<key:run>", tag=TAG, answer=TrainingDetail)
 def run(dataset: str, run: str) -> Row:
     """One training run, with its settings and its curve."""
-    found = _find(dataset, run)
+    found = pages.training(graph(), dataset, run)
     epochs = (pages.unpack(found.get("curve")) or {}).get("epochs", [])
     return _summary(found) | {"manifest": pages.unpack(found.get("manifest")) or {}, "curve": epochs}
 
@@ -159,18 +158,6 @@ def roll_back(dataset: str, body: Back) -> Any:
 
 def _runs(dataset: str, limit: int) -> list[Row]:
     return [_summary(row["run"]) for row in graph().many("training_runs", dataset=dataset, limit=limit)]
-
-
-def _find(dataset: str, run: str) -> Row:
-    """The properties of a training run.
-
-    Raises:
-        NotFoundError: there is none with this id.
-    """
-    found = graph().many("run_detail", run=uid(dataset, run))
-    if not found or found[0]["run"].get("kind") != "train":
-        raise NotFoundError(f"{dataset!r} has no training run {run!r}", cure="GET …/runs lists them")
-    return dict(found[0]["run"])
 
 
 def _summary(row: Row) -> Row:

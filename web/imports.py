@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,12 +17,12 @@ from cikg.access import audit
 from cikg.datasets.intake import Choices, Intake, Intakes, Progress, Stage
 from cikg.datasets.proposal import Reader
 from cikg.datasets.registry import format_named
-from cikg.errors import CikgError, ConflictError, InputError
+from cikg.errors import CikgError, ConflictError, InputError, NotFoundError
 from cikg.extraction import commands
 from cikg.graph import Graph
-from cikg.schema import State, dataset_name
+from cikg.schema import State, dataset_name, uid
 from cikg.settings import Settings
-from web import store
+from web import runs, store
 
 NONE = "-"
 LATE_SECONDS = 10
@@ -119,7 +119,7 @@ def stands(intakes: Intakes, intake: Intake) -> Import:
         message=progress.message if progress else None,
         cure=progress.cure if progress else None,
         report=report,
-        rejected=_list(intake) is not None,
+        rejected=bool(rejected(intake, limit=1)),
     )
 
 
@@ -205,33 +205,49 @@ def choose_format(name: str) -> str:
     return format_named(name).name if name else ""
 
 
-def _list(intake: Intake) -> Path | None:
+def _list(intake: Intake) -> str | None:
     """The CSV file of the rows that an import could not use."""
     progress = intake.progress
-    found = Path(progress.rejected_file) if progress and progress.rejected_file else None
-    return found if found is not None and found.is_file() else None
+    return progress.rejected_file if progress else None
 
 
 def rejected(intake: Intake, skip: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
     """Rows that an import could not use: file, line (None where there is none), reason and the beginning of the row."""
+    return rows_of(_list(intake), skip, limit)
+
+
+def rows_of(name: str | None, skip: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+    """Rows of such a file; none where it is not there."""
+    if name is None or not Path(name).is_file():
+        return []
     end = None if limit is None else skip + limit
-    return [row | {"line": int(row["line"]) or None} for row in islice(_rejected(intake), skip, end)]
+    with Path(name).open(encoding="utf-8", newline="") as lines:
+        return [row | {"line": int(row["line"]) or None} for row in islice(csv.DictReader(lines), skip, end)]
 
 
-def _rejected(intake: Intake) -> Iterator[dict[str, Any]]:
-    file = _list(intake)
-    if file is not None:
-        with file.open(encoding="utf-8", newline="") as lines:
-            yield from csv.DictReader(lines)
-
-
-def rejected_file(intake: Intake) -> Path:
-    """The CSV file of them.
+def file_of(name: str | None) -> Path:
+    """The file, to be sent.
 
     Raises:
-        InputError: there is none.
+        NotFoundError: it is not there.
     """
-    file = _list(intake)
-    if file is None:
-        raise InputError("this import has no list of rejected rows", cure="All rows could be used, or it was removed")
-    return file
+    if name is None or not Path(name).is_file():
+        raise NotFoundError(
+            "this import has no list of rejected rows", cure="All rows could be used, or it was removed"
+        )
+    return Path(name)
+
+
+def kept_report(graph: Graph, dataset: str, identifier: str) -> dict[str, Any]:
+    """The report of an import as its run remembers it, with the keys that `cikg import --json` prints.
+
+    Raises:
+        NotFoundError: there is no such run, or it is of something else.
+    """
+    found = graph.many("run_detail", run=uid(dataset, identifier))
+    if not found or not found[0]["run"].get("report") or found[0]["run"].get("kind") != "import":
+        raise NotFoundError(f"{dataset!r} has no import {identifier!r}", cure="The page Jobs lists all runs")
+    row = found[0]["run"]
+    wanted = runs.unpack(row["parameters"])
+    own = {"dataset": dataset, "run": row["uid"], "format": wanted["format"], "source": wanted["source"]}
+    return {**runs.unpack(row["report"]), **own, "split": wanted}

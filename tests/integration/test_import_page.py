@@ -146,6 +146,11 @@ def test_from_files_over_a_changed_mapping_to_a_report(
     assert f"Open {name}" in done and "ratings.csv:65" in done
     rows = browser.client.get(f"{address}/rejected.csv", buffered=True)
     assert rows.mimetype == "text/csv" and "ratings.csv,65," in rows.text and "/uploads/" not in rows.text
+    kept = f"/d/{name}/imports/{report.run.partition(':')[2]}"
+    assert kept in browser.client.get(f"/d/{name}/jobs/{report.run.partition(':')[2]}").text
+    assert "ratings.csv:65" in browser.client.get(kept).text
+    assert browser.client.get(f"{kept}/rejected.csv", buffered=True).text == rows.text
+    assert browser.client.get(f"/d/{name}/imports/nothing").status_code == 404
     properties = graph.one("find_dataset", dataset=name)["dataset"]
     assert (properties["source"], properties["field"]) == ("films.csv, ratings.csv", "products")
     assert not (own.uploads / key(address) / "files").exists(), "what was sent is removed once it is in the graph"

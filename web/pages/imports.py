@@ -17,6 +17,7 @@ from cikg.datasets.registry import formats
 from cikg.datasets.splits import SplitKind
 from cikg.datasets.wizard import Question
 from cikg.errors import CikgError, ServiceError
+from cikg.graph import Graph
 from web import imports, login, receiving
 from web.chrome import render
 from web.errors import status_of
@@ -121,6 +122,24 @@ class ImportPage:
     rejected: tuple[dict[str, Any], ...]
 
 
+@dataclass(frozen=True)
+class ImportedPage:
+    """What the import of a dataset found and did, as its run remembers it.
+
+    Attributes:
+        dataset: the dataset.
+        run: the run's id.
+        report: what was found and done.
+        rejected: the first rows that could not be used, to those who may import.
+    """
+
+    template: ClassVar[str] = "imported.html"
+    dataset: str
+    run: str
+    report: dict[str, Any]
+    rejected: tuple[dict[str, Any], ...]
+
+
 def load_imports(error: CikgError | None = None) -> ImportsPage:
     """Read what can be imported, and what is being."""
     intakes = Intakes(settings())
@@ -162,6 +181,18 @@ def load_import(identifier: str, error: CikgError | None = None) -> PreparePage 
         rejected=rejected,
         error=(error.message, error.cure) if error else None,
     )
+
+
+def load_imported(graph: Graph, dataset: str, identifier: str) -> ImportedPage:
+    """Read the report of an import from its run.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    report = imports.kept_report(graph, dataset, identifier)
+    may_see = Scope.WRITE in login.caller().scopes  # rows may be private
+    rows = imports.rows_of(report.get("rejected_file"), limit=SHOWN_REJECTED) if may_see else []
+    return ImportedPage(dataset, identifier, report, tuple(rows))
 
 
 def _kinds() -> tuple[Kind, ...]:
@@ -292,5 +323,20 @@ def remove(identifier: str) -> ResponseReturnValue:
 @login.needs(Scope.WRITE)
 def rejected(identifier: str) -> Response:
     """All rows that could not be used, as CSV."""
-    file = imports.rejected_file(Intakes(settings()).open(identifier))
+    progress = Intakes(settings()).open(identifier).progress
+    file = imports.file_of(progress.rejected_file if progress else None)
+    return send_file(file, "text/csv", as_attachment=True, download_name=f"rejected-{identifier}.csv", max_age=0)
+
+
+@page(blueprint, "/d/<id:dataset>/imports/<id:identifier>")
+def imported(dataset: str, identifier: str) -> Response:
+    """What the import of a dataset found and did."""
+    return render(load_imported(graph(), dataset, identifier))
+
+
+@blueprint.get("/d/<id:dataset>/imports/<id:identifier>/rejected.csv")
+@login.needs(Scope.WRITE)
+def kept_rejected(dataset: str, identifier: str) -> Response:
+    """All rows that this import could not use, as CSV."""
+    file = imports.file_of(imports.kept_report(graph(), dataset, identifier).get("rejected_file"))
     return send_file(file, "text/csv", as_attachment=True, download_name=f"rejected-{identifier}.csv", max_age=0)

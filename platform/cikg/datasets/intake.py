@@ -13,14 +13,12 @@ a lock on it, so that a process that was killed is known by its lock being free.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -34,7 +32,7 @@ from cikg.datasets.report import MAX_REJECTED
 from cikg.datasets.splits import SplitKind, SplitRule
 from cikg.datasets.unpacking import MOST_FILES, OURS, Stream, disk, keep, oversize, place, unpack
 from cikg.errors import ConflictError, InputError, NotFoundError
-from cikg.files import write_file
+from cikg.files import alone, write_file
 from cikg.settings import Settings
 
 KEPT_SECONDS = 24 * 60 * 60
@@ -300,22 +298,18 @@ class Intake:
             ConflictError: another process does.
             NotFoundError: it is gone.
         """
-        try:
-            descriptor = os.open(self.folder, os.O_RDONLY)
-        except FileNotFoundError:
-            raise _gone(self.id) from None
-        try:
+        with ExitStack() as stack:
             for left in reversed(range(_TRIES)):  # who asks whether it is held, holds it for a moment
                 try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    stack.enter_context(alone(self.folder, wait=False))
                     break
                 except BlockingIOError:
                     if not left:
                         raise ConflictError("this import is under way", cure="Wait for it, or cancel it") from None
                     time.sleep(_TRY_SECONDS)
+                except FileNotFoundError:
+                    raise _gone(self.id) from None
             yield
-        finally:
-            os.close(descriptor)
 
     def _save(self, request: Request) -> Request:
         with disk(self.folder):
@@ -455,11 +449,8 @@ def _gone(identifier: str) -> NotFoundError:
 
 def _is_held(folder: Path) -> bool:
     """Whether a process works on an import."""
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with alone(folder, wait=False):
+            return False
     except BlockingIOError:
         return True
-    finally:
-        os.close(descriptor)
-    return False

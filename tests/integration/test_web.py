@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 import pytest
-from flask import Flask
+from flask import Flask, url_for
 from flask.testing import FlaskClient
 from pydantic import SecretStr
 
@@ -337,3 +337,21 @@ def test_undocumented_methods_are_refused(client: FlaskClient) -> None:
         answer = client.open("/", method=method)
         assert answer.status_code in (400, 405)
     assert client.post("/logout", data=b"x" * 2_000_000).status_code in (400, 413)
+
+
+def test_nothing_is_changed_without_the_pages_token(client: FlaskClient, app: Flask) -> None:
+    """Another site can make a browser send its session with any form, but cannot know the token."""
+    values = {"dataset": DATASET, "identifier": "extraction", "action": "cancel", "name": "ann", "token": "x"}
+    rules = [
+        rule
+        for rule in app.url_map.iter_rules()
+        if "POST" in (rule.methods or ()) and not rule.rule.startswith("/api/")
+    ]
+    assert len(rules) >= 10
+    for rule in rules:
+        with app.test_request_context():
+            address = url_for(rule.endpoint, **{name: values.get(name, "x") for name in rule.arguments})
+        answer = client.post(address, headers={"Origin": "http://evil.example"})
+        assert answer.status_code == 400, rule.rule
+        assert "Access-Control-Allow-Origin" not in answer.headers
+    assert client.get("/").status_code == 200  # logging out was among them

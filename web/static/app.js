@@ -36,6 +36,11 @@ document.addEventListener("htmx:responseError", (event) => {
   if (event.target.matches("a[href], form")) location.href = event.detail.pathInfo.finalRequestPath;
 });
 
+// On a narrow screen the areas scroll sideways: begin with the one that is open.
+const areas = document.querySelector(".bar nav");
+const current = areas?.querySelector("[aria-current]");
+if (current) areas.scrollLeft = current.offsetLeft - areas.offsetLeft - (areas.clientWidth - current.offsetWidth) / 2;
+
 document.addEventListener("click", (event) => {
   const open = document.querySelector("details.menu[open]");
   if (open && !open.contains(event.target)) open.open = false;

@@ -176,7 +176,7 @@ def preview(mapping: Mapping, path: Path, shown: int = 10, most: int = PREVIEWED
         for _ in records:
             pass
         return _preview(source, seen, complete=source.rows < most)
-    counts = collect(records, source).counts()
+    counts = _counts(records, source)
     return _preview(source, seen, complete=source.rows < most, counts=counts)
 
 
@@ -196,10 +196,24 @@ def glance(kind: Format, path: Path, shown: int = 10) -> Preview:
     deadline = time.monotonic() + _GLANCED_SECONDS
     source, seen = _Glance(path, 100 * _GLANCED_ROWS, deadline), _Seen(shown, deadline)
     try:
-        counts = collect(seen.look(kind.read(source)), source).counts()
+        counts = _counts(seen.look(kind.read(source)), source)
     except _EnoughError:
         return _preview(source, seen, complete=False)
     return _preview(source, seen, complete=True, counts=counts)
+
+
+def _counts(records: Iterator[Record], source: Source) -> dict[str, int] | None:
+    """What a whole dataset consists of, as its import would check it; None where no row of it can be used.
+
+    Raises:
+        InputError: it is unusable, and not because of single rows.
+    """
+    try:
+        return collect(records, source).counts()
+    except InputError:
+        if not source.rejections:
+            raise
+        return None
 
 
 def _preview(source: Source, seen: _Seen, *, complete: bool, counts: dict[str, int] | None = None) -> Preview:

@@ -125,6 +125,12 @@ def test_rows_that_look_wrong_are_shown(look: Look) -> None:
     ]
 
 
+def test_a_preview_in_which_no_row_can_be_used_shows_them_all(look: Look) -> None:
+    found = look({"ratings.csv": table().encode()}, format="table", answers={"ratings.csv: rating": "userId"})
+    assert found.problem is None and found.preview is not None
+    assert (found.preview.read, found.preview.rejected, found.preview.found["interactions"]) == (63, 63, 0)
+
+
 def test_a_published_format_is_found_out(look: Look) -> None:
     movielens = {"ml/ratings.csv": table().encode(), "ml/movies.csv": FILMS.encode()}
     found = look(movielens)

@@ -106,10 +106,12 @@ def test_no_barrier(visit: Visit, axe: str) -> None:
         f"{base}/users/quirk~20~22~2F~3Cb~3E~2Ejson",
         f"{base}/jobs/extraction",
         f"{base}/models/neighbours-1",
+        f"{base}/users/0",
+        f"{base}/explore",
     ]
     if visit.width > 900:  # colours and widths differ, the other pages' elements do not
         paths += [base, f"{base}/users", f"{base}/items/garden-1", f"{base}/entities/author~20of~20sea"]
-        paths += [f"{base}/interests/sea", f"{base}/search?q=garden", f"{base}/completions/answer"]
+        paths += [f"{base}/interests/sea", f"{base}/search?q=garden", f"{base}/completions/answer", f"{base}/costs"]
     for path in paths:
         page.goto(visit.site.address + path)
         page.wait_for_load_state("load")

@@ -246,7 +246,7 @@ def fits(kind: Format, path: Path) -> bool:
     except CikgError:
         return False
     except _EnoughError:
-        pass
+        found = True  # lists that come before the first record
     return found and not source.rejections
 
 

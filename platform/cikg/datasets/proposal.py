@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cikg.datasets.intake import Intake, Intakes, Request
 from cikg.datasets.mapping import Mapping, load_mapping, render
 from cikg.datasets.preview import Preview, first_rows, fits, fitting, glance, preview
+from cikg.datasets.reading import bare_name
 from cikg.datasets.records import Format
 from cikg.datasets.registry import format_named
 from cikg.datasets.unpacking import OURS
@@ -197,10 +198,11 @@ def _said(reader: Reader, error: InputError) -> tuple[str, str | None]:
 
 
 def _guess(request: Request, files: list[Path], fitting_formats: list[str]) -> str:
-    """The one published format that fits, else plain tables."""
+    """The published format that fits, of several the one whose description names most of the files; else tables."""
     if request.mapping is not None or any(file.suffix == ".toml" for file in files):
         return TABLE
-    return fitting_formats[0] if len(fitting_formats) == 1 else TABLE
+    named = {name: sum(bare_name(file) in format_named(name).help for file in files) for name in fitting_formats}
+    return max(named, key=lambda name: named[name], default=TABLE)
 
 
 def _dataset(request: Request, root: Path, files: list[Path]) -> str:

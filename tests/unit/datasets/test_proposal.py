@@ -125,6 +125,12 @@ def test_rows_that_look_wrong_are_shown(look: Look) -> None:
     ]
 
 
+def test_of_several_formats_the_one_that_names_the_files(look: Look) -> None:
+    numbered = {"train.txt": b"0 0 1\n1 1 2\n", "test.txt": b"0 2\n1 0\n"}
+    maps = dict.fromkeys(("user_map.txt", "item_map.txt"), b"org_id remap_id\na 0\nb 1\nc 2\n")
+    assert (look(numbered).format, look(numbered | maps).format) == ("cikgrec", "colakg")
+
+
 def test_a_preview_in_which_no_row_can_be_used_shows_them_all(look: Look) -> None:
     found = look({"ratings.csv": table().encode()}, format="table", answers={"ratings.csv: rating": "userId"})
     assert found.problem is None and found.preview is not None

@@ -113,7 +113,8 @@ def carry_out(graph: Graph, settings: Settings, run: str, leaving: Callable[[], 
         while not _ended(process, min(_LOOK, settings.lease_seconds / 5)):
             if leaving():
                 graph.write("release_command", run=run, lease=token)
-            if leaving() or not _renew(graph, held, folder):
+                _end(process)
+            elif not _renew(graph, held, folder):
                 _end(process)
         said = (_text(folder / "output") or _text(folder / "errors"))[-_KEPT:].strip()
     error = _cause(said, process.returncode) if process.returncode else None

@@ -31,8 +31,8 @@ TOPICS = ("gothic horror", "sea voyages", "detective mysteries", "utopian societ
 BOOKS_OF_A_TOPIC = 60
 
 
-def plant_readers(graph: Graph, dataset: str, readers: int) -> dict[str, str]:
-    """Write readers who have read four books of one topic each, no two the same; returns reader -> topic."""
+def plant_library(graph: Graph, dataset: str, books_of_a_topic: int) -> None:
+    """Write a dataset with books of some topics, and nobody who has read them."""
     graph.execute(
         "MERGE (d:Dataset {uid: $d}) SET d += {id: $d, dataset: $d, field: 'books', version: 1, state: 'ready', "
         "relations: ['SUBJECT'], interests: 'none'} "
@@ -44,8 +44,13 @@ def plant_readers(graph: Graph, dataset: str, readers: int) -> dict[str, str]:
         "MERGE (b)-[f:SUBJECT]->(e) SET f.relation = 'subject'",
         d=dataset,
         topics=list(TOPICS),
-        n=BOOKS_OF_A_TOPIC,
+        n=books_of_a_topic,
     )
+
+
+def plant_readers(graph: Graph, dataset: str, readers: int) -> dict[str, str]:
+    """Write readers who have read four books of one topic each, no two the same; returns reader -> topic."""
+    plant_library(graph, dataset, BOOKS_OF_A_TOPIC)
     rows = []
     for reader in range(readers):
         topic, turn = reader % len(TOPICS), reader // len(TOPICS)
@@ -76,25 +81,31 @@ def free_port() -> int:
 def standin(folder: Path, latency_ms: float, processes: int = 1, *, counting: bool = False) -> Iterator[str]:
     """A stand-in that waits before each answer, and counts its calls if wanted; yields its address."""
     port = free_port()
-    options = ("--interface", "asgi", "--host", "127.0.0.1", "--port", str(port), "--workers", str(processes))
-    with (folder / f"standin-{port}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "granian", *options, "--no-access-log"),
-                "tests.integration.extraction.counting:app" if counting else "cikg.llm.standin:app",
-            ],
-            env={**os.environ, "CIKG_STANDIN_LATENCY_MS": str(latency_ms)},
-            cwd=REPOSITORY,
-            stdout=log,
-            stderr=log,
-        )
+    process = start_standin(folder, port, latency_ms, processes, counting=counting)
     try:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), f"the stand-in on {port}", 60)
         if counting:
             counted(f"http://127.0.0.1:{port}/v1", {"latency_ms": latency_ms})
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         end(process)
+
+
+def start_standin(
+    folder: Path, port: int, latency_ms: float = 0.0, processes: int = 1, *, counting: bool
+) -> subprocess.Popen[bytes]:
+    """Start a stand-in on a port; returns once it answers. One that counts takes its latency from whoever tells it."""
+    options = ("--interface", "asgi", "--host", "127.0.0.1", "--port", str(port), "--workers", str(processes))
+    app = "tests.integration.extraction.counting:app" if counting else "cikg.llm.standin:app"
+    with (folder / f"standin-{port}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "granian", *options, "--no-access-log", app],
+            env={**os.environ, "CIKG_STANDIN_LATENCY_MS": str(latency_ms)},
+            cwd=REPOSITORY,
+            stdout=log,
+            stderr=log,
+        )
+    wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), f"the stand-in on {port}", 60)
+    return process
 
 
 def counted(url: str, told: dict[str, float] | None = None) -> int:

@@ -6,9 +6,7 @@ import hashlib
 import io
 import json
 import os
-import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,9 +21,10 @@ from pydantic import SecretStr
 
 import web
 from cikg.cli import main
+from cikg.embedded.supervisor import environment
 from cikg.graph import Graph
 from cikg.settings import Settings
-from tests.workplace import TOPICS, answers, free_port, wait_for
+from tests.workplace import TOPICS, end, free_port, plant_library, start_standin, start_worker
 from web import store
 
 REPOSITORY = Path(__file__).parents[3]
@@ -34,19 +33,7 @@ ITEMS_OF_A_TOPIC = 12
 
 def plant(graph: Graph, dataset: str, readers: int) -> dict[str, str]:
     """Write readers who read 4 books of one topic each, up to 96 of them no two the same; returns reader -> topic."""
-    graph.execute(
-        "MERGE (d:Dataset {uid: $d}) SET d += {id: $d, dataset: $d, field: 'books', version: 1, state: 'ready', "
-        "relations: ['SUBJECT'], interests: 'none'} "
-        "WITH d UNWIND range(0, size($topics) - 1) AS t "
-        "MERGE (e:Entity {uid: $d + ':topic' + t}) SET e += {dataset: $d, id: 'topic' + t, name: $topics[t]} "
-        "WITH e, t UNWIND range(0, $n - 1) AS i "
-        "MERGE (b:Item {uid: $d + ':' + t + '-' + i}) SET b += {dataset: $d, id: t + '-' + i, "
-        "name: 'Volume ' + t + '-' + i, text: 'A book.'} "
-        "MERGE (b)-[f:SUBJECT]->(e) SET f.relation = 'subject'",
-        d=dataset,
-        topics=list(TOPICS),
-        n=ITEMS_OF_A_TOPIC,
-    )
+    plant_library(graph, dataset, ITEMS_OF_A_TOPIC)
     rows = []
     for reader in range(readers):
         topic, turn = reader % len(TOPICS), reader // len(TOPICS)
@@ -110,7 +97,6 @@ class StandIn:
     """A running stand-in."""
 
     port: int
-    process: subprocess.Popen[bytes]
 
     @property
     def url(self) -> str:
@@ -127,26 +113,13 @@ class StandIn:
         return self.control()
 
 
-def start_standin(directory: Path, port: int) -> StandIn:
-    """Start a stand-in that counts."""
-    arguments = ("--interface", "asgi", "--host", "127.0.0.1", "--port", str(port), "--no-access-log")
-    with (directory / f"standin-{port}.log").open("ab") as log:
-        process = subprocess.Popen(
-            [Path(sys.executable).with_name("granian"), *arguments, "tests.integration.extraction.counting:app"],
-            cwd=REPOSITORY,
-            stdout=log,
-            stderr=log,
-        )
-    wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), f"the stand-in on {port}", 60)
-    return StandIn(port, process)
-
-
 @pytest.fixture(scope="session")
 def shared_standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     """One stand-in for all tests that do not stop it."""
-    running = start_standin(tmp_path_factory.mktemp("standin"), free_port())
-    yield running
-    _stop([running.process])
+    port = free_port()
+    process = start_standin(tmp_path_factory.mktemp("standin"), port, counting=True)
+    yield StandIn(port)
+    end(process)
 
 
 @pytest.fixture
@@ -166,12 +139,12 @@ def own_standin(tmp_path: Path) -> Iterator[Callable[[int], StandIn]]:
     running: list[subprocess.Popen[bytes]] = []
 
     def start(port: int) -> StandIn:
-        made = start_standin(tmp_path, port)
-        running.append(made.process)
-        return made
+        running.append(start_standin(tmp_path, port, counting=True))
+        return StandIn(port)
 
     yield start
-    _stop(running)
+    for process in running:
+        end(process)
 
 
 @pytest.fixture
@@ -194,56 +167,18 @@ def job_settings(settings: Settings) -> Callable[..., Settings]:
     return make
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """Settings as a process finds them."""
-    given = {
-        "CIKG_HOME": settings.home,
-        "CIKG_NEO4J_URI": settings.neo4j_uri,
-        "CIKG_NEO4J_USER": settings.neo4j_user,
-        "CIKG_NEO4J_PASSWORD": settings.neo4j_password,
-        "CIKG_REDIS_URL": settings.redis_url,
-        "OPENAI_BASE_URL": settings.openai_base_url,
-        "OPENAI_MODEL": settings.openai_model,
-        "CIKG_LLM_TIMEOUT": settings.llm_timeout,
-        "CIKG_LLM_RETRIES": settings.llm_retries,
-        "CIKG_LLM_CONCURRENCY": settings.llm_concurrency,
-        "CIKG_LEASE_SECONDS": settings.lease_seconds,
-        "CIKG_SWEEP_SECONDS": settings.sweep_seconds,
-        "CIKG_LLM_PRICES": json.dumps(settings.model_dump(include={"llm_prices"})["llm_prices"]),
-    }
-    shown = {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-        for name, value in given.items()
-        if value is not None
-    }
-    return {**{name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}, **shown}
-
-
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Callable[[Settings], subprocess.Popen[bytes]]]:
     """Start Celery workers as the supervisor starts them."""
     running: list[subprocess.Popen[bytes]] = []
 
     def start(settings: Settings) -> subprocess.Popen[bytes]:
-        path = tmp_path / f"worker-{len(running)}.log"
-        with path.open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    Path(sys.executable).with_name("celery"),
-                    *("--app", "workers.app", "worker"),
-                    *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
-                ],
-                env=environment(settings),
-                cwd=REPOSITORY,
-                stdout=log,
-                stderr=log,
-            )
-        running.append(process)
-        wait_for(lambda: b" ready." in path.read_bytes(), f"the worker; see {path}", 60)
-        return process
+        running.append(start_worker(settings, tmp_path / f"worker-{len(running)}.log").process)
+        return running[-1]
 
     yield start
-    _stop(running)
+    for process in running:
+        end(process)
 
 
 @contextmanager
@@ -272,7 +207,10 @@ def cikg(monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     with ThreadPoolExecutor(1) as pool:
 
         def start(settings: Settings, *arguments: str) -> Future[Ended]:
-            for name, value in environment(settings).items():
+            wanted = environment(settings)
+            for name in set(os.environ) - set(wanted):
+                monkeypatch.delenv(name)
+            for name, value in wanted.items():
                 monkeypatch.setenv(name, value)
             return pool.submit(_run, [*arguments, "--json"])
 
@@ -289,21 +227,6 @@ def _run(arguments: list[str]) -> Ended:
             code = stop.code
     (line,) = output.getvalue().splitlines()
     return Ended(code, json.loads(line), errors.getvalue())
-
-
-def _stop(running: list[Any]) -> None:
-    for process in running:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-    for process in running:
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
 
 
 @dataclass

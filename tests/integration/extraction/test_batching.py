@@ -28,9 +28,9 @@ from cikg.llm.prompts import Prompt
 from cikg.schema import State
 from cikg.settings import Price, Settings
 from tests.conftest import CIKG
-from tests.workplace import free_port
+from tests.workplace import free_port, wait_for
 
-from .conftest import StandIn, Workplace, environment, found, site, wait_for
+from .conftest import StandIn, Workplace, environment, found, site
 
 pytestmark = pytest.mark.timeout(120)
 

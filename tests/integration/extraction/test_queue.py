@@ -14,8 +14,9 @@ from pydantic import SecretStr
 from cikg.extraction import ledger, queue
 from cikg.extraction.job import job
 from cikg.schema import State
+from tests.workplace import free_port, wait_for
 
-from .conftest import Workplace, environment, everything, found, free_port, wait_for
+from .conftest import Workplace, environment, everything, found
 
 pytestmark = pytest.mark.timeout(180)
 

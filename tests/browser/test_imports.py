@@ -21,7 +21,7 @@ from tests.browser.conftest import Site, Visit, in_all, in_two
 from tests.integration.extraction.conftest import job_settings, worker  # noqa: F401
 from web import store
 
-ROWS = 30_000
+ROWS = 20_000
 RATINGS = "customer;sku;stars;when\n" + "".join(
     f"u{n % 601};i{n * 7 % 307};{n % 5 + 1};{1_400_000_000 + n}\n" for n in range(ROWS)
 )
@@ -108,14 +108,14 @@ def test_from_a_file_to_its_dataset(
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     visit.find_no_barrier(axe)
     start_worker()
-    expect(page.get_by_role("heading", name="running into")).to_be_visible(timeout=30_000)
-    expect(page.get_by_role("progressbar")).to_be_visible()
-    expect(page.get_by_role("link", name=f"Open {name}")).to_be_visible(timeout=60_000)
+    opened = page.get_by_role("link", name=f"Open {name}")
+    expect(page.get_by_role("progressbar").or_(opened)).to_be_visible(timeout=30_000)  # a fast machine is done by then
+    expect(opened).to_be_visible(timeout=60_000)
     rejected = page.get_by_role("region", name="Rows that could not be used")
     expect(rejected).to_contain_text("expected a number as rating, found 'five'")
     with page.expect_download() as download:
         rejected.get_by_role("link", name="All of them as CSV").click()
-    assert "ratings.csv,30002" in download.value.path().read_text()
+    assert "ratings.csv,20002" in download.value.path().read_text()
     visit.check()
     visit.find_no_barrier(axe)
     page.get_by_role("link", name=f"Open {name}").click()

@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -255,7 +256,9 @@ def read(settings: Settings, model: Model, sentence: str) -> Taste:
     pool = model.snapshot.intents
     candidates = nearest(pool.names, sentence)
     began, usage = time.perf_counter(), Usage()
-    first, second = asyncio.run(_ask(settings, sentence, [pool.names[each] for each in candidates], usage))
+    asking = _ask(settings, sentence, [pool.names[each] for each in candidates], usage)
+    with ThreadPoolExecutor(1) as apart:  # a notebook's thread, for one, has a loop already
+        first, second = apart.submit(asyncio.run, asking).result()
     asked = time.perf_counter() - began
     named = list(dict.fromkeys(" ".join(each.split()) for each in first.intents))
     own = list(dict.fromkeys(pool.index[each.casefold()] for each in named if each.casefold() in pool.index))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -23,12 +22,6 @@ from cikg.schema import Label, SplitCode
 from cikg.settings import Settings
 
 pytestmark = pytest.mark.timeout(120)
-
-
-def suggest(settings: Settings, model: newcomer.Model, sentence: str) -> newcomer.Suggestions:
-    """In a thread of its own: a browser of other tests leaves a loop in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(newcomer.suggest, settings, model, sentence).result()
 
 
 def mean_reciprocal_rank(graph: Graph, model: newcomer.Model, weight: float) -> float:
@@ -68,12 +61,12 @@ def test_sentences_and_searches_bring_what_is_to_the_readers_taste(
         genres = {book.id: book.genres for book in demo.catalogue()}
         hits = []
         for taste in demo.TASTES:
-            found = suggest(asked, model, f"I love {taste} most of all")
+            found = newcomer.suggest(asked, model, f"I love {taste} most of all")
             assert [each.rank for each in found.items] == list(range(1, 11))
             hits.append(sum(taste in genres[each.item] for each in found.items))
         assert sum(hit >= 7 for hit in hits) >= 0.8 * len(hits), hits
         with pytest.raises(InputError, match="other words"):
-            suggest(asked, model, "zzz qqq")
+            newcomer.suggest(asked, model, "zzz qqq")
         by_text, by_reader = (mean_reciprocal_rank(graph, model, weight) for weight in (0.0, 1.0))
         assert by_reader >= 1.2 * by_text
         assert any(hit.intents for hit in search(graph, model, "ghost AND (", "reader-0001").items)

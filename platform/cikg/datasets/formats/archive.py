@@ -59,7 +59,7 @@ _RECORDS: dict[str, Callable[..., Record]] = {
 class _Table(BaseModel):
     """A table in the manifest."""
 
-    file: Annotated[str, Field(pattern=r"^[^/\\]+$")]  # of this folder, and of no other
+    file: Annotated[str, Field(pattern=r"^[^./\\][^/\\]*(/[^./\\][^/\\]*)*$")]  # below this folder, and nowhere else
     rows: int
     bytes: int
     sha256: str

@@ -46,9 +46,11 @@ PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 FIRST = 2
 DROPOUTS = (0.5, 0.0)
 """Its dropouts: the first, and what is tried last."""
+CLEARLY = 1.005
+"""How many times as good a setting of the linear expert has to be as the one it replaces: less is noise."""
 LINEAR = ("penalty", "facts_weight", "text_weight", "dropout")
 """What is found for the linear expert."""
-LOOK, PATIENCE = 2, 4
+LOOK, PATIENCE = 2, 8
 """Epochs between two looks at the validation split, and epochs without a better one after which the graph is fitted."""
 GRAPH_METRIC = "ndcg@100"
 """What the graph's epochs are chosen by: it looks at all places that the gate looks at."""
@@ -202,7 +204,7 @@ class Mixture(ClosedForm):
             }
             scorer = self._ease(tried)
             score = mixing.worth(data, scorer, self._fitted.get("graph"), self._seed)
-            if best is not None and score <= best[0]:
+            if best is not None and score <= CLEARLY * best[0]:
                 return False
             best = score, scorer, tried
             return True

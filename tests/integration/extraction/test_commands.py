@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cikg.access.sessions import one_time_token
+from cikg.embedded.supervisor import environment
 from cikg.errors import ConflictError, InputError
 from cikg.extraction import commands, control, queue
 from cikg.recommend.runs import CHECKPOINT
@@ -26,13 +27,16 @@ LONG = ("train", "lightgcn", "--epochs", "100000", "--patience", "100000", "--no
 
 
 @pytest.fixture
-def settings_of(place: Workplace, tmp_path: Path) -> Callable[..., Settings]:
-    """Settings, with a dataset to train on and a home of the test's own."""
+def settings_of(place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Settings, with a dataset to train on and a home of the test's own; commands find them where a worker's do."""
     place.planted(96)
     place.graph.execute("MATCH (:User {dataset: $d})-[r:INTERACTED {at: 3}]->() SET r.split = 'valid'", d=place.dataset)
 
     def make(**changes: Any) -> Settings:
-        return place.settings("http://127.0.0.1:9/v1", home=tmp_path, **changes)
+        settings = place.settings("http://127.0.0.1:9/v1", home=tmp_path, **changes)
+        for name, value in environment(settings).items():
+            monkeypatch.setenv(name, value)
+        return settings
 
     return make
 

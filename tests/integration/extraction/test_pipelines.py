@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,14 +75,14 @@ def test_a_pipeline_has_to_be_waited_for(place: Workplace) -> None:
     assert (ended.code, ended.data["error"]) == (2, "InputError")
 
 
-def test_a_worker_carries_out_commands_that_nobody_waits_for(place: Workplace, tmp_path: Path) -> None:
+def test_a_worker_carries_out_commands_that_nobody_waits_for(place: Workplace) -> None:
     place.planted(12)
     settings = place.settings(place.standin())
     place.worker(settings)
     queued = place.cikg(settings, "jobs", "queue", "extract", "cikgrec", "--dataset", place.dataset).result()
     assert queued.data["queue"] == "graph"
     wait_for(lambda: bool(place.graph.many("held_interests", dataset=place.dataset)), "the interests", 90)
-    log = tmp_path / "worker-0.log"
-    wait_for(lambda: "a command ended" in log.read_text(), "the end of the command")
-    (line,) = [json.loads(line) for line in log.read_text().splitlines() if "a command ended" in line]
-    assert (line["code"], json.loads(line["said"])["calls"]) == (0, 12)
+    wait_for(lambda: control.commands(place.graph, place.dataset)[0]["finished_at"], "the end of the command")
+    (command,) = control.commands(place.graph, place.dataset)
+    assert (command["state"], command["error"]) == ("done", None)
+    assert json.loads(command["said"])["calls"] == 12

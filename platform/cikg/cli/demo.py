@@ -153,7 +153,7 @@ def _show(summary: dict[str, Any]) -> None:
         ]
         for method, figures in summary["test"].items()
     ]
-    print_table("On the test split", ["method", *METRICS, "× popularity", "train, s"], rows)
+    print_table("On the test split", ["method", *METRICS, "× floor", "seconds"], rows)
     steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in summary["seconds"].items() if " " not in name)
     messages.print(f"Seconds: {steps}; {summary['total_seconds']:.0f} in all.", highlight=False, soft_wrap=True)
 

@@ -19,7 +19,7 @@ interests, and their expert a small fixed weight. Interests that rest on trainin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ from cikg.recommend.methods.interests import Interests, InterestsConfig
 from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
 from cikg.recommend.methods.popularity import Popularity, PopularityConfig
 from cikg.recommend.methods.texts import Texts, TextsConfig
-from cikg.recommend.scorers import DotScorer, MixtureScorer, Scorer
+from cikg.recommend.scorers import MixtureScorer, Scorer
 from cikg.recommend.views import TrainingData, View
 from cikg.recommend.workshop import Part, Workshop
 
@@ -73,7 +73,6 @@ class MixtureConfig(Config):
     temperature: float = Field(0.2, gt=0, description="τ of its softmax loss")
     learning_rate: float = Field(0.005, gt=0, description="Its step size")
     batch_size: int = Field(2048, ge=1, description="Interactions a step")
-    members: int = Field(1, ge=1, description="Graph experts that differ by their seed alone and are averaged")
     graph_epochs: int | None = Field(None, ge=1, description="Epochs of the graph expert")
     most_epochs: int = Field(24, ge=1, description="The most that are tried")
     unproven_weight: float = Field(
@@ -228,28 +227,14 @@ class Mixture(ClosedForm):
         return _only(Ease(self._data, EaseConfig(**{name: found[name] for name in LINEAR}), self._device))
 
     def _graph(self, found: Mapping[str, Any]) -> Part:
-        """LightGCN, one or several that differ by their seed, side by side: cosines add up to their mean.
+        """LightGCN; in a selection it is trained until the validation split shows no gain."""
+        epochs = found.get("graph_epochs") or self._config.graph_epochs
+        shop = self._shop.within("graph")
+        fit = GradientFit(self._lightgcn(), self._data, self._seed, GRAPH_METRIC, PATIENCE, shop, every=LOOK)
+        fitted = fit.select(self._config.most_epochs) if epochs is None else fit.refit(epochs)
+        return fitted.scorer, {"graph_epochs": fitted.chosen_epoch}
 
-        In a selection the first is trained until the validation split shows no gain, the others as long.
-        """
-        config, epochs = self._config, found.get("graph_epochs") or self._config.graph_epochs
-        scorers = []
-        for member in range(config.members):
-            fit = GradientFit(
-                self._lightgcn(member),
-                self._data,
-                self._seed + member,
-                GRAPH_METRIC,
-                PATIENCE,
-                self._shop.within(f"graph-{member}"),
-                every=LOOK,
-            )
-            fitted = fit.select(config.most_epochs) if epochs is None else fit.refit(epochs)
-            epochs = fitted.chosen_epoch
-            scorers.append(fitted.scorer)
-        return _side_by_side(scorers), {"graph_epochs": epochs}
-
-    def _lightgcn(self, member: int) -> Lightgcn:
+    def _lightgcn(self) -> Lightgcn:
         config, data = self._config, self._data
         blind = data.selection is not None and not data.interests_proven
         settings = LightgcnConfig(
@@ -261,7 +246,7 @@ class Mixture(ClosedForm):
             batch_size=config.batch_size,
         )
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
-            torch.manual_seed(self._seed + 7919 * member)
+            torch.manual_seed(self._seed)
             return Lightgcn(data, settings, self._device)
 
 
@@ -273,15 +258,6 @@ def _climb(values: Iterable[float], better: Callable[[float], bool]) -> float | 
             break
         found = value
     return found
-
-
-def _side_by_side(scorers: Sequence[Scorer]) -> Scorer:
-    """One scorer whose scores are the sums of the others' cosines."""
-    if len(scorers) == 1:
-        return scorers[0]
-    vectors = [scorer.tensors() for scorer in scorers]
-    users = torch.cat([torch.nn.functional.normalize(each["user_vectors"], dim=1) for each in vectors], dim=1)
-    return DotScorer(users, torch.cat([each["item_vectors"] for each in vectors], dim=1))
 
 
 def _only(fitted: ClosedForm) -> Scorer:

@@ -171,6 +171,7 @@ class Visit:
 
     def check(self) -> None:
         """No error, no request elsewhere, nothing wider than the window."""
+        self.page.wait_for_load_state()
         assert self.complaints == []
         overflow = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow == 0, self.page.url

@@ -13,7 +13,6 @@ from pydantic import SecretStr
 from werkzeug.serving import make_server
 
 import web
-from cikg.datasets.drop import drop
 from cikg.embedded.assets import fetch_assets
 from cikg.graph import Graph
 from cikg.settings import Settings
@@ -69,12 +68,6 @@ def page(visit: Visit) -> Page:
 
 
 @pytest.fixture
-def name(graph: Graph, dataset: str) -> Iterator[str]:
-    yield dataset
-    drop(graph, dataset)
-
-
-@pytest.fixture
 def start_worker(visit: Visit, worker: Callable[[Settings], subprocess.Popen[bytes]]) -> Callable[[], object]:  # noqa: F811
     """Starts a worker of the dashboard's own."""
     return lambda: worker(visit.site.settings)
@@ -83,7 +76,7 @@ def start_worker(visit: Visit, worker: Callable[[Settings], subprocess.Popen[byt
 @in_two
 @pytest.mark.usefixtures("page")
 def test_from_a_file_to_its_dataset(
-    visit: Visit, folder: Path, name: str, axe: str, start_worker: Callable[[], object]
+    visit: Visit, folder: Path, dataset: str, axe: str, start_worker: Callable[[], object]
 ) -> None:
     page = visit.page
     visit.check()
@@ -99,7 +92,7 @@ def test_from_a_file_to_its_dataset(
     expect(becomes.get_by_role("columnheader", name="rating")).to_have_count(0)
     page.get_by_label("Which column is the rating?").select_option("stars")
     expect(becomes.get_by_role("columnheader", name="rating")).to_have_count(1)
-    page.get_by_label("As the dataset").fill(name)
+    page.get_by_label("As the dataset").fill(dataset)
     page.get_by_text("What to leave out, and how to split").click()
     page.get_by_label("Leave out ratings below").fill("2")
     visit.check()
@@ -108,7 +101,7 @@ def test_from_a_file_to_its_dataset(
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     visit.find_no_barrier(axe)
     start_worker()
-    opened = page.get_by_role("link", name=f"Open {name}")
+    opened = page.get_by_role("link", name=f"Open {dataset}")
     expect(page.get_by_role("progressbar").or_(opened)).to_be_visible(timeout=30_000)  # a fast machine is done by then
     expect(opened).to_be_visible(timeout=60_000)
     rejected = page.get_by_role("region", name="Rows that could not be used")
@@ -118,8 +111,8 @@ def test_from_a_file_to_its_dataset(
     assert "ratings.csv,20002" in download.value.path().read_text()
     visit.check()
     visit.find_no_barrier(axe)
-    page.get_by_role("link", name=f"Open {name}").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+    page.get_by_role("link", name=f"Open {dataset}").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(dataset)
     visit.check()
     counts = page.locator(".counts")
     expect(counts).to_contain_text("601")

@@ -108,7 +108,7 @@ def test_a_token_expires(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_token_is_kept_as_a_digest_and_known_by_its_last_use(graph: Graph, name: str) -> None:
     accounts.add(graph, name, Role.EDITOR, None, "tests")
     identifier, text = tokens.create(graph, name, "work", [Scope.QUERY], actor="tests")
-    secret = text.rpartition("_")[2]
+    secret = text.split("_", 2)[2]  # which may hold this sign itself
     assert secret not in kept(graph, name)
     (before,) = tokens.listed(graph, 10, account=name)
     assert (before.id, before.used_at) == (identifier, None)

@@ -87,5 +87,6 @@ METHOD = Method(
         "penalty": Span(10.0, 3000.0, log=True),
         "facts_weight": Span(0.0, 100.0),
         "text_weight": Span(0.0, 100.0),
+        "dropout": Span(0.0, 0.9),
     },
 )

@@ -25,7 +25,8 @@ from cikg.errors import (
 )
 from web.api import problems
 from web.asking import ClosedError
-from web.chrome import render
+from web.chrome import render, wants_json
+from web.pages.session import ask_to_log_in
 
 _STATUS: dict[type[CikgError], int] = {
     NotReadOnlyError: 403,
@@ -84,7 +85,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(SecurityError, _foreign_host)
     app.register_error_handler(HTTPException, lambda error: _page(error.code or 500, error))
     app.register_error_handler(Exception, _unexpected)
-    app.login_manager.unauthorized_handler(lambda: _page(401))  # type: ignore[attr-defined]
+    app.login_manager.unauthorized_handler(_stranger)  # type: ignore[attr-defined]
 
 
 def status_of(error: CikgError) -> int:
@@ -117,6 +118,10 @@ def _page(status: int, error: HTTPException | None = None) -> Response:
     if error is not None and error.response is None and "Allow" in dict(error.get_headers()):
         response.headers["Allow"] = dict(error.get_headers())["Allow"]
     return response
+
+
+def _stranger() -> Response:
+    return _page(401) if problems.asked() or wants_json() else ask_to_log_in()
 
 
 def _foreign_host(_error: SecurityError) -> Response:

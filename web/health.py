@@ -1,11 +1,11 @@
-"""Whether each component answers, asked at once and with a deadline, so that a dead one does not hold up the page."""
+"""Whether each component answers, asked side by side and with a deadline, so that a dead one holds up nothing else."""
 
 from __future__ import annotations
 
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -21,6 +21,8 @@ from cikg.settings import Settings
 DEADLINE = 2.0
 FIRST, COUNTING = 0.7, 0.2
 """Seconds to wait for the first worker, and then for all that are there."""
+COMPONENTS = ("Neo4j", "Redis", "Workers", "LLM")
+"""What the platform is made of, as people call it."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,16 @@ class _NotAnsweringError(Exception):
     """A component is away; the text says what to do."""
 
 
-def check(settings: Settings) -> tuple[Component, ...]:
-    """Ask every component."""
-    checks: dict[str, Callable[[Settings], str]] = {"Neo4j": _neo4j, "Redis": _redis, "Workers": _workers, "LLM": _llm}
-    with ThreadPoolExecutor(len(checks)) as pool:
-        return tuple(pool.map(lambda named: _ask(named[0], named[1], settings), checks.items()))
+def check(settings: Settings, names: Iterable[str] = COMPONENTS) -> tuple[Component, ...]:
+    """Ask some components, each at the same time."""
+    wanted = list(names)
+    with ThreadPoolExecutor(max(len(wanted), 1)) as pool:
+        return tuple(pool.map(lambda name: _ask(name, _CHECKS[name], settings), wanted))
 
 
 def readiness(settings: Settings) -> tuple[Component, ...]:
     """Ask what this process cannot serve without."""
-    checks: dict[str, Callable[[Settings], str]] = {"Neo4j": _neo4j, "schema": _schema, "Redis": _redis}
-    with ThreadPoolExecutor(len(checks)) as pool:
-        return tuple(pool.map(lambda named: _ask(named[0], named[1], settings), checks.items()))
+    return check(settings, ("Neo4j", "schema", "Redis"))
 
 
 def _ask(name: str, question: Callable[[Settings], str], settings: Settings) -> Component:
@@ -130,3 +130,12 @@ def _broker(settings: Settings) -> str:
 
 def _milliseconds(start: float) -> str:
     return f"{(time.perf_counter() - start) * 1000:.0f} ms"
+
+
+_CHECKS: dict[str, Callable[[Settings], str]] = {
+    "Neo4j": _neo4j,
+    "schema": _schema,
+    "Redis": _redis,
+    "Workers": _workers,
+    "LLM": _llm,
+}

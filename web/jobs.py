@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from cikg.access import audit
-from cikg.errors import InputError
+from cikg.errors import InputError, NotFoundError
 from cikg.extraction import control
 from cikg.extraction.ledger import Plan
 from cikg.graph import Graph
-from cikg.schema import State
+from cikg.schema import State, uid
 from cikg.settings import Settings
+from web import runs
 
 
 def actions(kind: str, state: str, states: Mapping[str, int]) -> dict[str, str]:
@@ -65,6 +67,21 @@ def act(graph: Graph, settings: Settings, run: str, action: str, *, budget: str,
         case _:
             raise InputError(f"a run cannot be told to {action!r}")
     audit.record(graph, actor, f"jobs.{action}", run, {"budget": budget} if budget else None)
+
+
+def command(graph: Graph, dataset: str, identifier: str) -> dict[str, Any]:
+    """A command that was queued, with the names that `extraction.control.commands` gives, its arguments and its uid.
+
+    Raises:
+        NotFoundError: the dataset has none with this id.
+    """
+    found = graph.many("run_detail", run=uid(dataset, identifier))
+    if not found or found[0]["run"].get("kind") != "command":
+        raise NotFoundError(
+            f"{dataset!r} has no command {identifier!r}", cure="GET …/commands lists those that were queued"
+        )
+    row = found[0]["run"]
+    return {**row, **runs.unpack(row["parameters"]), "run": row["id"], "command": row["name"]}
 
 
 def start(graph: Graph, settings: Settings, planned: Plan, budget: str, actor: str) -> None:

@@ -27,7 +27,7 @@ def shelf(graph: Graph, site: Site) -> Iterator[str]:
 def test_an_intent_is_switched_off_and_on(visit: Visit, shelf: str, axe: str) -> None:
     page = visit.page
     page.goto(visit.site.link())
-    page.goto(f"{shelf}/taste")
+    page.goto(f"{shelf}/newcomer")
     visit.check()
     visit.find_no_barrier(axe)
     sentence = page.get_by_label("What they like")
@@ -76,5 +76,5 @@ def test_a_search_is_put_in_a_readers_order(visit: Visit, shelf: str, axe: str) 
     expect(page.locator(".hits").last).to_be_visible()
     page.goto(f"{visit.site.address}/d/{DATASET}/search?q=garden")
     expect(page.get_by_label("In the order of user")).to_have_count(0)
-    page.goto(f"{visit.site.address}/d/{DATASET}/taste")
+    page.goto(f"{visit.site.address}/d/{DATASET}/newcomer")
     expect(page.get_by_text("cikg train ikgr")).to_be_visible()

@@ -192,6 +192,20 @@ def test_health_is_told_for_each_component(client: FlaskClient) -> None:
     assert components["Redis"]
 
 
+def test_the_page_of_components_waits_for_none_of_them(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.health._ask", None)  # nobody is asked
+    page = client.get("/health").text
+    addresses = re.findall(r'<li hx-get="([^"]+)"', page)
+    assert addresses == [f"/health?ask={name}" for name in ("Neo4j", "Redis", "Workers", "LLM")]
+    monkeypatch.undo()
+    (line,) = re.findall(r"<li>(.*?)</li>", client.get("/health?ask=Redis").text)
+    assert "Redis" in line
+    assert "answers in" in line
+    everything = re.search(r'href="(\?ask=[^"]+)"', page)
+    assert everything is not None
+    assert client.get("/health" + everything[1].replace("&amp;", "&")).text.count("<li>") == 4
+
+
 @pytest.mark.parametrize(
     ("address", "status", "said"),
     [

@@ -6,11 +6,9 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from pydantic import SecretStr
-from werkzeug.serving import make_server
 
 import web
 from cikg.access import tokens
@@ -20,7 +18,8 @@ from cikg.graph.snapshot import take
 from cikg.serving.publish import publish
 from cikg.settings import Settings
 from tests import planted
-from web import api, store
+from tests.dashboard import answering
+from web import api
 from web.api.operation import OPERATIONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -33,12 +32,9 @@ def test_the_client_runs(graph: Graph, settings: Settings, dataset: str, tmp_pat
     (code,) = re.findall(r"`client.py`\n\n```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "client.py").write_text(code, encoding="utf-8")
     app = web.create_app(settings.model_copy(update={"secret_key": SecretStr("docs-test-key-0123456789")}))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with answering(app) as address:
         token = tokens.create(graph, None, "shop", [Scope.READ], actor="tests")[1]
-        surroundings = {"ADDRESS": f"http://127.0.0.1:{server.server_port}", "TOKEN": token}
+        surroundings = {"ADDRESS": address, "TOKEN": token}
 
         def run(*arguments: str) -> subprocess.CompletedProcess[str]:
             command = [sys.executable, "-W", "error", "client.py", *arguments]
@@ -54,11 +50,6 @@ def test_the_client_runs(graph: Graph, settings: Settings, dataset: str, tmp_pat
         assert lines[-1] == "41 lists at once"
         wrong = run("absent")
         assert (wrong.returncode, "not_found: there is no dataset 'absent'" in wrong.stderr) == (1, True)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        store.close(app)
 
 
 def test_the_scopes_are_those_that_operations_ask_for() -> None:

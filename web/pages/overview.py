@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
+from cikg.settings import Settings
 from web import health, runs
-from web.chrome import Link, render
+from web.chrome import Link, render, wants_json
 from web.store import graph, settings
 from web.urls import page
 
@@ -67,10 +69,16 @@ class DatasetPage:
 
 @dataclass(frozen=True)
 class HealthPage:
-    """Every component and whether it answers."""
+    """Components and whether they answer.
+
+    Attributes:
+        components: those that were asked.
+        waiting: names of those that the page asks once it is there, each by itself: one that is away holds up its line.
+    """
 
     template: ClassVar[str] = "health.html"
     components: tuple[health.Component, ...]
+    waiting: tuple[str, ...]
 
 
 def load_overview(graph: Graph) -> OverviewPage:
@@ -150,7 +158,15 @@ def dataset(dataset: str) -> Response:
     return render(load_dataset(graph(), dataset))
 
 
+def load_health(settings: Settings, asked: Sequence[str]) -> HealthPage:
+    """Ask those components that are named; with none, a page begins without an answer, and data with all of them."""
+    named = [name for name in health.COMPONENTS if name in asked]
+    if not named and not wants_json():
+        return HealthPage((), health.COMPONENTS)
+    return HealthPage(health.check(settings, named or health.COMPONENTS), ())
+
+
 @page(blueprint, "/health")
 def components() -> Response:
     """Every component and whether it answers."""
-    return render(HealthPage(health.check(settings())))
+    return render(load_health(settings(), request.args.getlist("ask")))

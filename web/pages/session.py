@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
+from urllib.parse import quote
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import Unauthorized
 
 from web import login
 from web.chrome import render
@@ -21,29 +22,43 @@ class LoginPage:
 
     Attributes:
         name: the name that was given last.
-        failed: whether that name and its password do not belong together.
+        to: the address that was asked for, to which logging in leads; empty for the overview.
+        problem: why the last try failed; empty before one.
     """
 
     template: ClassVar[str] = "login.html"
     name: str
-    failed: bool
+    to: str
+    problem: str
+
+
+def ask_to_log_in() -> Response:
+    """What a stranger sees in the place of any page: the form, which leads on to that page."""
+    query = request.query_string.decode("ascii", "replace")
+    wanted = quote(request.path, safe="/~") + (f"?{query}" if query else "")
+    return render(LoginPage("", wanted if request.method == "GET" else "", ""), 401)
+
+
+def within(address: str) -> str:
+    """An address of ours, or else the overview's: nobody who logs in is led elsewhere."""
+    return address if re.fullmatch(r"/(?![/\\])[!-\[\]-~]*", address) else url_for("overview.index")
 
 
 @blueprint.get("/login")
 @login.public
 def form() -> ResponseReturnValue:
     """Ask for a name and a password."""
-    return render(LoginPage("", failed=False))
+    return render(LoginPage("", "", ""))
 
 
 @blueprint.post("/login")
 @login.public
 def enter() -> ResponseReturnValue:
     """Log an account in."""
-    name, password = request.form.get("name", ""), request.form.get("password", "")
+    name, password, to = (request.form.get(field, "") for field in ("name", "password", "to"))
     if not login.begin_with_password(name, password):
-        return render(LoginPage(name[:64], failed=True), 401)
-    return redirect(url_for("overview.index"))
+        return render(LoginPage(name[:64], to, "This name and password do not belong together."), 401)
+    return redirect(within(to))
 
 
 @blueprint.get("/login/<token>")
@@ -51,7 +66,9 @@ def enter() -> ResponseReturnValue:
 def begin(token: str) -> ResponseReturnValue:
     """Use a one-time link up."""
     if not login.begin(token):
-        raise Unauthorized
+        return render(
+            LoginPage("", "", "This link does not log in: each does so once, soon after it was printed."), 401
+        )
     return redirect(url_for("overview.index"))
 
 

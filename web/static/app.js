@@ -31,10 +31,57 @@ if (search) {
   search.addEventListener("input", () => { if (!search.value) suggestions.replaceChildren(); });
 }
 
-// What changes a page in place and fails leads where it would have led without a script, so that the cause is seen.
+// What changes a page in place and fails leads where it would have led without a script, so that the cause is seen. A
+// page that looks again by itself does so once more, as a whole, where the session has ended.
 document.addEventListener("htmx:responseError", (event) => {
   if (event.target.matches("a[href], form")) location.href = event.detail.pathInfo.finalRequestPath;
+  else if (event.detail.xhr.status === 401) location.reload();
 });
+
+// While nobody answers, the page says so: what it shows may be old.
+const away = document.getElementById("away");
+document.addEventListener("htmx:sendError", () => {
+  if (!away.hidden) return;
+  away.hidden = false;
+  const looking = setInterval(() => fetch("/healthz").then(() => {
+    clearInterval(looking);
+    away.hidden = true;
+  }, () => {}), 3000);
+});
+
+// A page that looks again by itself takes nothing away from under a finger, since the next look brings the same, and leaves
+// tables where they were scrolled to. Nor does a late answer replace suggestions that somebody has gone on to.
+let pressing = false;
+let scrolled = null;
+const tables = () => [...document.querySelectorAll(".scroll")];
+for (const name of ["pointerdown", "keydown"]) addEventListener(name, () => { pressing = true; }, true);
+for (const name of ["pointerup", "pointercancel", "keyup", "blur"]) {
+  addEventListener(name, (event) => { if (name !== "blur" || event.target === window) setTimeout(() => { pressing = false; }); }, true);
+}
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { requestConfig, target } = event.detail;
+  const looks = requestConfig.elt.getAttribute("hx-trigger")?.startsWith("every");
+  if ((looks && pressing) || (target === suggestions && suggestions.contains(document.activeElement))) event.detail.shouldSwap = false;
+  else if (looks) scrolled = tables().map((table) => table.scrollLeft);
+});
+document.addEventListener("htmx:afterSettle", () => {
+  if (scrolled) tables().forEach((table, index) => { table.scrollLeft = scrolled[index] ?? 0; });
+  scrolled = null;
+});
+
+// What cannot be taken back is asked about; what was sent is not sent twice by a second click.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  const question = event.submitter?.dataset.confirm;
+  if (form.dataset.sent || (question && !confirm(question))) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "";
+  setTimeout(() => { delete form.dataset.sent; }, 3000); // what it answers with may be a file, and the page stay
+});
+addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
 
 // On a narrow screen the areas scroll sideways: begin with the one that is open.
 const areas = document.querySelector(".bar nav");

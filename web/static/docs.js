@@ -33,7 +33,11 @@
     const shown = form.querySelector("pre");
     shown.hidden = false;
     shown.textContent = `${method} ${address} …`;
-    const answer = await fetch(address + (query.size ? `?${query}` : ""), { method, headers, body });
+    const answer = await fetch(address + (query.size ? `?${query}` : ""), { method, headers, body }).catch(() => null);
+    if (!answer) {
+      shown.textContent = `${method} ${address}\nThe dashboard does not answer.`;
+      return;
+    }
     const text = await answer.text();
     let told = text;
     try { told = JSON.stringify(JSON.parse(text), null, 2); } catch { /* shown as it came */ }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,9 +13,11 @@ from flask import Flask
 from hypothesis import HealthCheck, settings
 from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from werkzeug.serving import make_server
 
 from cikg.datasets.intake import Intakes
+from cikg.extraction import commands
+from cikg.graph import Graph
+from tests.dashboard import answering
 from tests.planted import QUIRK
 from web import api as served_api
 from web.api.document import document
@@ -42,19 +43,16 @@ api = from_dict(document())
 def address(app: Flask) -> Iterator[str]:
     """A real server, which has loaded what a first counterfactual would have to wait for."""
     importlib.import_module("cikg.recommend.runs")
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/api/v1"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(app) as served:
+        yield f"{served}/api/v1"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def existing(planted_dataset: str, app: Flask) -> None:
+def existing(planted_dataset: str, app: Flask, graph: Graph) -> None:
     """Most ids are replaced by ones that exist, so that more than 404 is met."""
     KNOWN["dataset"] = [planted_dataset]
+    queued = commands.enqueue(graph, app.extensions["cikg"], ["train", "popularity"], planted_dataset)
+    KNOWN["run"].append(queued.partition(":")[2])
     KNOWN["import_id"] = []
     for _ in range(4):  # some are removed, and some started
         with Intakes(app.extensions["cikg"]).receive("tests") as intake:

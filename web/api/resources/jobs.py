@@ -217,7 +217,10 @@ def _find(dataset: str, run: str) -> str:
     """
     found = graph().many("run_detail", run=uid(dataset, run))
     if not found or found[0]["run"].get("kind") != "extract":
-        raise NotFoundError(f"{dataset!r} has no run {run!r} of a job", cure="GET …/jobs lists its runs")
+        raise NotFoundError(
+            f"{dataset!r} has no run {run!r} of a job",
+            cure="GET …/jobs lists its runs, GET …/commands what was queued for a worker",
+        )
     return uid(dataset, run)
 
 

@@ -29,8 +29,8 @@ from web.chrome import Link, render
 from web.store import settings
 from web.urls import page
 
-blueprint = Blueprint("taste", __name__)
-link = Link("Newcomer", "taste.index", 45)
+blueprint = Blueprint("newcomer", __name__)
+link = Link("Newcomer", "newcomer.index", 45)
 SHOWN = 20
 MOST_INTENTS = 40
 
@@ -65,7 +65,7 @@ class Question:
     def href(self) -> str:
         """The address of this question."""
         given = {"exact": list(self.exact), "related": list(self.related), "off": list(self.off)}
-        return url_for("taste.index", dataset=self.dataset, **given)  # type: ignore[arg-type]
+        return url_for("newcomer.index", dataset=self.dataset, **given)  # type: ignore[arg-type]
 
     def toggled(self, intent: str) -> Question:
         """The same with one intent switched off, or on again."""
@@ -110,7 +110,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class TastePage:
+class NewcomerPage:
     """What a newcomer is recommended.
 
     Attributes:
@@ -128,7 +128,7 @@ class TastePage:
         changed: whether an intent is switched off.
     """
 
-    template: ClassVar[str] = "taste.html"
+    template: ClassVar[str] = "newcomer.html"
     dataset: str
     model: str | None
     sentence: str = ""
@@ -143,22 +143,22 @@ class TastePage:
     changed: bool = False
 
 
-def load(question: Question) -> TastePage:
+def load(question: Question) -> NewcomerPage:
     """The list for some intents.
 
     Raises:
         NotFoundError: the model does not know one of them.
     """
     if not newcomers.is_trained(question.dataset):
-        return TastePage(question.dataset, None)
+        return NewcomerPage(question.dataset, None)
     model = newcomers.load(question.dataset)
     if not question.every:
-        return TastePage(question.dataset, model.run)
+        return NewcomerPage(question.dataset, model.run)
     before = best(model, question.every, SHOWN)
     after = best(model, question.kept, SHOWN) if question.kept else ()
     ranks = {each.item: each.rank for each in before}
     kept = {each.item for each in after}
-    return TastePage(
+    return NewcomerPage(
         question.dataset,
         model.run,
         exact=_switches(model, question, question.exact),
@@ -169,7 +169,7 @@ def load(question: Question) -> TastePage:
     )
 
 
-def ask(dataset: str, sentence: str) -> TastePage:
+def ask(dataset: str, sentence: str) -> NewcomerPage:
     """Ask the LLM what a sentence says, and show what that brings.
 
     Raises:
@@ -202,13 +202,13 @@ def _given(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(request.args.getlist(name)[:MOST_INTENTS]))
 
 
-@page(blueprint, "/d/<id:dataset>/taste")
+@page(blueprint, "/d/<id:dataset>/newcomer")
 def index(dataset: str) -> Response:
     """The list for the intents in the address."""
     return render(load(Question(dataset, _given("exact"), _given("related"), _given("off"))))
 
 
-@blueprint.post("/d/<id:dataset>/taste")
+@blueprint.post("/d/<id:dataset>/newcomer")
 @login.needs(Scope.WRITE)
 def begin(dataset: str) -> Response:
     """The list for a sentence: asks the LLM, which costs."""

@@ -1,0 +1,83 @@
+"""Commands that wait for a worker, over the API: shown, followed, cancelled, and not mistaken for jobs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from cikg.access import audit, tokens
+from cikg.access.accounts import Scope
+from cikg.extraction import commands
+from cikg.graph import Graph
+from cikg.settings import Settings
+from tests import planted
+from tests.integration.api.conftest import Call
+
+
+@pytest.fixture
+def queued(graph: Graph, settings: Settings, dataset: str) -> list[str]:
+    """Three commands of a dataset, the oldest first."""
+    planted.write(graph, dataset)
+    given = (["train", "ease"], ["publish", "ease-1", "--k", "5"], ["cluster"])
+    runs = [commands.enqueue(graph, settings, [*words, "--dataset", dataset]) for words in given]
+    return [run.partition(":")[2] for run in runs]
+
+
+def test_commands_are_listed_and_shown(call: Call, dataset: str, queued: list[str]) -> None:
+    first = call("GET", f"/datasets/{dataset}/commands?limit=2").json
+    rest = call("GET", f"/datasets/{dataset}/commands?limit=2&cursor={first['next']}").json
+    listed = [*first["items"], *rest["items"]]
+    assert [each["run"] for each in listed] == queued[::-1]
+    assert [each["command"] for each in listed] == ["cluster", "publish ease-1", "train ease"]
+    assert {(each["state"], each["attempts"], each["queue"]) for each in listed[:2]} == {("planned", 0, "graph")}
+    one = call("GET", f"/datasets/{dataset}/commands/{queued[1]}").json
+    assert one["arguments"] == ["publish", "ease-1", "--k", "5", "--dataset", dataset]
+    assert (one["said"], one["progress"], one["finished_at"]) == (None, None, None)
+    assert {name: one[name] for name in listed[1]} == listed[1]
+
+
+def test_a_command_is_followed_to_its_end(call: Call, graph: Graph, dataset: str, queued: list[str]) -> None:
+    path = f"/datasets/{dataset}/commands/{queued[0]}"
+
+    def becomes(**properties: object) -> None:
+        graph.execute("MATCH (run:Run {uid: $run}) SET run += $own", run=f"{dataset}:{queued[0]}", own=properties)
+
+    becomes(state="running", progress="epoch 3 of 40", attempts=1, lease="a worker")
+    under_way = call("GET", path).json
+    assert (under_way["state"], under_way["progress"], under_way["attempts"]) == ("running", "epoch 3 of 40", 1)
+    becomes(state="done", said=json.dumps({"run": "ease-1"}), finished_at=datetime.now(UTC))
+    ended = call("GET", path).json
+    assert (ended["state"], json.loads(ended["said"])) == ("done", {"run": "ease-1"})
+    assert ended["finished_at"]
+    refused = call("POST", f"{path}/cancel")
+    assert (refused.status_code, refused.json["code"]) == (409, "conflict")
+
+
+def test_a_cancelled_command_is_not_taken_up(
+    call: Call, graph: Graph, settings: Settings, dataset: str, queued: list[str]
+) -> None:
+    path = f"/datasets/{dataset}/commands/{queued[2]}"
+    reader = tokens.create(graph, None, dataset, [Scope.READ], actor="tests")[1]
+    assert call("POST", f"{path}/cancel", bearer=reader).status_code == 403
+    answer = call("POST", f"{path}/cancel")
+    assert (answer.status_code, answer.json["state"]) == (200, "cancelled"), answer.text
+    assert answer.json["error"].startswith("cancelled by token:")
+    run = f"{dataset}:{queued[2]}"
+    commands.carry_out(graph, settings, run)
+    assert call("GET", path).json["attempts"] == 0
+    (entry,) = [each for each in audit.read(graph, 1_000) if dataset in each.target and "cancel" in each.action]
+    assert (entry.action, entry.detail) == ("commands.cancel", {"run": run})
+    assert call("POST", f"{path}/cancel").status_code == 409
+
+
+def test_commands_and_jobs_are_told_apart(call: Call, graph: Graph, dataset: str, queued: list[str]) -> None:
+    planted.write_runs(graph, dataset, "running")
+    job = call("GET", f"/datasets/{dataset}/commands/extraction")
+    assert (job.status_code, job.json["code"]) == (404, "not_found")
+    command = call("GET", f"/datasets/{dataset}/jobs/{queued[0]}")
+    assert command.status_code == 404
+    assert "/commands" in command.json["cure"]
+    assert call("GET", "/datasets/absent/commands").status_code == 404
+    assert call("GET", f"/datasets/{dataset}/commands/absent").status_code == 404

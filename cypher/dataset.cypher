@@ -6,9 +6,10 @@ MATCH (dataset:Dataset {uid: $dataset})
 RETURN properties(dataset) AS dataset
 
 // name: begin_drop(dataset) -> none
-// Marks a dataset as half gone: without a fingerprint, only a replacing import or another drop goes on. One look-up by
-// key.
-MATCH (dataset:Dataset {uid: $dataset})
+// Marks a dataset as half gone: without a fingerprint, only a replacing import or another drop goes on. Where only runs
+// have its name, as of an import that failed before its first write, it is made, to be dropped. One look-up by key.
+MERGE (dataset:Dataset {uid: $dataset})
+ON CREATE SET dataset.id = $dataset, dataset.dataset = $dataset
 SET dataset.state = 'dropping', dataset.version = coalesce(dataset.version, 0) + 1
 REMOVE dataset.fingerprint, dataset.embeddings
 

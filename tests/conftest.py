@@ -78,11 +78,10 @@ def environment(settings: Settings) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def cikg(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs `cikg` with arguments in a process of its own; returns its exit code, output and errors."""
+    """Runs `cikg` with arguments, and variables of its own, as a process; returns its exit code, output and errors."""
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*CIKG, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
+    def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+        command, own = [*CIKG, *map(str, arguments)], environment | variables
+        return subprocess.run(command, env=own, capture_output=True, text=True, timeout=120, check=False)
 
     return run

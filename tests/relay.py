@@ -1,4 +1,4 @@
-"""A TCP relay that a test can cut: what a server looks like that dies under an open connection."""
+"""A TCP relay that a test can cut: what a server looks like that dies under an open connection, or as it answers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ import socket
 import threading
 from typing import Self
 
+COMMIT = bytes.fromhex("0002b0120000")
+"""Bolt's message that ends a transaction."""
+
 
 class Relay:
-    """Forwards connections from a free port of loopback to `target` while it is not cut."""
+    """Forwards connections from a free port of loopback to `target` while it is not cut.
+
+    Attributes:
+        commits: how many transactions clients of a Neo4j have asked to end.
+        lose: the number of the one whose answer gets lost: the server hears of it, and the client loses its connection.
+    """
 
     def __init__(self, target: tuple[str, int]) -> None:
+        self.commits, self.lose = 0, 0
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.1)
@@ -57,14 +66,17 @@ class Relay:
             near.settimeout(None)
             self._sockets += [near, far]
             for source, sink in ((near, far), (far, near)):
-                thread = threading.Thread(target=self._pump, args=(source, sink))
+                thread = threading.Thread(target=self._pump, args=(source, sink, near))
                 self._threads.append(thread)
                 thread.start()
 
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if source is client and COMMIT in data:
+                    self.commits += 1
+                    if self.commits == self.lose:
+                        client.shutdown(socket.SHUT_RDWR)
                 sink.sendall(data)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system calls a disk, or one person's share of it, that is full."""
 
 
 @contextmanager
@@ -48,16 +53,17 @@ def alone(folder: Path, *, wait: bool = True) -> Iterator[None]:
         os.close(descriptor)
 
 
-def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Put a folder with these files in place of what is there: written beside it, synced, then renamed.
+def identity(folder: Path) -> str:
+    """What tells a folder from all others, on whatever machine and under whatever path it is seen.
 
-    Args:
-        path: the folder.
-        files: content by file name.
+    It is kept in the folder's file `identity`, and made when first asked for.
     """
-    with new_folder(path) as folder:
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = folder / "identity"
+    with alone(folder):
+        if not file.exists():
+            write_file(file, secrets.token_hex(8).encode())
+    return file.read_text(encoding="ascii")
 
 
 def write_file(path: Path, content: bytes) -> Path:

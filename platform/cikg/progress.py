@@ -1,12 +1,32 @@
-"""How far this process is, told to whoever started it: a worker that carries out a command shows it to people."""
+"""How far work is: shown by whoever asked for it, and told to whoever started this process.
+
+A worker that carries out a command starts a process, and shows to people what that tells.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+
+Advance = Callable[[int], None]
+"""Says that so much more is done."""
+
+Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
+"""Opens a progress bar: what is being done, and of how many in all, if that is known."""
 
 FILE = "CIKG_PROGRESS"
 """Variable that names the file into which to write it; without it, nobody wants to know."""
+
+
+def ignore(_count: int) -> None:
+    """Where nobody watches."""
+
+
+def silent(_description: str, _total: int | None) -> AbstractContextManager[Advance]:
+    """A progress bar that nobody sees."""
+    return nullcontext(ignore)
 
 
 def tell(text: str) -> None:

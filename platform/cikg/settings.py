@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     web_hosts: str = Field("", description="Further host names it answers to, separated by commas")
     web_port: int | None = Field(None, ge=1, le=65535, description="Its port; a free one is found unless given")
     upload_megabytes: int = Field(
-        2048, ge=1, le=1_000_000, description="The most megabytes that one upload may have, unpacked too"
+        2048, ge=1, le=1_000_000, description="The most megabytes that one upload may have; of a zip archive, unpacked"
     )
     import_folders: str = Field(
         "", description="Folders of the server that people may import from in the dashboard, separated by commas"

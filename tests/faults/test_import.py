@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -34,6 +35,7 @@ from cikg.settings import Settings
 from tests.conftest import CIKG, newcomer
 from tests.integration.datasets.arbitrary import LINES, ODD
 from tests.integration.graph.state import digest
+from tests.relay import Relay
 
 KILLS = 20
 SEED = 4
@@ -137,6 +139,29 @@ def test_twenty_kills_leave_no_trace(
     assert last.exitcode == 0
     load(graph, "archive", folder, f"{dataset}-calm")
     assert {digest(graph, name) for name in names} == {digest(graph, f"{dataset}-calm")}
+
+
+def test_answers_to_commits_that_get_lost_change_nothing(
+    graph: Graph, dataset: str, folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever hears nothing cannot know whether a transaction was committed; the same command finds out."""
+    monkeypatch.setattr(batches, "NODE_BATCH", NODES_AT_ONCE * 10)
+    monkeypatch.setattr(batches, "EDGE_BATCH", EDGES_AT_ONCE * 20)
+    address = urlsplit(settings.neo4j_uri or "")
+    moments, lost = random.Random(SEED), 0
+    with Relay((str(address.hostname), int(address.port or 0))) as relay:
+        through = settings.model_copy(update={"neo4j_uri": f"bolt://127.0.0.1:{relay.port}"})
+        while lost < 40:
+            lost, relay.commits, relay.lose = lost + 1, 0, moments.randint(4, 9)
+            try:
+                with connect(through, retry_seconds=1) as unsure:
+                    load(unsure, "archive", folder, dataset)
+            except ServiceError:
+                continue
+            break
+    assert 5 < lost < 40, "it took some commands, each of which got further"
+    load(graph, "archive", folder, f"{dataset}-calm")
+    assert digest(graph, dataset) == digest(graph, f"{dataset}-calm")
 
 
 @pytest.fixture

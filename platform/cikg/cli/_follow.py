@@ -7,10 +7,11 @@ from datetime import datetime
 
 from celery import Celery
 
-from cikg.cli._output import Advance, messages, progress_bar
+from cikg.cli._output import messages, progress_bar
 from cikg.errors import UnreachableError
 from cikg.extraction import ledger, queue
 from cikg.graph import Graph
+from cikg.progress import Advance
 from cikg.schema import State
 from cikg.settings import Settings
 

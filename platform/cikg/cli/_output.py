@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from cikg.progress import tell
+from cikg.progress import Advance, tell
 from cikg.schema import dataset_name
 from cikg.spreadsheet import csv_text
 
@@ -88,9 +88,6 @@ def _show(value: Any) -> str:
         return ", ".join(_show(each) for each in value)
     text = "" if value is None else str(value)
     return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
-
-
-Advance = Callable[[int], None]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from cikg.errors import ConflictError, InputError
 
 
 @click.command("wizard")
-@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Take every guess, and ask nothing.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write the mapping.  [default: beside FILE]")
 @click.option("--force", is_flag=True, help="Write the mapping even where there is one already.")

@@ -124,15 +124,16 @@ def drop(*, dataset: str, yes: bool, completions: bool, files: bool, as_json: bo
     settings = load_settings()
     with connect(settings) as graph:
         answers, paths = dropping.answers(graph, dataset), dropping.folders(settings, dataset)
-        exists = _exists(graph, dataset, or_else=(completions and answers > 0) or (files and bool(paths)))
-        nodes = dropping.held(graph, dataset) + exists
+        held = dropping.held(graph, dataset)  # without the dataset's own node, which a failed import has not made
+        exists = _exists(graph, dataset, or_else=held > 0 or (completions and answers > 0) or (files and bool(paths)))
+        nodes = held + exists
         if not yes:
             _confirm(dataset, nodes, answers if completions else 0, paths if files else [], as_json=as_json)
         total = nodes + (answers if completions else 0)
         with progress_bar("dropping", total, quiet=as_json) as advance:
-            if exists:
+            if nodes:
                 dropping.drop(graph, dataset, advance)
-                advance(1)
+                advance(int(exists))
             if completions:
                 dropping.drop_answers(graph, dataset, advance)
     if files:

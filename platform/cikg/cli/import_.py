@@ -14,8 +14,9 @@ from cikg.cli._prepared import prepared
 from cikg.cli._store import bulk_store
 from cikg.cli._wizard import wizard
 from cikg.datasets.bulk import PAYS
+from cikg.datasets.checking import Rules, check
 from cikg.datasets.filters import Filters
-from cikg.datasets.loader import Rules, load
+from cikg.datasets.loader import load
 from cikg.datasets.registry import format_named, formats
 from cikg.datasets.report import MAX_REJECTED, ImportReport
 from cikg.datasets.splits import SplitKind, SplitRule
@@ -46,6 +47,7 @@ class _Import(click.Command):
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @dataset_option
 @click.option("--list", "list_formats", is_flag=True, help="Show every format, and import nothing.")
+@click.option("--dry-run", is_flag=True, help="Only read, check and report, without a database.")
 @click.option("--replace", is_flag=True, help="Drop what the dataset holds now, if it is something else.")
 @click.option(
     "--max-rejected",
@@ -86,6 +88,7 @@ def command(
     path: Path | None,
     dataset: str,
     list_formats: bool,
+    dry_run: bool,
     replace: bool,
     max_rejected: float,
     min_rating: float | None,
@@ -116,23 +119,18 @@ def command(
         filters=Filters(min_rating, core),
         max_rejected=max_rejected,
     )
-    settings = load_settings()
-    with connect(settings) as graph:
-        report = load(
-            graph,
-            format_name,
-            path,
-            dataset,
-            rules,
-            home=settings.home,
-            replace=replace,
-            bulk=bulk_store(settings, bulk),
-            progress=partial(progress_bar, quiet=as_json),
-        )
-    if as_json:
-        print_json(report.as_dict() | {"peak_memory": peak_memory()})
+    settings, progress = load_settings(), partial(progress_bar, quiet=as_json)
+    what = (format_name, path, dataset, rules)
+    if dry_run:
+        report = check(*what, home=settings.home, progress=progress).report
     else:
-        _show(report)
+        with connect(settings) as graph:
+            store = bulk_store(settings, bulk)
+            report = load(graph, *what, home=settings.home, replace=replace, bulk=store, progress=progress)
+    if as_json:
+        print_json(report.as_dict() | {"dry_run": dry_run, "peak_memory": peak_memory()})
+    else:
+        _show(report, "checked; nothing was written" if dry_run else "unchanged" if report.unchanged else "imported")
 
 
 def _list(*, as_json: bool) -> None:
@@ -143,15 +141,14 @@ def _list(*, as_json: bool) -> None:
         print_table("Formats", ["format", "what is expected at PATH"], [list(row) for row in found.items()])
 
 
-def _show(report: ImportReport) -> None:
+def _show(report: ImportReport, outcome: str) -> None:
     """The report as a person reads it."""
-    title = f"{report.dataset}: {'unchanged' if report.unchanged else 'imported'}"
     rows = {"rows read": report.rows, "rows rejected": report.rejected} if report.rows else {}
     left_out = {f"{kind}, left out": count for kind, count in report.left_out.items() if count}
     repeated = {f"repeated {kind}, left out": count for kind, count in report.duplicates.items() if count}
     spent = {"seconds": report.seconds, "peak memory, MiB": peak_memory() // 2**20}
     facts = rows | report.counts | {"split": report.split["split"]} | left_out | repeated | spent
-    print_facts(title, {name.replace("_", " "): value for name, value in facts.items()})
+    print_facts(f"{report.dataset}: {outcome}", {name.replace("_", " "): value for name, value in facts.items()})
     if report.reasons:
         reasons = [
             [found.reason if found.rows > 1 else found.example, found.rows, f"{Path(found.file).name}:{found.line}"]

@@ -74,7 +74,7 @@ def propose(
     "states",
     multiple=True,
     type=click.Choice([str(state) for state in Verdict]),
-    help="Only these; may be given several times.  [default: all]",
+    help="Only these; repeat for more.  [default: all]",
 )
 @dataset_option
 @json_option

@@ -46,7 +46,7 @@ _WIDEST = 8
 
 @click.command("query")
 @click.argument("name", required=False)
-@click.option("-p", "--parameter", "given", multiple=True, metavar="KEY=VALUE", help="A parameter, as often as needed.")
+@click.option("-p", "--parameter", "given", multiple=True, metavar="KEY=VALUE", help="A parameter; repeat for more.")
 @click.option("--file", "path", type=click.Path(path_type=Path), help="Ask the Cypher in this file instead.")
 @click.option("--list", "as_list", is_flag=True, help="Show what can be asked, and with which parameters.")
 @click.option("--all", "with_all", is_flag=True, help="With --list, show the platform's own reading statements too.")

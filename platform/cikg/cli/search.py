@@ -13,7 +13,7 @@ from cikg.settings import load_settings
 
 @click.command("search", short_help="Find items, in a user's order.")
 @click.argument("query")
-@click.option("--user", required=True, help="Whose order.")
+@click.option("--user", metavar="ID", required=True, help="In whose order.")
 @dataset_option
 @click.option("--k", default=10, show_default=True, type=click.IntRange(1, 100), help="How many items.")
 @click.option(

@@ -134,7 +134,7 @@ def show_difference(*, before: str, after: str | None, dataset: str, examples: i
 
 @command.command()
 @dataset_option
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @json_option
 def gc(*, dataset: str, dry_run: bool, as_json: bool) -> None:
     """Remove the snapshots that nothing needs.

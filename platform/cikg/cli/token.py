@@ -31,7 +31,7 @@ def command() -> None:
     multiple=True,
     default=[str(Scope.READ)],
     show_default=True,
-    help="What it allows, as often as needed.",
+    help="What it allows; repeat for more.",
 )
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Let it expire after so many days.")
 @json_option

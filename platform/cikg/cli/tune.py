@@ -31,7 +31,13 @@ LISTED = 10
 @click.option("--trials", default=50, show_default=True, type=click.IntRange(min=1), help="Configurations to try.")
 @click.option("--seconds", type=click.FloatRange(min=0), help="Begin no other trial after this time.")
 @click.option("--seed", default=0, show_default=True, help="Seed of trainings and of what is tried.")
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Set a hyper-parameter, and do not search it.")
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a hyper-parameter, and do not search it; repeat for more.",
+)
 @click.option("--metric", default="ndcg@50", show_default=True, metavar="NAME@K", help="What to look for, on valid.")
 @click.option("--epochs", type=click.IntRange(min=1), help="The most epochs of a trial.  [default: the method's own]")
 @click.option("--patience", type=click.IntRange(min=1), help="Epochs without improvement before a trial stops.")

@@ -29,7 +29,13 @@ def command() -> None:
 @command.command()
 @click.argument("name")
 @click.option("--role", type=_role, default=str(Role.VIEWER), show_default=True, help="What it may do.")
-@click.option("--password/--no-password", "with_password", default=True, help="Ask for one; without, only tokens work.")
+@click.option(
+    "--password/--no-password",
+    "with_password",
+    default=True,
+    show_default=True,
+    help="Ask for one; without, only tokens work.",
+)
 @json_option
 def add(*, name: str, role: str, with_password: bool, as_json: bool) -> None:
     """Make the account NAME. Its password is asked for, twice, or read from standard input."""

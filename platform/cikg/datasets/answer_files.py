@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cikg.datasets.packed import opened
 from cikg.datasets.reading import bare_name, identifier
-from cikg.datasets.source import Source, unpacked
+from cikg.datasets.source import Source
 from cikg.datasets.tabular import Dialect, is_parquet, open_table, sniff
 from cikg.errors import InputError
 
@@ -177,12 +178,10 @@ def _members(source: Source, file: Path) -> Iterator[tuple[str, Any]]:
     A reader of whole objects would lose the lines, and all but the last of members of the same name.
     """
     try:
-        with unpacked(file) as stream:
+        with opened(file) as stream:
             text = stream.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("it is not UTF-8 text", file) from None
-    except (OSError, EOFError) as error:
-        raise InputError(f"it cannot be read: {getattr(error, 'strerror', None) or error}", file) from None
     line, counted = 1, 0
     try:
         for start, end, key, value in _scan(text):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from typing import Any
 from cikg.datasets import answer_files
 from cikg.datasets.answer_files import Answer
 from cikg.datasets.formats import colakg
-from cikg.datasets.loader import Progress
 from cikg.datasets.numbered import Listing, is_number, listing
 from cikg.datasets.reading import bare_name
 from cikg.datasets.report import MAX_REJECTED, Reason, Rejections, file_name
@@ -27,6 +25,7 @@ from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.migrations import migrate
 from cikg.llm.completions import digest
+from cikg.progress import Progress, silent
 from cikg.schema import Label, uid
 
 KIND = "import-answers"
@@ -86,11 +85,6 @@ class AnswersReport:
         kept = ("rows", "accepted", "rejected", "reasons", "rejected_file", "written", "standing", "remark")
         found = self.as_dict()
         return json.dumps({name: found[name] for name in kept})
-
-
-def silent(_description: str, _total: int | None) -> AbstractContextManager[Any]:
-    """Show no progress."""
-    return nullcontext(lambda _count: None)
 
 
 def load(

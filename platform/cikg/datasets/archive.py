@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -31,6 +30,7 @@ from cikg.files import new_folder
 from cikg.graph import Graph
 from cikg.graph.database import Row
 from cikg.graph.export import read_one_state
+from cikg.progress import Progress
 from cikg.schema import SPLIT_KEYS
 
 LAYOUT: Literal[1] = 1
@@ -132,8 +132,6 @@ ADDED = (
 """What a language model added."""
 
 TABLES = (*DATA, *(replace(table, name=f"{KNOWLEDGE}/{table.name}") for table in ADDED))
-
-Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cikg.datasets.records import Entity, Interest, Item, User
 from cikg.datasets.tables import NEVER, SPLITS, Indices, Pairs, Tables
@@ -21,6 +22,9 @@ from cikg.schema import uid
 NODE_BATCH = BATCH
 EDGE_BATCH = 2 * BATCH
 """Nodes and edges a transaction. Larger ones were no faster, and need more of the server's memory."""
+
+CHARACTERS = 2**22
+"""Characters of names and texts a transaction, or one node's: whole articles would exceed the server's memory for one."""
 
 _SPLITS = [str(split) for split in SPLITS]
 
@@ -43,13 +47,25 @@ class Batch:
 
 @dataclass(frozen=True)
 class _Stage:
-    """All rows that one statement writes; `part(first, last)` makes the parameters for some of them."""
+    """All rows that one statement writes; `part(first, last)` makes the parameters for some of them.
+
+    `characters` are those of all rows up to each, that one included; None where rows are all of a size.
+    """
 
     statement: str
     count: int
     size: int
     part: Callable[[int, int], Mapping[str, Any]]
     parameters: Mapping[str, str] = field(default_factory=dict)
+    characters: npt.NDArray[np.int64] | None = None
+
+    def end(self, start: int) -> int:
+        """The row after the last of the batch that begins with `start`."""
+        end = min(start + self.size, self.count)
+        if self.characters is None:
+            return end
+        most = CHARACTERS + (int(self.characters[start - 1]) if start else 0)
+        return min(end, max(start + 1, int(np.searchsorted(self.characters, most, side="right"))))
 
 
 def total_rows(tables: Tables) -> int:
@@ -64,11 +80,12 @@ def batches(tables: Tables, dataset: str, run: str, done: int = 0) -> Iterator[B
     """Yield the batches of an import, without its first `done` rows."""
     offset = 0
     for stage in _stages(tables, dataset, run):
-        first = max(done - offset, 0)
-        for start in range(first, stage.count, stage.size):
-            end = min(start + stage.size, stage.count)
+        start = max(done - offset, 0)
+        while start < stage.count:
+            end = stage.end(start)
             parameters = {**stage.parameters, **stage.part(start, end)}
             yield Batch(stage.statement, offset + start, offset + end, parameters)
+            start = end
         offset += stage.count
 
 
@@ -96,7 +113,8 @@ def _nodes(
     def part(first: int, last: int) -> dict[str, Any]:
         return {"rows": [[key, *value] for key, value in zip(keys[first:last], values[first:last], strict=True)]}
 
-    return _Stage(statement, len(keys), NODE_BATCH, part, parameters or {})
+    characters = np.cumsum([sum(len(text or "") for text in row) for row in values], dtype=np.int64)
+    return _Stage(statement, len(keys), NODE_BATCH, part, parameters or {}, characters)
 
 
 def _interactions(tables: Tables, users: list[str], items: list[str]) -> _Stage:

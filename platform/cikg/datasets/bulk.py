@@ -22,6 +22,7 @@ from cikg.datasets.records import Entity, Interest, Item, User
 from cikg.datasets.tables import NEVER, SPLITS, Indices, Tables
 from cikg.graph import Graph
 from cikg.graph.migrations import migrate
+from cikg.progress import Advance, Progress, ignore
 from cikg.schema import uid
 
 PAYS = 3_000_000
@@ -35,9 +36,6 @@ _BETWEEN = "\x1f"
 
 _OPTIONS = ("--id-type=integer", "--array-delimiter=U+001F", "--multiline-fields=true", "--path-pattern-style=none")
 _TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
-
-Advance = Callable[[int], None]
-Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 
 class Store(Protocol):
@@ -117,7 +115,7 @@ def write(
     nodes: Mapping[str, Mapping[str, Any]],
     *,
     folder: Path,
-    advance: Advance = lambda _rows: None,
+    advance: Advance = ignore,
 ) -> list[str]:
     """Write a dataset as files for `neo4j-admin database import full`.
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from cikg.errors import ConflictError
 from cikg.graph import Graph
+from cikg.progress import Advance, ignore
 from cikg.settings import Settings
 
 DROP_BATCH = 500
 """Nodes deleted a transaction, each with all its edges."""
-
-Advance = Callable[[int], None]
-
-
-def _ignore(_count: int) -> None:
-    """Where nobody watches."""
 
 
 def held(graph: Graph, dataset: str) -> int:
@@ -27,7 +21,7 @@ def held(graph: Graph, dataset: str) -> int:
     return int(graph.one("count_nodes", dataset=dataset)["nodes"])
 
 
-def clear(graph: Graph, dataset: str, advance: Advance = _ignore) -> None:
+def clear(graph: Graph, dataset: str, advance: Advance = ignore) -> None:
     """Delete what a dataset holds. Its own node stays, in the state 'dropping', and so do the LLM's answers.
 
     Args:
@@ -39,7 +33,7 @@ def clear(graph: Graph, dataset: str, advance: Advance = _ignore) -> None:
     _repeat(graph, "drop_nodes", dataset, advance)
 
 
-def drop(graph: Graph, dataset: str, advance: Advance = _ignore) -> None:
+def drop(graph: Graph, dataset: str, advance: Advance = ignore) -> None:
     """Delete a dataset with its own node, its runs and their ledger; the LLM's answers stay.
 
     Args:
@@ -62,7 +56,7 @@ def answers(graph: Graph, dataset: str) -> int:
     return int(graph.one("kept_completions", dataset=dataset)["completions"])
 
 
-def drop_answers(graph: Graph, dataset: str, advance: Advance = _ignore) -> None:
+def drop_answers(graph: Graph, dataset: str, advance: Advance = ignore) -> None:
     """Delete the LLM's answers about a dataset: asking the same again has to be paid for again."""
     _repeat(graph, "drop_completions", dataset, advance)
 

@@ -26,8 +26,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cikg.datasets.checking import Rules
 from cikg.datasets.filters import Filters
-from cikg.datasets.loader import Rules
 from cikg.datasets.report import MAX_REJECTED
 from cikg.datasets.splits import SplitKind, SplitRule
 from cikg.datasets.unpacking import MOST_FILES, OURS, Stream, disk, keep, oversize, place, unpack

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cikg.datasets import answer_files
-from cikg.datasets.answers import KIND, AnswersReport, NumberMap, number_map, ready_dataset, silent, unready
+from cikg.datasets.answers import KIND, AnswersReport, NumberMap, number_map, ready_dataset, unready
 from cikg.datasets.formats import cikgrec
-from cikg.datasets.loader import Progress
 from cikg.datasets.reading import bare_name
 from cikg.datasets.report import MAX_REJECTED, Rejections, file_name
 from cikg.datasets.source import ADVANCE, Source
@@ -23,6 +22,7 @@ from cikg.errors import InputError
 from cikg.graph import Graph
 from cikg.graph.migrations import migrate
 from cikg.llm.completions import digest
+from cikg.progress import Progress, silent
 from cikg.schema import uid
 
 NO_EVIDENCE = (

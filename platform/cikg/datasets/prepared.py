@@ -99,7 +99,7 @@ class _Notes:
 
     @contextmanager
     def progress(self, step: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """See `cikg.datasets.loader.Progress`."""
+        """See `cikg.progress.Progress`."""
         done = 0
         self.step(step, done, total)
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
+from cikg.datasets.packed import PACKED
 from cikg.datasets.records import Entity, Fact
-from cikg.datasets.source import PACKED, Source
+from cikg.datasets.source import Source
 from cikg.errors import InputError
 from cikg.schema import Split
 

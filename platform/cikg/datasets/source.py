@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import io
 import json
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn
 
-import zstandard
-from typing_extensions import Buffer, override
-
+from cikg.datasets.packed import PACKED, opened
 from cikg.errors import InputError
-
-PACKED = (".gz", ".zst")
-"""Endings of files that are unpacked as they are read."""
+from cikg.memory import available_memory
 
 SHOWN = 300
 """Characters of a rejected row, and of the reason, that are kept."""
@@ -33,7 +26,9 @@ ADVANCE = 10_000
 LONGEST_LINE = 2**24
 """Bytes of a line; a file without ends of lines would have to be kept in memory as a whole."""
 
-_CHUNK = 2**14
+LEAST_MEMORY = 2**27
+"""Bytes that have to be free: a process that takes the last ones is killed, and perhaps another one in its place."""
+
 _NO_TEXT = "Is it text? Each row has to be a line of its own"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -237,10 +232,15 @@ class Source:
                 self.reject(f"expected a JSON object, found {type(found).__name__}")
 
     def row(self, file: Path, line: int, text: str = "") -> None:
-        """Say that a row was read. `lines` and its like do; a reader that reads a file by other means has to."""
+        """Say that a row was read. `lines` and its like do; a reader that reads a file by other means has to.
+
+        Raises:
+            InputError: hardly any memory is left.
+        """
         self.place(file, line, text)
         self.rows += 1
         if self.rows % ADVANCE == 0:
+            self._check_memory()
             self._advance(ADVANCE)
 
     def skip(self) -> None:
@@ -271,6 +271,19 @@ class Source:
         """
         raise InputError(reason, self._file, self._line or None, cure)
 
+    def _check_memory(self) -> None:
+        """Give up before the system ends this process.
+
+        Raises:
+            InputError: hardly any memory is left.
+        """
+        if available_memory() < LEAST_MEMORY:
+            raise InputError(
+                f"the memory of this machine is used up after {self.rows:,} rows",
+                self._file,
+                cure="Import a smaller part of it, or on a machine with more memory",
+            )
+
     def _lines(self, file: Path, encoding: str) -> Iterator[_Line]:
         """All lines of a file, with their ends.
 
@@ -278,20 +291,16 @@ class Source:
             InputError: the file cannot be read.
         """
         self.place(file, 0)
-        try:
-            with unpacked(file) as stream:
-                for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE), b""), start=1):
-                    if len(raw) == LONGEST_LINE and not raw.endswith(b"\n"):
-                        raise InputError(f"the line is longer than {LONGEST_LINE:,} bytes", file, number, _NO_TEXT)
-                    line = raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw
-                    try:
-                        text, readable = line.decode(encoding), True
-                    except UnicodeDecodeError:
-                        text, readable = line.decode(encoding, "replace"), False
-                    yield _Line(number, text, readable)
-        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"it cannot be read: {reason}", file) from None
+        with opened(file) as stream:
+            for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE), b""), start=1):
+                if len(raw) == LONGEST_LINE and not raw.endswith(b"\n"):
+                    raise InputError(f"the line is longer than {LONGEST_LINE:,} bytes", file, number, _NO_TEXT)
+                line = raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw
+                try:
+                    text, readable = line.decode(encoding), True
+                except UnicodeDecodeError:
+                    text, readable = line.decode(encoding, "replace"), False
+                yield _Line(number, text, readable)
 
 
 class _Rows:
@@ -326,55 +335,6 @@ class _Rows:
     def text(self) -> str:
         """The row as it stands in the file, with its end."""
         return self.row[0].text if len(self.row) == 1 else "".join(line.text for line in self.row)
-
-
-class _Zstandard(io.RawIOBase):
-    """A file unpacked frame by frame. One that ends within a frame is an error, as it is with gzip."""
-
-    def __init__(self, file: Path) -> None:
-        self._stream = file.open("rb")
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._packed, self._ready = b"", memoryview(b"")
-        self._is_between = True
-
-    @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def readinto(self, buffer: Buffer) -> int:
-        while not self._ready:
-            packed = self._packed or self._stream.read(_CHUNK)
-            if not packed and self._is_between:
-                return 0
-            if not packed:
-                raise EOFError("the file ends too early")
-            if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._ready = memoryview(self._frame.decompress(packed))
-            self._is_between, self._packed = self._frame.eof, self._frame.unused_data
-        count = min(len(memoryview(buffer)), len(self._ready))
-        memoryview(buffer)[:count] = self._ready[:count]
-        self._ready = self._ready[count:]
-        return count
-
-    @override
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-
-def unpacked(file: Path) -> BinaryIO:
-    """Open a file for reading, unpacking it by its ending.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    if file.suffix == ".gz":
-        return cast("BinaryIO", gzip.open(file, "rb"))
-    if file.suffix == ".zst":
-        return io.BufferedReader(_Zstandard(file))
-    return file.open("rb")
 
 
 def _spellings(names: tuple[str, ...]) -> list[str]:

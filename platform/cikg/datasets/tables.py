@@ -28,6 +28,9 @@ SPLITS = tuple(Split)
 LONGEST_ID = 500
 """Characters of an id: what a unique key of the database can hold in any script."""
 
+LONGEST_TEXT = 1_000_000
+"""Characters of a name or a description: a book's, and what one transaction holds beside others."""
+
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_799
 """The times that can be shown as dates: the years 1 to 9999, in seconds since 1970."""
 
@@ -166,13 +169,15 @@ class _Nodes(Generic[Node]):
 
     def add(self, node: Node) -> None:
         """Add a node whose id is new. One that says something else of a known id is rejected."""
-        identifier = node.id
+        identifier, texts = node.id, _texts(node)
         if not identifier or identifier != identifier.strip() or not identifier.isprintable():
             self.reject(f"{identifier[:LONGEST_ID]!r} cannot be the id of {self.kind}: use visible characters")
         elif len(identifier) > LONGEST_ID:
             self.reject(f"the id of {self.kind} has {len(identifier)} characters, more than {LONGEST_ID}")
+        elif any(len(text) > LONGEST_TEXT for text in texts.values()):
+            self.reject(f"a text of {self.kind} {identifier!r} is longer than {LONGEST_TEXT} characters")
         elif identifier in self.index:
-            if self.nodes[self.index[identifier]] == _storable(node):
+            if self.nodes[self.index[identifier]] == _storable(node, texts):
                 self.repeated += 1
             else:
                 self.reject(f"the id {identifier!r} of {self.kind} is not unique")
@@ -180,7 +185,7 @@ class _Nodes(Generic[Node]):
             self.reject(f"the id {identifier!r} of {self.kind} is also that of {self.others.kind}")
         else:
             self.index[identifier] = len(self.nodes)
-            self.nodes.append(_storable(node))
+            self.nodes.append(_storable(node, texts))
 
     def find(self, identifier: str, used_by: str) -> int | None:
         """The number by arrival of the node with this id; None where there is none, and the record is rejected."""
@@ -197,10 +202,17 @@ class _Nodes(Generic[Node]):
         return [self.nodes[number] for number in order], place
 
 
-def _storable(node: Node) -> Node:
+def _texts(node: User | Item | Entity | Interest) -> dict[str, str]:
+    """What a node has of texts, by their names."""
+    return {name: text for name in _FIELDS[type(node)] if (text := getattr(node, name))}
+
+
+_FIELDS = {kind: tuple(entry.name for entry in fields(kind)) for kind in (User, Item, Entity, Interest)}
+
+
+def _storable(node: Node, texts: dict[str, str]) -> Node:
     """The node, with a replacement character for each half of a pair that no database takes (JSON can hold them)."""
-    texts = {entry.name: getattr(node, entry.name) for entry in fields(node)}
-    broken = {name: _HALF_PAIR.sub("\ufffd", text) for name, text in texts.items() if text and not text.isascii()}
+    broken = {name: _HALF_PAIR.sub("\ufffd", text) for name, text in texts.items() if not text.isascii()}
     return replace(node, **broken) if any(texts[name] != text for name, text in broken.items()) else node
 
 

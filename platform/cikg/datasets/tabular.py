@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from cikg.datasets.source import PACKED, Source, unpacked
+from cikg.datasets.packed import PACKED, opened
+from cikg.datasets.source import Source
 from cikg.errors import InputError
 
 SNIFFED = 2**18
@@ -167,11 +168,8 @@ def beginning(file: Path) -> bytes:
     Raises:
         InputError: it cannot be read, is no text, or is UTF-16.
     """
-    try:
-        with unpacked(file) as stream:
-            found = stream.read(SNIFFED)
-    except (OSError, EOFError) as error:
-        raise InputError(f"it cannot be read: {getattr(error, 'strerror', None) or error}", file) from None
+    with opened(file) as stream:
+        found = stream.read(SNIFFED)
     if found.startswith(_UTF_16):
         raise InputError("the text is UTF-16", file, cure="Save it as UTF-8")
     if b"\0" in found:

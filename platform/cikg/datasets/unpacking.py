@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from cikg.errors import InputError, ServiceError
+from cikg.files import FULL
 
 MOST_FILES = 1_000
 """Files of one import, and entries of an archive."""
@@ -23,7 +23,6 @@ OURS = ".cikg-"
 
 _LONGEST_PART, _DEEPEST = 200, 6
 _CHUNK = 2**20
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _IGNORED = ("__MACOSX", ".DS_Store", "Thumbs.db")
 
 
@@ -49,7 +48,7 @@ def disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         raise ServiceError(
             f"the disk that holds {folder} is full", cure="Make room on it, then do the same again; nothing is lost"

@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from cikg.embedded import assets
 from cikg.errors import CikgError, ServiceError, UnreachableError
+from cikg.progress import Advance
 from cikg.settings import Settings, load_settings
 
 NEO4J_VERSION = "2026.08.1"
@@ -37,8 +38,6 @@ _THREADS = 8
 _ATTEMPTS = 3
 _CHUNK = 1 << 18  # bytes
 _TIMEOUT = 30  # seconds without an answer
-
-Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +34,7 @@ from cikg.graph.columns import Facts, HasInterest, Interactions, MemberOf, Nodes
 from cikg.graph.database import Graph
 from cikg.graph.export import KINDS, NEVER, Export, dataset_properties, export
 from cikg.graph.texts import Texts
+from cikg.progress import Progress, silent
 from cikg.schema import SPLIT_KEYS
 from cikg.settings import Settings
 
@@ -81,7 +81,6 @@ UNKNOWN: dict[str, npt.NDArray[Any]] = {
 }
 """What a column holds that is not there."""
 
-Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 Table = TypeVar("Table")
 
 
@@ -309,11 +308,7 @@ def latest(settings: Settings, dataset: str) -> Snapshot:
     return open_snapshot(folder / str(_read_json(folder / LATEST).get("folder")))
 
 
-def _silent(_description: str, _total: int | None) -> AbstractContextManager[Callable[[int], None]]:
-    return nullcontext(lambda _count: None)
-
-
-def take(graph: Graph, dataset: str, settings: Settings, progress: Progress | None = None) -> Snapshot:
+def take(graph: Graph, dataset: str, settings: Settings, progress: Progress = silent) -> Snapshot:
     """Export a dataset, or open its last snapshot where the dataset has not changed since.
 
     Args:
@@ -330,7 +325,7 @@ def take(graph: Graph, dataset: str, settings: Settings, progress: Progress | No
     reused = _unchanged(folder, dataset_properties(graph, dataset)["version"])
     if reused is not None:
         return reused
-    with (progress or _silent)("exporting", None) as advance:
+    with progress("exporting", None) as advance:
         exported = export(graph, dataset, advance)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with alone(folder):

@@ -149,6 +149,16 @@ def test_files_are_named_and_removed_when_asked(
     assert folders(settings, mine) == [] and len(folders(settings, other)) == 3
 
 
+def test_what_a_failed_import_left_can_be_dropped(graph: Graph, cikg: Cikg, dataset: str) -> None:
+    run = {"id": "import-1", "dataset": dataset, "name": "import prepared", "queue": "graph"}
+    graph.write("queue_command", run=f"{dataset}:import-1", properties=run)
+    assert [row["run"] for row in json.loads(cikg("jobs", "list", "--dataset", dataset, "--json").stdout)["commands"]]
+    done = cikg("dataset", "drop", dataset, "--yes", "--json")
+    assert (done.returncode, json.loads(done.stdout)["nodes"]) == (0, 1), done.stderr
+    assert left(graph, dataset) == {}
+    assert "there is no dataset" in one_sentence(cikg("dataset", "drop", dataset, "--yes"))
+
+
 def test_show_says_everything(graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path) -> None:
     folder = write(tmp_path)
     with (folder / "train.txt").open("a", encoding="utf-8") as file:

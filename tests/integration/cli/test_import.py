@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
@@ -79,6 +80,14 @@ def test_wrong_arguments(cikg: Cikg, arguments: list[str], said: str) -> None:
     assert said in one_sentence(cikg(*arguments))
 
 
+def test_a_file_that_unpacks_without_end_is_refused(graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv.zst").write_bytes(zstandard.compress((b"x" * 2**20 + b"\n") * 300))
+    (tmp_path / "mine.toml").write_text('[interactions]\nfile = "ratings.csv.zst"\nuser = 1\nitem = 2\n')
+    said = one_sentence(cikg("import", "table", tmp_path / "mine.toml", "--dataset", dataset, "--max-rejected", "1"))
+    assert f"{tmp_path}/ratings.csv.zst: it unpacks to more than 200 times its size" in said
+    assert nodes(graph, dataset) == 0
+
+
 def with_bad_rows(folder: Path, users: int = 200) -> Path:
     """Three of 402 rows cannot be used, and one of those looks like a formula."""
     train = [f"{user} {user % 7} {user % 5 + 7}" for user in range(users)]
@@ -122,6 +131,20 @@ def test_few_bad_rows_are_left_out_told_and_listed(
         assert shown in again.stdout.replace("\n", "")
     assert (properties(graph, dataset), nodes(graph, dataset)) == (before, nodes_before)
     assert listed.read_bytes() == content
+
+
+def test_a_dry_run_says_what_would_come_of_it_without_a_database(
+    graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path
+) -> None:
+    command = ("import", "cikgrec", with_bad_rows(tmp_path), "--dataset", dataset)
+    said = cikg(*command, "--dry-run", "--json", CIKG_NEO4J_URI="bolt://127.0.0.1:1")
+    assert (said.returncode, nodes(graph, dataset)) == (0, 0), said.stderr
+    dry, real = json.loads(said.stdout), json.loads(cikg(*command, "--json").stdout)
+    assert (dry["dry_run"], real["dry_run"]) == (True, False)
+    differ = ("dry_run", "seconds", "peak_memory")
+    assert {**dry, **dict.fromkeys(differ)} == {**real, **dict.fromkeys(differ)}
+    shown = " ".join(cikg(*command, "--dry-run").stdout.split())
+    assert f"{dataset}: checked; nothing was written" in shown and "rows rejected" in shown
 
 
 def test_too_many_bad_rows_stop_the_import(

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from cikg.datasets import registry
 from cikg.datasets.archive import FORMATS, Archived, export_dataset
+from cikg.datasets.checking import Rules
 from cikg.datasets.drop import drop
-from cikg.datasets.loader import Rules, load
+from cikg.datasets.loader import load
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
 from cikg.datasets.source import Source
 from cikg.datasets.splits import SplitKind, SplitRule

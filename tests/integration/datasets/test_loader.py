@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from cikg.datasets.loader import Rules, load
+from cikg.datasets.checking import Rules
+from cikg.datasets.loader import load
 from cikg.datasets.splits import SplitRule
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph

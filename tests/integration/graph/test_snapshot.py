@@ -13,7 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from cikg.datasets import registry
-from cikg.datasets.loader import Rules, load
+from cikg.datasets.checking import Rules
+from cikg.datasets.loader import load
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
 from cikg.datasets.splits import SplitKind, SplitRule
 from cikg.errors import NotFoundError, SnapshotError

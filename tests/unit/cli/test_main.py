@@ -61,6 +61,13 @@ def fail(error: BaseException) -> Body:
         (KeyboardInterrupt(), 130, "cikg: interrupted"),
         (click.Abort(), 130, "cikg: interrupted"),
         (click.BadParameter("not a number"), 2, "not a number"),
+        (
+            PermissionError(13, "Permission denied", "/x"),
+            2,
+            "cikg: /x: Permission denied. Check who may read and write",
+        ),
+        (OSError(28, "No space left on device"), 2, "cikg: No space left on device. Make room on the disk\n"),
+        (MemoryError(), 2, "cikg: the memory of this machine does not suffice. Take less data"),
     ],
 )
 def test_errors_become_a_sentence_and_an_exit_code(
@@ -82,9 +89,16 @@ def test_with_json_the_error_is_data_too(command: Callable[[Body], None], capsys
     assert printed.err == "cikg: a.csv:2: no such column. Name it\n"
 
 
-def test_a_mistake_of_ours_is_not_hidden(command: Callable[[Body], None]) -> None:
-    command(fail(ZeroDivisionError("a bug")))
-    with pytest.raises(ZeroDivisionError):
+def test_with_json_a_wrong_command_line_is_data_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train", "--epochs", "0", "--json") == 2
+    said = json.loads(capsys.readouterr().out)
+    assert said["error"] == "InputError" and "--epochs" in said["message"] and not said["message"].endswith(".")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), ConnectionResetError(104, "reset by peer")])
+def test_a_mistake_of_ours_is_not_hidden(command: Callable[[Body], None], error: Exception) -> None:
+    command(fail(error))
+    with pytest.raises(type(error)):
         main(["breaks"])
 
 

@@ -57,6 +57,7 @@ def test_any_change_shows_in_the_digest(change: Record) -> None:
         (User("a\nb"), "cannot be the id"),
         (User("\ud800"), "cannot be the id"),
         (User("a" * 501), "the id of a user has 501 characters"),
+        (Item("long", "L", "a" * 1_000_001), "a text of an item 'long' is longer than 1000000 characters"),
         (Interaction("w", "i"), "an interaction names a user 'w'"),
         (Interaction("u", "e"), "an interaction names an item 'e'"),
         (Interaction("u", "j", rating=math.inf), "the rating inf is no finite number"),
@@ -122,3 +123,19 @@ def test_batches_cover_every_row_once_wherever_they_begin() -> None:
         rest = list(batches(tables, "d", "run", done))
         assert sum(batch.end - batch.start for batch in rest) == total_rows(tables) - done
         assert not rest or rest[0].start == done
+
+
+def test_a_batch_holds_so_many_characters_or_one_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cikg.datasets.batches.CHARACTERS", 100)
+    lengths = [10, 40, 60, 300, 5, 5, 99, 100, 101, 1]
+    items = [Item(f"i{number}", "I", "t" * length) for number, length in enumerate(lengths)]
+    tables = collect([User("u"), *items, Interaction("u", "i0")])
+    for done in range(1, 11):
+        parts = [batch for batch in batches(tables, "d", "run", done) if batch.statement == "import_items"]
+        rows = [row for batch in parts for row in batch.parameters["rows"]]
+        assert [len(row[3]) for row in rows] == lengths[done - 1 :]
+        sizes = [[sum(map(len, row[1:])) for row in batch.parameters["rows"]] for batch in parts]
+        assert all(sum(size) <= 100 or len(size) == 1 for size in sizes)
+        assert all(sum(one) + other[0] > 100 for one, other in itertools.pairwise(sizes)), (
+            "none is smaller than need be"
+        )

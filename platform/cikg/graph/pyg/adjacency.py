@@ -18,7 +18,7 @@ import json
 import mmap
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -33,6 +33,7 @@ from cikg.graph.database import Graph, Row
 from cikg.graph.export import NEVER, READERS, Places, by_id, read_one_state
 from cikg.graph.pyg.neighbourhood import Array, Edges
 from cikg.graph.texts import Texts
+from cikg.progress import Advance, ignore
 from cikg.schema import Relationship
 from cikg.settings import Settings
 
@@ -53,7 +54,6 @@ TIMED = (Relationship.INTERACTED.lower(), f"rev_{Relationship.INTERACTED.lower()
 """Relations whose edges have a time."""
 
 EdgeType = tuple[str, str, str]
-Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _map(path: Path, dtype: type[np.generic]) -> Array:
     return np.frombuffer(mapped, dtype)
 
 
-def read_adjacency(graph: Graph, dataset: str, settings: Settings, advance: Advance = lambda _count: None) -> Adjacency:
+def read_adjacency(graph: Graph, dataset: str, settings: Settings, advance: Advance = ignore) -> Adjacency:
     """The edges of one state of a dataset: from the folder of its present version, or else from the graph.
 
     Of interactions only those of the training split are there; no edges that were pruned, and no intents that were

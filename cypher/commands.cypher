@@ -1,20 +1,25 @@
 // Commands of `cikg` that wait for a worker or that one carries out: each is a Run of the kind `command` {parameters: its
-// arguments, progress, said, lease}. It is there before its message is sent, so that a lost message or worker loses nothing.
+// arguments, home: where its files are, progress, said, lease}. It is there before its message is sent, so that a lost
+// message or worker loses nothing.
 
 // name: queue_command(run, properties) -> none
 // Note a command that is about to be queued. Key: the run's uid.
 MERGE (run:Run {uid: $run})
 ON CREATE SET run += $properties, run.kind = 'command', run.state = 'planned', run.attempts = 0, run.created_at = datetime()
 
-// name: claim_command(run, lease, milliseconds, most_attempts) -> many
-// Take a command that waits, or whose worker fell silent; its arguments, or no row where there is nothing to take. Setting
-// the run's state to itself locks it, so that two deliveries of one message take turns. What its workers died of again and
-// again fails instead. Key: the run's uid.
+// name: claim_command(run, home, lease, milliseconds, most_attempts) -> many
+// Take a command that waits, or whose worker fell silent; its arguments, or no row where there is nothing to take. One of
+// another home is left to a worker that sees its files, and says that it waits for one. Setting the run's state to itself
+// locks it, so that two deliveries of one message take turns. What its workers died of again and again fails instead. Key:
+// the run's uid.
 MATCH (run:Run {uid: $run, kind: 'command'})
 SET run.state = run.state
 WITH run
 WHERE run.state = 'planned' OR (run.state = 'running' AND run.leased_until < timestamp())
-WITH run, run.attempts >= $most_attempts AS lost
+WITH run, run.home = $home AS visible
+SET run.progress = CASE WHEN NOT visible THEN 'waits for a worker whose CIKG_HOME is ' + run.home_path
+                        WHEN run.state = 'running' THEN run.progress END
+WITH run, run.attempts >= $most_attempts AS lost WHERE visible
 SET run.state = CASE WHEN lost THEN 'failed' ELSE 'running' END,
     run.error = CASE WHEN lost THEN 'its worker died each time it was tried' END,
     run.lease = CASE WHEN lost THEN null ELSE $lease END, run.leased_until = timestamp() + $milliseconds,

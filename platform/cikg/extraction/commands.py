@@ -23,6 +23,7 @@ import structlog
 from cikg import progress
 from cikg.errors import InputError, ServiceError
 from cikg.extraction import ledger, queue
+from cikg.files import identity
 from cikg.graph import Graph
 from cikg.schema import State, dataset_name, uid
 from cikg.settings import Settings
@@ -71,6 +72,8 @@ def enqueue(graph: Graph, settings: Settings, arguments: Sequence[str], dataset:
         "id": identifier,
         "name": " ".join(arguments[:2]) if len(arguments) > 1 and not arguments[1].startswith("-") else name,
         "queue": COMMANDS[name],
+        "home": identity(settings.home),
+        "home_path": str(settings.home.absolute()),
         "parameters": json.dumps({"arguments": list(arguments)}),
     }
     graph.write("queue_command", run=run, properties=properties)
@@ -90,7 +93,7 @@ def _dataset(arguments: Sequence[str]) -> str:
 def carry_out(graph: Graph, settings: Settings, run: str, leaving: Callable[[], bool] = lambda: False) -> None:
     """Carry out a command in a process of its own, whose memory and processor are not the LLM's.
 
-    Harmless where the command is done, cancelled, or in another worker's hands.
+    Harmless where the command is done, cancelled, in another worker's hands, or of another home.
 
     Args:
         graph: the graph.
@@ -103,7 +106,8 @@ def carry_out(graph: Graph, settings: Settings, run: str, leaving: Callable[[], 
     """
     token = uuid.uuid4().hex
     held = {"run": run, "lease": token, "milliseconds": int(settings.lease_seconds * 1000)}
-    claimed = graph.write("claim_command", **held, most_attempts=ledger.MOST_ATTEMPTS)
+    home = identity(settings.home)
+    claimed = graph.write("claim_command", **held, home=home, most_attempts=ledger.MOST_ATTEMPTS)
     if not claimed:
         return
     arguments = json.loads(claimed[0]["parameters"])["arguments"]

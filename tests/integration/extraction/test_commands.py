@@ -15,6 +15,7 @@ from cikg.access.sessions import one_time_token
 from cikg.embedded.supervisor import environment
 from cikg.errors import ConflictError, InputError
 from cikg.extraction import commands, control, queue
+from cikg.files import identity
 from cikg.recommend.runs import CHECKPOINT
 from cikg.schema import State
 from cikg.settings import Settings
@@ -105,6 +106,21 @@ def test_a_worker_that_is_told_to_end_gives_its_command_back(
     control.stop(place.graph, settings, run, State.CANCELLED)
 
 
+def test_a_command_is_left_to_a_worker_that_sees_its_files(
+    place: Workplace, settings_of: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings = settings_of()
+    run = commands.enqueue(place.graph, settings, ["train", "popularity", "--dataset", place.dataset])
+    elsewhere = settings.model_copy(update={"home": tmp_path / "elsewhere"})
+    commands.carry_out(place.graph, elsewhere, run)
+    waiting = stands(place)
+    assert (waiting["state"], waiting["attempts"], waiting["error"]) == (State.PLANNED, 0, None)
+    assert waiting["progress"] == f"waits for a worker whose CIKG_HOME is {tmp_path}"
+    (tmp_path / "mounted").symlink_to(tmp_path)
+    commands.carry_out(place.graph, settings.model_copy(update={"home": tmp_path / "mounted"}), run)
+    assert stands(place)["state"] == State.DONE, "the same home under another path"
+
+
 def test_a_command_that_fails_says_why(place: Workplace, settings_of: Callable[..., Settings]) -> None:
     settings = settings_of()
     run = commands.enqueue(
@@ -130,7 +146,8 @@ def test_what_waits_can_be_cancelled_and_what_kills_workers_fails(
     assert (stands(place)["state"], stands(place)["attempts"]) == (State.CANCELLED, 0)
     place.graph.execute("MATCH (r:Run {uid: $run}) SET r.state = 'planned', r.error = null", run=run)
     for attempt in range(6):
-        place.graph.write("claim_command", run=run, lease=f"{attempt}", milliseconds=1, most_attempts=5)
+        held = {"run": run, "home": identity(settings.home), "lease": f"{attempt}", "milliseconds": 1}
+        place.graph.write("claim_command", **held, most_attempts=5)
         time.sleep(0.01)
     assert (stands(place)["state"], "worker died" in stands(place)["error"]) == ("failed", True)
 

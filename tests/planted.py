@@ -38,9 +38,17 @@ def missing(reader: str) -> str:
 def write(graph: Graph, dataset: str) -> None:
     """Write the planted graph."""
     books = [f"{kind}-{index}" for kind in KINDS for index in range(BOOKS)]
+    _write_readers(graph, dataset)
+    _write_books(graph, dataset, [*books, "almanac"])
+    _write_interests(graph, dataset)
     read = [(reader, book) for reader, kind in readers().items() for book in books if book.startswith(kind)]
     read = [(reader, book) for reader, book in read if book != missing(reader)]
-    read += [(reader, "almanac") for reader in readers()]
+    _write_reading(graph, dataset, [*read, *((reader, "almanac") for reader in readers())])
+    _write_inferred(graph, dataset)
+
+
+def _write_readers(graph: Graph, dataset: str) -> None:
+    """The dataset's own node, and its readers."""
     graph.execute(
         """
         MERGE (d:Dataset {uid: $dataset}) SET d += {id: $dataset, dataset: $dataset, field: 'books', state: 'ready',
@@ -52,6 +60,10 @@ def write(graph: Graph, dataset: str) -> None:
         dataset=dataset,
         users=[{"id": reader, "name": SCRIPT if reader == QUIRK else f"Reader {reader}"} for reader in readers()],
     )
+
+
+def _write_books(graph: Graph, dataset: str, books: list[str]) -> None:
+    """Books, and an author of all those of a kind."""
     graph.execute(
         """
         UNWIND $items AS row
@@ -63,9 +75,13 @@ def write(graph: Graph, dataset: str) -> None:
         dataset=dataset,
         items=[
             {"id": book, "name": book.replace("-", " book "), "kind": book.split("-")[0], "text": f"About {book}."}
-            for book in [*books, "almanac"]
+            for book in books
         ],
     )
+
+
+def _write_interests(graph: Graph, dataset: str) -> None:
+    """An interest of each kind, with one intent in it."""
     graph.execute(
         """
         UNWIND $kinds AS row
@@ -78,6 +94,10 @@ def write(graph: Graph, dataset: str) -> None:
         dataset=dataset,
         kinds=[{"id": kind, "name": name} for kind, name in KINDS.items()],
     )
+
+
+def _write_reading(graph: Graph, dataset: str, read: list[tuple[str, str]]) -> None:
+    """Who read what; the last book of a kind is for validation."""
     graph.execute(
         """
         UNWIND $read AS row
@@ -87,6 +107,10 @@ def write(graph: Graph, dataset: str) -> None:
         dataset=dataset,
         read=[list(pair) for pair in read],
     )
+
+
+def _write_inferred(graph: Graph, dataset: str) -> None:
+    """What a language model would infer: each reader has the interest and intent of their kind, shown by one book."""
     graph.execute(
         """
         UNWIND $held AS row

@@ -24,7 +24,7 @@ EDGE_BATCH = 2 * BATCH
 """Nodes and edges a transaction. Larger ones were no faster, and need more of the server's memory."""
 
 CHARACTERS = 2**22
-"""Characters of names and texts a transaction, or one node's: whole articles would exceed the server's memory for one."""
+"""Characters of names and texts a transaction, or one node's: whole articles would exceed the server's memory."""
 
 _SPLITS = [str(split) for split in SPLITS]
 

@@ -13,9 +13,10 @@ import click
 from cikg.cli._output import json_option, messages, print_facts, print_json, print_table, progress_bar
 from cikg.datasets import drop as dropping
 from cikg.datasets.archive import FORMATS, export_dataset
-from cikg.datasets.overview import Overview, all_datasets, overview, properties
+from cikg.datasets.overview import Overview, all_datasets, overview
 from cikg.errors import InputError, NotFoundError
 from cikg.graph import Graph, connect
+from cikg.graph.datasets import properties
 from cikg.schema import dataset_name
 from cikg.settings import load_settings
 

@@ -147,8 +147,10 @@ def _from_file(path: Path) -> str:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"it cannot be read: {error}", path) from None
+    except OSError as error:
+        raise InputError(f"it cannot be read: {error.strerror}", path) from None
+    except UnicodeDecodeError:
+        raise InputError("it cannot be read: it is no text in UTF-8", path) from None
     statements = split(text)
     if len(statements) != 1:
         raise InputError(f"expected one statement, found {len(statements)}", path)

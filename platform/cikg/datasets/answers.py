@@ -21,8 +21,9 @@ from cikg.datasets.numbered import Listing, is_number, listing
 from cikg.datasets.reading import bare_name
 from cikg.datasets.report import MAX_REJECTED, Reason, Rejections, file_name
 from cikg.datasets.source import ADVANCE, Source
-from cikg.errors import ConflictError, InputError, NotFoundError
+from cikg.errors import ConflictError, InputError
 from cikg.graph import Graph
+from cikg.graph.datasets import properties
 from cikg.graph.migrations import migrate
 from cikg.llm.completions import digest
 from cikg.progress import Progress, silent
@@ -158,10 +159,7 @@ def ready_dataset(graph: Graph, dataset: str) -> dict[str, Any]:
         NotFoundError: there is none.
         ConflictError: it is not whole.
     """
-    found = graph.many("find_dataset", dataset=dataset)
-    if not found:
-        raise NotFoundError(f"there is no dataset {dataset!r}", cure="Import it first; `cikg dataset list` shows all")
-    described: dict[str, Any] = found[0]["dataset"]
+    described = properties(graph, dataset)
     if described.get("state") != "ready":
         raise unready(dataset)
     return described

@@ -24,11 +24,11 @@ from typing import Any, Literal
 import polars as pl
 
 from cikg import __version__
-from cikg.datasets.overview import properties
 from cikg.errors import InputError
 from cikg.files import new_folder
 from cikg.graph import Graph
 from cikg.graph.database import Row
+from cikg.graph.datasets import properties
 from cikg.graph.export import read_one_state
 from cikg.progress import Progress
 from cikg.schema import SPLIT_KEYS

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from typing import Any
 
 from cikg.errors import NotFoundError, SnapshotError
 from cikg.graph import Graph
+from cikg.graph.datasets import properties
 from cikg.graph.snapshot import latest
 from cikg.schema import SPLIT_KEYS
 from cikg.settings import Settings
@@ -52,21 +52,6 @@ class Overview:
 def all_datasets(graph: Graph) -> list[dict[str, Any]]:
     """Name, format, state, counts and time of import of each dataset, by name."""
     return graph.many("dataset_list")
-
-
-def properties(graph: Graph, dataset: str) -> dict[str, Any]:
-    """The properties of a dataset's own node.
-
-    Raises:
-        NotFoundError: there is no such dataset; names the nearest.
-    """
-    for row in graph.many("find_dataset", dataset=dataset):
-        found: dict[str, Any] = row["dataset"]
-        return found
-    names = [row["id"] for row in graph.many("dataset_names")]
-    near = difflib.get_close_matches(dataset, names, n=1)
-    cure = f"Did you mean {near[0]!r}?" if near else "`cikg dataset list` shows all"
-    raise NotFoundError(f"there is no dataset {dataset!r}", cure=cure)
 
 
 def overview(graph: Graph, dataset: str, settings: Settings) -> Overview:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cikg.errors import NotFoundError
-from cikg.graph import Graph
+from cikg.graph import Graph, datasets
 from cikg.schema import relation_in_words, uid
 
 LONGEST_HISTORY = 30
@@ -43,7 +42,7 @@ def dataset_row(graph: Graph, dataset: str) -> dict[str, Any]:
     """
     rows = graph.many("run_dataset", dataset=dataset)
     if not rows:
-        raise NotFoundError(f"there is no dataset named {dataset!r}", cure="Make it with `cikg import`")
+        raise datasets.unknown(graph, dataset)
     return rows[0]
 
 

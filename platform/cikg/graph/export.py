@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from cikg.errors import ConflictError, NotFoundError
+from cikg.errors import ConflictError
+from cikg.graph import datasets
 from cikg.graph.database import Graph, Row
 from cikg.schema import Split
 
@@ -90,7 +91,7 @@ def dataset_properties(graph: Graph, dataset: str) -> Row:
         NotFoundError: there is none of this name.
         ConflictError: its import has not been finished.
     """
-    return _ready(graph.many("find_dataset", dataset=dataset), dataset)
+    return _ready(graph, graph.many("find_dataset", dataset=dataset), dataset)
 
 
 def read_one_state(graph: Graph, dataset: str, read: Callable[[Row], Result]) -> Result:
@@ -114,16 +115,16 @@ def read_one_state(graph: Graph, dataset: str, read: Callable[[Row], Result]) ->
         if _settled(graph, dataset)["version"] == before["version"]:
             return found
     with graph.holding("hold_dataset", dataset=dataset) as rows:
-        return read(_ready(rows, dataset))
+        return read(_ready(graph, rows, dataset))
 
 
 def _settled(graph: Graph, dataset: str) -> Row:
     """A dataset's properties at a moment when nobody is writing it."""
     with graph.holding("hold_dataset", dataset=dataset) as rows:
-        return _ready(rows, dataset)
+        return _ready(graph, rows, dataset)
 
 
-def _ready(rows: Iterable[Row], dataset: str) -> Row:
+def _ready(graph: Graph, rows: Iterable[Row], dataset: str) -> Row:
     for row in rows:
         properties: Row = row["dataset"]
         if properties["state"] != "ready":
@@ -131,7 +132,7 @@ def _ready(rows: Iterable[Row], dataset: str) -> Row:
                 f"the import of the dataset {dataset!r} is not complete", cure="Repeat `cikg import` to complete it"
             )
         return properties
-    raise NotFoundError(f"there is no dataset {dataset!r}", cure="Import it with `cikg import`")
+    raise datasets.unknown(graph, dataset)
 
 
 def export(graph: Graph, dataset: str, advance: Callable[[int], None] = lambda _count: None) -> Export:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from cikg.errors import InputError, NotFoundError
+from cikg.graph import datasets
 from cikg.graph.database import Graph
 from cikg.graph.statements import Statement, library
 from cikg.schema import Label, Relationship, uid
@@ -177,7 +178,7 @@ def check_existence(graph: Graph, statement: Statement, values: Mapping[str, Any
         return
     dataset = values["dataset"]
     if not graph.many("find_dataset", dataset=dataset):
-        raise NotFoundError(f"there is no dataset {dataset!r}", cure="`cikg dataset list` shows those there are")
+        raise datasets.unknown(graph, dataset)
     for name, parameter in asked(statement).items():
         if parameter.label is None:
             continue

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cikg.errors import InputError, NotFoundError
+from cikg.graph import datasets
 from cikg.graph.database import Graph
 from cikg.graph.statements import Statement, named
 from cikg.schema import Label
@@ -139,7 +140,7 @@ def embeddings(graph: Graph, dataset: str) -> dict[Label, list[str]]:
     """
     rows = graph.many("dataset_embeddings", dataset=dataset)
     if not rows:
-        raise NotFoundError(f"there is no dataset {dataset!r}", cure="Import it with `cikg import`")
+        raise datasets.unknown(graph, dataset)
     found: dict[Label, list[str]] = {}
     for entry in rows[0]["embeddings"]:
         label, _, embedding = entry.partition("/")

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from cikg.errors import ConflictError, InputError, NotFoundError
-from cikg.graph import Graph
+from cikg.errors import ConflictError, InputError
+from cikg.graph import Graph, datasets
 from cikg.graph.snapshot import Snapshot
 from cikg.schema import SplitCode, uid
 from cikg.serving.explain import Explainer
@@ -146,7 +146,7 @@ def roll_back(graph: Graph, dataset: str, to: str | None = None) -> Published:
     """
     served = graph.many("served_model", dataset=dataset)
     if not served:
-        raise NotFoundError(f"there is no dataset {dataset!r}", cure="`cikg dataset list` shows those there are")
+        raise datasets.unknown(graph, dataset)
     if to is not None and served[0]["run"] == to:
         return Published(**graph.many("model_facts", model=served[0]["model"])[0])
     before = graph.many("formerly_served", dataset=dataset)

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from cikg.errors import NotFoundError
-from cikg.graph import Graph
+from cikg.graph import Graph, datasets
 from cikg.graph.database import Row
 from cikg.schema import relation_in_words, uid
 
@@ -125,9 +125,7 @@ def recommend(graph: Graph, dataset: str, user: str, k: int = 10) -> Recommendat
     """
     served = read(graph, dataset, user, k)
     if served is None:
-        raise NotFoundError(
-            f"there is no dataset {dataset!r}", cure=f"Import it with `cikg import … --dataset {dataset}`"
-        )
+        raise datasets.unknown(graph, dataset)
     if not served.known:
         raise _unknown_user(graph, dataset, user)
     if served.run is None or served.method is None:

@@ -82,7 +82,7 @@ def test_embeds_lists_finds_and_drops(cikg: Cikg, shelf: str) -> None:
         (["--drop", "lexical_32"], "has no embedding"),
         (["--embedder", "magic"], "'magic' is no embedder"),
         (["users"], "'users' is not one of 'items', 'entities', 'intents', 'interests', 'profiles'"),
-        (["--dataset", "nowhere"], "there is no dataset named 'nowhere'"),
+        (["--dataset", "nowhere"], "there is no dataset 'nowhere'"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(cikg: Cikg, shelf: str, arguments: list[str], message: str) -> None:

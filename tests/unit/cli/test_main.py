@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -167,3 +169,24 @@ def test_the_interface_that_scripts_rely_on() -> None:
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
     assert capsys.readouterr().out.startswith("cikg, version ")
+
+
+SLOW_TO_CLOSE = """
+import atexit, sys, time
+from cikg.cli import _main
+
+def interrupted(*_arguments, **_options):
+    raise KeyboardInterrupt
+
+atexit.register(time.sleep, 60)
+_main._root.main = interrupted
+_main.main()
+"""
+
+
+def test_who_presses_ctrl_c_again_waits_for_nothing() -> None:
+    with subprocess.Popen([sys.executable, "-c", SLOW_TO_CLOSE], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None and "cikg: interrupted" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == -signal.SIGINT
+        assert process.stderr.read() == ""

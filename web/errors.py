@@ -10,7 +10,7 @@ from flask import Flask, Response, current_app, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from cikg.datasets.unpacking import OversizeError
+from cikg.datasets.prepared.unpacking import OversizeError
 from cikg.errors import (
     CikgError,
     ConflictError,

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from werkzeug.datastructures import MultiDict
 
 from cikg.access import audit
-from cikg.datasets.intake import Choices, Intake, Intakes, Progress, Stage
-from cikg.datasets.proposal import Reader
+from cikg.datasets.prepared.intake import Choices, Intake, Intakes, Progress, Stage
+from cikg.datasets.prepared.proposal import Reader
 from cikg.datasets.registry import format_named
 from cikg.errors import CikgError, ConflictError, InputError, NotFoundError
 from cikg.extraction import commands

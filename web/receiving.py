@@ -9,8 +9,8 @@ from typing import IO
 from flask import Flask, Request, current_app, request
 from typing_extensions import override
 
-from cikg.datasets.intake import Intake, Intakes
-from cikg.datasets.unpacking import MOST_FILES, OURS, disk
+from cikg.datasets.prepared.intake import Intake, Intakes
+from cikg.datasets.prepared.unpacking import MOST_FILES, OURS, disk
 from cikg.errors import InputError
 from web import store
 from web.imports import choose_format

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
-from cikg.datasets import answers
+from cikg.datasets.answers import profiles as answers
 from cikg.datasets.drop import drop, drop_answers
 from cikg.datasets.formats.colakg import ANSWERS
 from cikg.datasets.loader import load

@@ -23,8 +23,8 @@ from cikg.datasets import batches, registry
 from cikg.datasets.archive import export_dataset
 from cikg.datasets.bulk import Bulk
 from cikg.datasets.loader import load
+from cikg.datasets.reading.source import Source
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
-from cikg.datasets.source import Source
 from cikg.embedded import guard, supervisor
 from cikg.embedded.services import ALL
 from cikg.embedded.store import EmbeddedStore

@@ -22,9 +22,9 @@ from cikg.access import accounts, tokens
 from cikg.access.accounts import Passwords, Role, Scope
 from cikg.access.sessions import begin_session, one_time_token
 from cikg.datasets.drop import drop
-from cikg.datasets.intake import Intakes
 from cikg.datasets.loader import load
-from cikg.datasets.prepared import CancelledError, carry_out
+from cikg.datasets.prepared.carrying_out import CancelledError, carry_out
+from cikg.datasets.prepared.intake import Intakes
 from cikg.errors import CikgError, ConflictError, InputError
 from cikg.graph import Graph
 from cikg.settings import Settings
@@ -211,7 +211,7 @@ def test_cancelled_before_and_while_it_runs(
     assert browser.client.get(f"{address}.json").json["found"]["stage"] == "cancelled"
     assert browser.submit(address, "start", dataset=name).status_code == 303
     monkeypatch.setattr("cikg.datasets.batches.NODE_BATCH", 3)
-    monkeypatch.setattr("cikg.datasets.prepared._TOLD_SECONDS", 0.0)
+    monkeypatch.setattr("cikg.datasets.prepared.carrying_out._TOLD_SECONDS", 0.0)
     written, seen = Graph.write, []
 
     def cancelled(self: Graph, statement: str, **parameters: Any) -> Any:

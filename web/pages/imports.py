@@ -10,12 +10,12 @@ from flask.typing import ResponseReturnValue
 
 from cikg.access import audit
 from cikg.access.accounts import Scope
-from cikg.datasets.intake import STARTABLE, Intake, Intakes
-from cikg.datasets.preview import Preview
-from cikg.datasets.proposal import TABLE, Beginning, Proposal, Reader, propose
+from cikg.datasets.mapping.conversation import Question
+from cikg.datasets.mapping.preview import Preview
+from cikg.datasets.prepared.intake import STARTABLE, Intake, Intakes
+from cikg.datasets.prepared.proposal import TABLE, Beginning, Proposal, Reader, propose
 from cikg.datasets.registry import formats
 from cikg.datasets.splits import SplitKind
-from cikg.datasets.wizard import Question
 from cikg.errors import CikgError, ServiceError
 from cikg.graph import Graph
 from web import imports, login, receiving

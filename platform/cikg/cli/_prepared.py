@@ -6,7 +6,7 @@ import click
 
 from cikg.cli._output import json_option, messages, print_json
 from cikg.cli._store import bulk_store
-from cikg.datasets.prepared import carry_out
+from cikg.datasets.prepared.carrying_out import carry_out
 from cikg.memory import peak_memory
 from cikg.settings import load_settings
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from cikg.cli._output import json_option, messages, print_json, print_table
-from cikg.datasets.mapping import Mapping, render
-from cikg.datasets.preview import Preview, preview
-from cikg.datasets.wizard import Question, agree, answer, converse, dataset_of, mapping_path
+from cikg.datasets.mapping.conversation import Question, agree, answer, converse, dataset_of, mapping_path
+from cikg.datasets.mapping.model import Mapping, render
+from cikg.datasets.mapping.preview import Preview, preview
 from cikg.errors import ConflictError, InputError
 
 

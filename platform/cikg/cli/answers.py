@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from cikg.cli._output import dataset_option, json_option, print_facts, print_json, print_table, progress_bar
-from cikg.datasets import answers
-from cikg.datasets.answers import AnswersReport
-from cikg.datasets.interest_answers import load_interests
+from cikg.datasets.answers import profiles as answers
+from cikg.datasets.answers.interests import load_interests
+from cikg.datasets.answers.profiles import AnswersReport
 from cikg.datasets.report import MAX_REJECTED
 from cikg.errors import InputError
 from cikg.graph import connect

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from cikg.datasets import registry
 from cikg.datasets.filters import Filters
+from cikg.datasets.reading.source import ADVANCE, Source
 from cikg.datasets.records import Format, Record
 from cikg.datasets.report import MAX_REJECTED, ImportReport, Rejections, file_name
-from cikg.datasets.source import ADVANCE, Source
 from cikg.datasets.splits import AppliedSplit, SplitRule, split
 from cikg.datasets.tables import Tables, collect
 from cikg.errors import InputError

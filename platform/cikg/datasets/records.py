@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cikg.schema import Split
 
 if TYPE_CHECKING:
-    from cikg.datasets.source import Source
+    from cikg.datasets.reading.source import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NoReturn, Self
 
-from cikg.datasets.source import Rejected
+from cikg.datasets.reading.source import Rejected
 from cikg.errors import InputError
 
 MAX_REJECTED = 0.01

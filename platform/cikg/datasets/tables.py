@@ -17,8 +17,8 @@ from typing import Any, Generic, NoReturn, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from cikg.datasets.reading.source import Source
 from cikg.datasets.records import Entity, Fact, HasInterest, Interaction, Interest, Item, Record, User
-from cikg.datasets.source import Source
 from cikg.errors import InputError
 from cikg.schema import Split, relationship_type
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from cikg.datasets.intake import Intakes
+from cikg.datasets.prepared.intake import Intakes
 from cikg.extraction import commands
 from cikg.graph import Graph
 from tests.dashboard import answering

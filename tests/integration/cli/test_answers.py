@@ -10,7 +10,7 @@ import pytest
 from cikg.cli import main
 from cikg.datasets.loader import load
 from cikg.graph import Graph
-from tests.unit.datasets import test_colakg
+from tests.unit.datasets.formats import test_colakg
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import pytest
 
 from cikg.cli import main
 from cikg.datasets.drop import drop
-from cikg.datasets.mapping import load_mapping
+from cikg.datasets.mapping.model import load_mapping
 from cikg.graph import Graph
 from tests.conftest import CIKG
 from tests.integration.cli.test_import import Cikg, one_sentence

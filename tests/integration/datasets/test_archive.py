@@ -22,8 +22,8 @@ from cikg.datasets.archive import FORMATS, Archived, export_dataset
 from cikg.datasets.checking import Rules
 from cikg.datasets.drop import drop
 from cikg.datasets.loader import load
+from cikg.datasets.reading.source import Source
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
-from cikg.datasets.source import Source
 from cikg.datasets.splits import SplitKind, SplitRule
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cikg.datasets.reading.source import Rejected, Source
 from cikg.datasets.report import HOPELESS, MOST_REASONS, OTHER, Rejections, file_name
-from cikg.datasets.source import Rejected, Source
 from cikg.errors import InputError
 
 

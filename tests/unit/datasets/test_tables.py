@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cikg.datasets.batches import batches, total_rows
+from cikg.datasets.reading.source import Source
 from cikg.datasets.records import Entity, Fact, HasInterest, Interaction, Interest, Item, Record, User
-from cikg.datasets.source import Source
 from cikg.datasets.tables import collect
 from cikg.errors import InputError
 from cikg.schema import Split

@@ -8,9 +8,9 @@ from flask import g, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.access.accounts import Scope
-from cikg.datasets.intake import Choices, Intake, Intakes, Stage
-from cikg.datasets.proposal import Proposal as Proposed
-from cikg.datasets.proposal import Reader, propose
+from cikg.datasets.prepared.intake import Choices, Intake, Intakes, Stage
+from cikg.datasets.prepared.proposal import Proposal as Proposed
+from cikg.datasets.prepared.proposal import Reader, propose
 from cikg.datasets.registry import formats as all_formats
 from web import imports, login
 from web.api.operation import operation

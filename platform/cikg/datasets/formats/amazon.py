@@ -29,10 +29,19 @@ from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cikg.datasets import loose
-from cikg.datasets.reading import LONGEST_TEXT, Entities, bare_name, identifier, plain, seconds, split_files, unfamiliar
+from cikg.datasets.reading import loose
+from cikg.datasets.reading.source import Source
+from cikg.datasets.reading.values import (
+    LONGEST_TEXT,
+    Entities,
+    bare_name,
+    identifier,
+    plain,
+    seconds,
+    split_files,
+    unfamiliar,
+)
 from cikg.datasets.records import Fact, Format, Interaction, Item, Record, User
-from cikg.datasets.source import Source
 from cikg.schema import Split
 
 EXPECTED = (

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from cikg.datasets.archive import DATA, LAYOUT, MANIFEST, table_frame
+from cikg.datasets.reading.source import Source
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
-from cikg.datasets.source import Source
 from cikg.errors import InputError
 from cikg.schema import SPLIT_KEYS, Split
 

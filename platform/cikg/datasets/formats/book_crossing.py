@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cikg.datasets.reading import Entities, decoded, needed, plain
+from cikg.datasets.reading.source import Source
+from cikg.datasets.reading.values import Entities, decoded, needed, plain
 from cikg.datasets.records import Format, Interaction, Item, Record, User
-from cikg.datasets.source import Source
 
 RATINGS = ("BX-Book-Ratings.csv", "BX-Ratings.csv", "Book-Ratings.csv", "Ratings.csv", "ratings.csv")
 BOOKS = ("BX-Books.csv", "BX_Books.csv", "Books.csv", "books.csv")

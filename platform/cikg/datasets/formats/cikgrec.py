@@ -35,9 +35,9 @@ from functools import cached_property
 from textwrap import shorten
 from urllib.parse import unquote
 
-from cikg.datasets.numbered import TRAIN, Histories, listing, needs_histories, nodes, numbers, original
+from cikg.datasets.reading.numbered import TRAIN, Histories, listing, needs_histories, nodes, numbers, original
+from cikg.datasets.reading.source import Source
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interest, Item, Record, User
-from cikg.datasets.source import Source
 
 USERS, ITEMS, ENTITIES, RELATIONS = "user_list.txt", "item_list.txt", "entity_list.txt", "relation_list.txt"
 FACTS, INTERESTS = "kg_final.txt", "user_interest_clustered.txt"

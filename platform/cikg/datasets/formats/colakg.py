@@ -8,18 +8,18 @@
 
 Without maps the numbers are the ids. Neither users nor items have names; an item is named by its id. The answers of the
 language model beside these files, `llm_response_user.json` and `llm_response_item.json`, are read by
-`cikg answers import`, which finds the numbers in the same maps (`cikg.datasets.answers`).
+`cikg answers import`, which finds the numbers in the same maps (`cikg.datasets.answers.profiles`).
 
-Rows are rejected, and lists refused, as `cikg.datasets.numbered` says.
+Rows are rejected, and lists refused, as `cikg.datasets.reading.numbered` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cikg.datasets.numbered import Histories, listing, needs_histories, nodes, original
+from cikg.datasets.reading.numbered import Histories, listing, needs_histories, nodes, original
+from cikg.datasets.reading.source import Source
 from cikg.datasets.records import Format, Item, Record, User
-from cikg.datasets.source import Source
 from cikg.schema import Label
 
 MAPS = {Label.USER: "user_map.txt", Label.ITEM: "item_map.txt"}

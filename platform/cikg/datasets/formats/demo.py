@@ -29,8 +29,8 @@ from typing import Any
 
 import numpy as np
 
+from cikg.datasets.reading.source import Source
 from cikg.datasets.records import Entity, Fact, Format, Interaction, Item, Record, User
-from cikg.datasets.source import Source
 from cikg.schema import Split
 
 READERS = 800

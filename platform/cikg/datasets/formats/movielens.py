@@ -24,9 +24,9 @@ from pathlib import Path
 from sys import intern
 from typing import NamedTuple
 
-from cikg.datasets.reading import Entities, bare_name, decoded, needed, words
+from cikg.datasets.reading.source import Source
+from cikg.datasets.reading.values import Entities, bare_name, decoded, needed, words
 from cikg.datasets.records import Format, Interaction, Item, Record, User
-from cikg.datasets.source import Source
 from cikg.schema import Split
 
 EXPECTED = "a folder with u.data and u.item (100K), ratings.dat and movies.dat (1M, 10M) or ratings.csv and movies.csv"

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cikg.datasets.formats.cikgrec import readable
-from cikg.datasets.reading import LONGEST_TEXT, Entities, bare_name, seconds, split_files, unfamiliar, words
+from cikg.datasets.reading.source import Source
+from cikg.datasets.reading.values import LONGEST_TEXT, Entities, bare_name, seconds, split_files, unfamiliar, words
 from cikg.datasets.records import Entity, Fact, Format, Interaction, Item, Record, User
-from cikg.datasets.source import Source
 from cikg.schema import Split
 
 EXPECTED = "NAME.inter of one dataset, or its folder"

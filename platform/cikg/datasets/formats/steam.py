@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cikg.datasets import loose
-from cikg.datasets.reading import Entities, bare_name, date_seconds, identifier, plain, unfamiliar, words
+from cikg.datasets.reading import loose
+from cikg.datasets.reading.source import Source
+from cikg.datasets.reading.values import Entities, bare_name, date_seconds, identifier, plain, unfamiliar, words
 from cikg.datasets.records import Format, Interaction, Item, Record, User
-from cikg.datasets.source import Source
 
 EXPECTED = (
     "australian_users_items.json, steam_reviews.json or steam_new.json, or a folder with one of them and perhaps "

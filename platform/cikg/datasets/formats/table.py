@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from cikg.datasets.mapping import (
+from cikg.datasets.mapping.model import (
     ISO,
     MILLISECONDS,
     SECONDS,
@@ -33,10 +33,10 @@ from cikg.datasets.mapping import (
     load_mapping,
     nearest,
 )
-from cikg.datasets.reading import seconds, words
+from cikg.datasets.reading.source import Source
+from cikg.datasets.reading.tabular import Dialect, Table, is_parquet, open_table, sniff
+from cikg.datasets.reading.values import seconds, words
 from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
-from cikg.datasets.source import Source
-from cikg.datasets.tabular import Dialect, Table, is_parquet, open_table, sniff
 from cikg.errors import InputError
 from cikg.schema import Split
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cikg.datasets.reading import Entities, date_seconds, needed, words
+from cikg.datasets.reading.source import Source
+from cikg.datasets.reading.values import Entities, date_seconds, needed, words
 from cikg.datasets.records import Format, Interaction, Item, Record, User
-from cikg.datasets.source import Source
 
 EXPECTED = (
     "the unpacked folder, with yelp_academic_dataset_business.json, yelp_academic_dataset_review.json and perhaps "

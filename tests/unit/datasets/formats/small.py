@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import zstandard
 
+from cikg.datasets.reading.source import Source
 from cikg.datasets.registry import format_named
-from cikg.datasets.source import Source
 from cikg.datasets.tables import NEVER, SPLITS, Tables, collect
 
 

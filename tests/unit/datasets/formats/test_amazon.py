@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cikg.datasets.formats.amazon import read
-from cikg.datasets.source import Source
+from cikg.datasets.reading.source import Source
 from cikg.errors import InputError
 from tests.unit.datasets.formats import small
 from tests.unit.datasets.formats.small import json_lines, put

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cikg.datasets.formats.movielens import read
-from cikg.datasets.reading import words
+from cikg.datasets.reading.source import Source
+from cikg.datasets.reading.values import words
 from cikg.datasets.records import Item
-from cikg.datasets.source import Source
 from cikg.errors import InputError
 from tests.unit.datasets.formats import small
 from tests.unit.datasets.formats.small import put

@@ -1,0 +1,1 @@
+"""What readers of formats share: files as they come, rows, values."""

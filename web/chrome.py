@@ -17,6 +17,9 @@ from cikg.errors import NotFoundError
 from web import pages, security, store
 from web.api import problems
 
+_PARTS = {"start": "jobs", "costs": "jobs", "trail": "jobs"}
+"""Blueprints without an entry in the navigation -> the one under which people look for them."""
+
 
 class Page(Protocol):
     """A frozen dataclass and its template, whose variables are the fields: no more, no less."""
@@ -55,7 +58,7 @@ class Chrome:
         dataset: the one in the address, if any.
         datasets: all of them.
         links: the navigation.
-        area: the blueprint of this page.
+        area: the blueprint of this page, or of the area that it is a part of.
         theme: `light`, `dark` or empty, where the browser's own preference holds.
         nonce: marks this answer's scripts.
         json: the address of this page's data.
@@ -121,7 +124,7 @@ def _chrome() -> Chrome:
         dataset=g.get("dataset"),
         datasets=g.get("datasets", ()),
         links=tuple(link for link in navigation() if _signed_in() and _is_shown(link)),
-        area=request.blueprint or "",
+        area=_PARTS.get(request.blueprint or "", request.blueprint or ""),
         theme=request.cookies.get("theme", "") if request.cookies.get("theme") in ("light", "dark") else "",
         nonce=security.nonce(),
         json=f"{path}.json" + (f"?{query}" if query else ""),

@@ -45,6 +45,7 @@ def init_app(app: Flask) -> None:
     """Give templates the filters and functions of this module."""
     app.jinja_env.filters.update(
         count=count,
+        counted=counted,
         percent=percent,
         number=number,
         when=when,
@@ -76,6 +77,11 @@ def percent(share: float | None) -> str:
     return f"{share:.0%}".replace("%", " %") if share >= 0.1 or share == 0 else f"{share:.1%}".replace("%", " %")
 
 
+def counted(value: int | None, one: str, many: str = "") -> str:
+    """`1 user`, `12,345 users`."""
+    return f"{count(value)} {one if value == 1 else many or f'{one}s'}"
+
+
 def number(value: Any, digits: int = 4) -> str:
     """A measured number with a fixed number of digits; anything else as it is."""
     return f"{value:.{digits}f}" if isinstance(value, float) else count(value) if isinstance(value, int) else str(value)
@@ -85,6 +91,8 @@ def plain(value: Any) -> str:
     """A parameter: numbers without digits that say nothing."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {plain(inner)}" for name, inner in value.items()) or "none"
     if isinstance(value, (list, tuple)):
         return "; ".join(plain(part) for part in value) or "none"
     return f"{value:.6g}" if isinstance(value, float) else "–" if value is None else str(value)
@@ -114,11 +122,11 @@ def day(value: Any) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A duration: `0.4 s`, `38 s`, `4 min 20 s`, `2 h 05 min`."""
+    """A duration: `under 0.1 s`, `0.4 s`, `38 s`, `4 min 20 s`, `2 h 05 min`."""
     if value is None:
         return "–"
-    if value < 10:
-        return f"{value:.1f} s"
+    if value < 9.95:
+        return f"{value:.1f} s" if value >= 0.05 else "under 0.1 s"
     whole = round(value)
     if whole < 60:
         return f"{whole} s"

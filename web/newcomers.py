@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 from flask import Flask, current_app
 
+from cikg.errors import CikgError
 from cikg.recommend import newcomer, runs
 from cikg.recommend.newcomer import Model
 from web.store import settings
@@ -21,6 +23,7 @@ class _Ready:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.models: OrderedDict[tuple[Path, int], Model] = OrderedDict()
+        self.begun: set[str] = set()
 
 
 def init_app(app: Flask) -> None:
@@ -28,9 +31,26 @@ def init_app(app: Flask) -> None:
     app.extensions[_KEY] = _Ready()
 
 
-def is_trained(dataset: str) -> bool:
-    """Whether a dataset has an IKGR that knows intents. Loads nothing."""
-    return newcomer.newest(settings(), dataset) is not None
+def run_of(dataset: str) -> str | None:
+    """The run of a dataset's IKGR that knows intents, if there is one. Loads nothing."""
+    found = newcomer.newest(settings(), dataset)
+    return None if found is None else found.name
+
+
+def prepare(dataset: str) -> None:
+    """Begin to load the IKGR of a dataset in the background, so that whoever asks for a list need not wait."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    ready: _Ready = current_app.extensions[_KEY]
+    run = run_of(dataset)
+    if run is None or run in ready.begun:
+        return
+    ready.begun.add(run)
+
+    def carry_out() -> None:
+        with app.app_context(), suppress(CikgError):  # what is wrong is told to whoever asks
+            load(dataset)
+
+    threading.Thread(target=carry_out, daemon=True).start()
 
 
 def load(dataset: str) -> Model:

@@ -142,6 +142,7 @@ def test_a_path_of_the_server_by_keyboard_and_cancelled(visit: Visit, page: Page
     page.get_by_role("button", name="Cancel").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("Start it again, and it goes on from there")).to_be_visible()
+    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Remove").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Import")

@@ -49,7 +49,7 @@ def test_an_intent_is_switched_off_and_on(visit: Visit, shelf: str, axe: str) ->
     expect(page.get_by_label("Give back stories about ghosts")).to_be_focused()
     expect(listed.first).to_contain_text("chess")
     expect(page.get_by_role("heading", name="No longer among them")).to_be_visible()
-    expect(page.locator(".changes small").first).to_contain_text("up from")
+    expect(page.locator(".changes .change").first).to_contain_text("up from")
     expect(sentence).to_have_value("I love ghosts and chess and dragons")
     assert "dragons" not in page.url
     visit.check()

@@ -86,7 +86,7 @@ class Browser:
 
     def submit(self, address: str, action: str, **fields: Any) -> TestResponse:
         """Press a button of a page with what its form shows, but for these fields."""
-        page = self.client.get(address).text
+        page = self.client.get(f"{address}?look=1").text
         shown = dict(re.findall(r'<input[^>]*name="([^"]+)" value="([^"]*)"', page))
         for name, inner in re.findall(r'<select[^>]*name="([^"]+)">(.*?)</select>', page, re.DOTALL):
             options = re.findall(r"<option(?: value=\"([^\"]*)\")?( selected)?>([^<]*)", inner)
@@ -128,6 +128,8 @@ def test_from_files_over_a_changed_mapping_to_a_report(
 ) -> None:
     bad = RATINGS + "u1;i1;five;1400000000\n"
     address = browser.sent(("ratings.csv", bad.encode()), ("films.csv", FILMS.encode()))
+    begun = browser.client.get(address).text
+    assert "Looking into it" in begun and f'hx-get="{address}?look=1"' in begun, "the page waits for no file"
     page = browser.client.get(f"{address}.json").json
     assert page["preview"]["found"] == {"users": 9, "items": 7, "entities": 2, "interactions": 63, "facts": 10}
     assert [(row["line"], row["row"]) for row in page["preview"]["wrong"]] == [(65, "u1;i1;five;1400000000")]

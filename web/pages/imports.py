@@ -12,14 +12,14 @@ from cikg.access import audit
 from cikg.access.accounts import Scope
 from cikg.datasets.mapping.conversation import Question
 from cikg.datasets.mapping.preview import Preview
-from cikg.datasets.prepared.intake import STARTABLE, Intake, Intakes
+from cikg.datasets.prepared.intake import STARTABLE, Intake, Intakes, Stage
 from cikg.datasets.prepared.proposal import TABLE, Beginning, Proposal, Reader, propose
 from cikg.datasets.registry import formats
 from cikg.datasets.splits import SplitKind
 from cikg.errors import CikgError, ServiceError
 from cikg.graph import Graph
 from web import imports, login, receiving
-from web.chrome import render
+from web.chrome import render, wants_json
 from web.errors import status_of
 from web.imports import Import
 from web.store import graph, settings
@@ -72,6 +72,14 @@ class Part:
     file: str
     questions: tuple[Question, ...]
     table: Beginning | None
+
+
+@dataclass(frozen=True)
+class LookingPage:
+    """An import that nobody has looked into yet; the page does so once it is there, since that may take seconds."""
+
+    template: ClassVar[str] = "import_looking.html"
+    found: Import
 
 
 @dataclass(frozen=True)
@@ -153,8 +161,15 @@ def load_imports(error: CikgError | None = None) -> ImportsPage:
     )
 
 
-def load_import(identifier: str, error: CikgError | None = None) -> PreparePage | ImportPage:
+def load_import(
+    identifier: str, error: CikgError | None = None, *, look: bool = True
+) -> LookingPage | PreparePage | ImportPage:
     """Read one import.
+
+    Args:
+        identifier: its key.
+        error: what is wrong with what was sent.
+        look: whether to look into one that is open, however long that takes.
 
     Raises:
         NotFoundError: there is none.
@@ -165,6 +180,8 @@ def load_import(identifier: str, error: CikgError | None = None) -> PreparePage 
     rejected = tuple(imports.rejected(intake, limit=SHOWN_REJECTED))
     if found.stage not in STARTABLE:
         return ImportPage(found, rejected)
+    if found.stage == Stage.OPEN and not look:
+        return LookingPage(found)
     reader = Reader(intakes, intake)
     proposal = propose(reader)
     return PreparePage(
@@ -279,7 +296,7 @@ def name_path() -> ResponseReturnValue:
 @login.needs(Scope.WRITE)
 def show(identifier: str) -> Response:
     """What would be imported; how far it is; what came of it."""
-    return render(load_import(identifier))
+    return render(load_import(identifier, look=wants_json() or "look" in request.args))
 
 
 @blueprint.post("/import/<id:identifier>/preview")
@@ -287,7 +304,7 @@ def show(identifier: str) -> Response:
 def preview(identifier: str) -> ResponseReturnValue:
     """Keep what was chosen, and look again."""
     prepare(identifier)
-    return redirect(url_for("imports.show", identifier=identifier), 303)
+    return redirect(url_for("imports.show", identifier=identifier, look=1), 303)
 
 
 @blueprint.post("/import/<id:identifier>/start")

@@ -59,10 +59,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Curve:
-    """What was measured in each epoch, or for each candidate: one list a name, as long as `epochs`; gaps are null."""
+    """What was measured in each epoch, or for each candidate: one list a name, as long as `epochs`; gaps are null.
+
+    `counted` says what `epochs` counts: `epoch` or `candidate`.
+    """
 
     epochs: tuple[int, ...]
     series: dict[str, tuple[float | None, ...]]
+    counted: str
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,8 @@ def read_curve(curve: Any) -> Curve | None:
     if not names:
         return None
     series = {name: tuple(point.get(name) for point in points) for name in names}
-    return Curve(tuple(point.get("epoch", index + 1) for index, point in enumerate(points)), series)
+    epochs = tuple(point.get("epoch", index + 1) for index, point in enumerate(points))
+    return Curve(epochs, series, "epoch" if "epoch" in points[0] else "candidate")
 
 
 def _model(row: dict[str, Any], published: dict[str, Any]) -> Model:

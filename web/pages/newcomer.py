@@ -149,11 +149,12 @@ def load(question: Question) -> NewcomerPage:
     Raises:
         NotFoundError: the model does not know one of them.
     """
-    if not newcomers.is_trained(question.dataset):
-        return NewcomerPage(question.dataset, None)
+    run = newcomers.run_of(question.dataset)
+    if run is not None and not question.every:
+        newcomers.prepare(question.dataset)
+    if run is None or not question.every:
+        return NewcomerPage(question.dataset, run)
     model = newcomers.load(question.dataset)
-    if not question.every:
-        return NewcomerPage(question.dataset, model.run)
     before = best(model, question.every, SHOWN)
     after = best(model, question.kept, SHOWN) if question.kept else ()
     ranks = {each.item: each.rank for each in before}

@@ -87,7 +87,7 @@ def in_order(graph: Graph, found: SearchPage, user: str) -> SearchPage:
     Raises:
         NotFoundError: there is no model for that, or it does not know the user.
     """
-    user, can_rank = user.strip(), newcomers.is_trained(found.dataset)
+    user, can_rank = user.strip(), newcomers.run_of(found.dataset) is not None
     if not user or not re.search(r"\w", found.text):
         return replace(found, user=user, can_rank=can_rank)
     ranked = search_for(graph, newcomers.load(found.dataset), found.text, user, k=SHOWN)

@@ -121,6 +121,7 @@ const SHAPES = { User: "ellipse", Item: "round-rectangle", Entity: "diamond", In
 const COLUMN_WIDTH = 215;
 const TALL = 500;
 const MOST_ROWS = 18;
+const LARGEST = 1.15;
 
 function positions(nodes, edges, width) {
   const present = COLUMNS.filter((label) => nodes.some((node) => node.label === label));
@@ -169,6 +170,8 @@ let picture = null;
 function drawGraph(box) {
   const { nodes, edges, centres = 1 } = JSON.parse(document.getElementById("graph-data").textContent);
   const { at, height } = positions(nodes, edges, box.clientWidth);
+  const column = (node) => at.get(node.key).x;
+  const middle = Math.min(...nodes.slice(0, centres).map(column));
   box.style.height = `${height}px`;
   const short = (name) => (name.length > 28 ? `${name.slice(0, 27)}…` : name);
   if (picture) picture.destroy();
@@ -177,7 +180,8 @@ function drawGraph(box) {
     elements: [
       ...nodes.map((node, index) => ({
         data: { id: node.key, name: short(node.name), href: node.href, label: node.label },
-        classes: `${node.label}${index < centres ? " centre" : ""}`,
+        classes: [node.label, index < centres && "centre", index >= centres && column(node) < middle && "before",
+          index < centres && nodes.every((other) => other === node || column(other) !== column(node)) && "alone"].filter(Boolean),
         position: at.get(node.key),
       })),
       ...edges.map((edge, index) => ({ data: { id: `e${index}`, source: edge.source, target: edge.target }, classes: `${edge.type}${edge.pruned ? " pruned" : ""}` })),
@@ -191,7 +195,9 @@ function drawGraph(box) {
         "text-background-color": colour("ground"), "text-background-opacity": 0.85, "text-background-padding": 1 } },
       ...Object.entries(SHAPES).map(([label, shape]) => (
         { selector: `node.${label}`, style: { shape, "background-color": colour(label.toLowerCase()) } })),
-      { selector: "node.centre", style: { width: 18, height: 18, "font-weight": 700, "font-size": 12 } },
+      { selector: "node.before", style: { "text-halign": "left", "text-margin-x": -5 } }, // its edges go to the right
+      { selector: "node.centre", style: { width: 18, height: 18, "font-weight": 700, "font-size": 12, "text-background-opacity": 1 } },
+      { selector: "node.alone", style: { "text-halign": "center", "text-valign": "top", "text-margin-x": 0, "text-margin-y": -3 } },
       { selector: "edge", style: { width: 1, "line-color": colour("muted"), opacity: 0.28, "curve-style": "haystack" } },
       { selector: "edge.RECOMMENDED", style: { "line-style": "dashed", "line-color": colour("accent"), opacity: 0.6 } },
       { selector: "edge.pruned", style: { "line-style": "dotted", "line-color": colour("bad"), opacity: 0.6 } },
@@ -199,6 +205,10 @@ function drawGraph(box) {
       { selector: "edge.near", style: { width: 1.5, opacity: 0.9 } },
     ],
   });
+  if (picture.zoom() > LARGEST) { // few nodes stay as large as their names beside them
+    picture.zoom(LARGEST);
+    picture.center();
+  }
   picture.on("mouseover", "node", (event) => {
     const near = event.target.closedNeighborhood();
     box.dataset.hovering = "";
@@ -216,11 +226,11 @@ function drawGraph(box) {
 
 let charts = [];
 function drawCharts(boxes) {
-  const { epochs, series } = JSON.parse(document.getElementById("curve-data").textContent);
+  const { epochs, series, counted } = JSON.parse(document.getElementById("curve-data").textContent);
   const say = (box, index) => { // the value under the pointer, else the last
     const at = index ?? epochs.length - 1;
     const value = series[box.dataset.chart][at];
-    box.previousElementSibling.textContent = `${box.dataset.chart} ${value === null ? "–" : value.toPrecision(4)} at ${epochs[at]}`;
+    box.previousElementSibling.textContent = `${box.dataset.chart}: ${value === null ? "–" : value.toPrecision(4)} at ${counted} ${epochs[at]}`;
   };
   charts.forEach((chart) => chart.destroy());
   charts = boxes.map((box) => {

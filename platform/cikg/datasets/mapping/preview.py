@@ -25,7 +25,7 @@ from cikg.errors import CikgError, InputError
 PREVIEWED = 100_000
 """Rows of each file that a preview reads."""
 
-_GLANCED_SECONDS = 1.5
+_GLANCED_SECONDS = 3.0
 _GLANCED_ROWS = 10_000
 _WHOLE_BYTES = 64 * 2**20
 """The most bytes of formats whose reader takes all of a file at once."""

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
-from cikg.datasets.answers import profiles as answers
+from cikg.datasets.answers import profiles
 from cikg.datasets.drop import drop, drop_answers
 from cikg.datasets.formats.colakg import ANSWERS
 from cikg.datasets.loader import load
@@ -31,16 +31,16 @@ def imported(graph: Graph, folder: Path, dataset: str, batch: int) -> tuple[int,
     """Import all answers of a folder, so many a transaction; how many profiles they made, and seconds."""
     load(graph, "colakg", folder, dataset)
     written, began = 0, time.perf_counter()
-    with patch.object(answers, "BATCH", batch):
-        for about, label in answers.ABOUT.items():
-            written += answers.load(graph, folder / ANSWERS[label], dataset, about).written
+    with patch.object(profiles, "BATCH", batch):
+        for about, label in profiles.ABOUT.items():
+            written += profiles.load(graph, folder / ANSWERS[label], dataset, about).written
     return written, time.perf_counter() - began
 
 
 def bench(graph: Graph, settings: Settings, folder: Path) -> dict[str, float]:
     """The figures, by what they are."""
     batched, single = DATASETS
-    written, seconds = imported(graph, folder, batched, answers.BATCH)
+    written, seconds = imported(graph, folder, batched, profiles.BATCH)
     began = time.perf_counter()
     with embedding.embedder(settings, "lexical") as model:
         made = embedding.embed(graph, batched, model, [Label.PROFILE])

@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from cikg.cli._output import dataset_option, json_option, print_facts, print_json, print_table, progress_bar
-from cikg.datasets.answers import profiles as answers
-from cikg.datasets.answers.interests import load_interests
-from cikg.datasets.answers.profiles import AnswersReport
+from cikg.datasets.answers import interests, profiles
+from cikg.datasets.answers.importing import AnswersReport
 from cikg.datasets.report import MAX_REJECTED
 from cikg.errors import InputError
 from cikg.graph import connect
@@ -24,7 +23,7 @@ def command() -> None:
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--about", type=click.Choice(list(answers.ABOUT)), required=True, help="What each answer is about.")
+@click.option("--about", type=click.Choice(list(profiles.ABOUT)), required=True, help="What each answer is about.")
 @click.option(
     "--as",
     "kind",
@@ -77,7 +76,7 @@ def import_(
         raise InputError("only users have interests", cure="Import them with --about user")
     settings = load_settings()
     with connect(settings) as graph:
-        load = partial(answers.load, about=about) if kind == "profiles" else load_interests
+        load = partial(profiles.load, about=about) if kind == "profiles" else interests.load
         report = load(
             graph,
             file,

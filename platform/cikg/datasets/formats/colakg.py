@@ -8,7 +8,7 @@
 
 Without maps the numbers are the ids. Neither users nor items have names; an item is named by its id. The answers of the
 language model beside these files, `llm_response_user.json` and `llm_response_item.json`, are read by
-`cikg answers import`, which finds the numbers in the same maps (`cikg.datasets.answers.profiles`).
+`cikg answers import`, which finds the numbers in the same maps (`cikg.datasets.answers`).
 
 Rows are rejected, and lists refused, as `cikg.datasets.reading.numbered` says.
 """

@@ -10,14 +10,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cikg.datasets.answers.interests import load_interests
-from cikg.datasets.answers.profiles import AnswersReport
+from cikg.datasets.answers import interests
+from cikg.datasets.answers.importing import AnswersReport
 from cikg.datasets.loader import load
 from cikg.errors import InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
 from cikg.settings import Settings
-from tests.unit.datasets import folders, test_colakg
+from tests.unit.datasets import folders
+from tests.unit.datasets.formats import test_colakg
 
 FOLDER = Path(__file__).parents[5] / "shared" / "data" / "cikgrec" / "dbbook2014"
 HOLDERS = """
@@ -62,7 +63,7 @@ def written(path: Path, kind: str) -> Path:
 def test_every_kind_of_file_gives_the_same_interests_marked_as_without_evidence(
     graph: Graph, shop: str, tmp_path: Path, settings: Settings, kind: str
 ) -> None:
-    report = load_interests(graph, written(tmp_path, kind), shop, model="m")
+    report = interests.load(graph, written(tmp_path, kind), shop, model="m")
     assert (report.written, report.standing, report.rejected) == (3, 0, 0)
     assert held(graph, shop) == {("20", "jazz", "JAZZ"), ("20", "sea shanties", "sea shanties"), ("3", "jazz", "JAZZ")}
     rows = graph.execute(HOLDERS, d=shop)
@@ -82,9 +83,9 @@ def test_a_repetition_changes_nothing_and_another_file_replaces_all_of_it(
     def version() -> Any:
         return graph.many("find_dataset", dataset=shop)[0]["dataset"]["version"]
 
-    first = load_interests(graph, written(tmp_path, "json"), shop)
+    first = interests.load(graph, written(tmp_path, "json"), shop)
     at = version()
-    again = load_interests(graph, written(tmp_path, "parquet"), shop)
+    again = interests.load(graph, written(tmp_path, "parquet"), shop)
     assert (again.written, again.standing, again.run, version()) == (0, 3, first.run, at)
     graph.execute(
         "MATCH (u:User {uid: $d + ':3'}) CREATE (i:Interest {uid: $d + ':own', dataset: $d, id: 'own', name: 'Own', "
@@ -93,7 +94,7 @@ def test_a_repetition_changes_nothing_and_another_file_replaces_all_of_it(
     )
     other = tmp_path / "other.json"
     other.write_text('{"3": ["Jazz", 12]}')
-    load_interests(graph, other, shop)
+    interests.load(graph, other, shop)
     assert held(graph, shop) == {("3", "jazz", "Jazz"), ("3", "12", "interest 12"), ("3", "own", "Own")}
     assert version() > at
 
@@ -102,7 +103,7 @@ def test_the_list_beside_cikgrec_s_file_says_whose_numbers_they_are(graph: Graph
     folder = folders.write(tmp_path)
     load(graph, "cikgrec", folder, dataset)
     came = {(user, interest) for user, interest, _ in held(graph, dataset)}
-    report = load_interests(graph, folder / "user_interest_clustered.txt", dataset)
+    report = interests.load(graph, folder / "user_interest_clustered.txt", dataset)
     assert report.numbers == str(folder / "user_list.txt")
     assert {(user, interest) for user, interest, _ in held(graph, dataset)} == came != set()
 
@@ -115,7 +116,7 @@ def test_the_list_beside_cikgrec_s_file_says_whose_numbers_they_are(graph: Graph
         ('{"3": "   "}', "expected an interest"),
         ('{"3": [true]}', "expected an interest"),
         ("[]", "expected an object"),
-        ("{}", "it holds no interests"),
+        ("{}", "it holds nothing"),
     ],
 )
 def test_what_cannot_be_used_is_named_and_writes_nothing(
@@ -124,7 +125,7 @@ def test_what_cannot_be_used_is_named_and_writes_nothing(
     file = tmp_path / "bad.json"
     file.write_text(text)
     with pytest.raises(InputError, match=said):
-        load_interests(graph, file, shop)
+        interests.load(graph, file, shop)
     assert held(graph, shop) == set()
 
 
@@ -132,9 +133,9 @@ def test_a_table_without_the_column_and_an_unknown_dataset_are_refused(graph: Gr
     file = tmp_path / "table.csv"
     file.write_text("id,text\n3,jazz\n")
     with pytest.raises(InputError, match="it has no column 'interest'"):
-        load_interests(graph, file, shop)
+        interests.load(graph, file, shop)
     with pytest.raises(NotFoundError, match="no dataset"):
-        load_interests(graph, written(tmp_path, "json"), "no-such-dataset")
+        interests.load(graph, written(tmp_path, "json"), "no-such-dataset")
 
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason=f"the published data is not at {FOLDER}; it may not be redistributed")
@@ -143,7 +144,7 @@ def test_the_published_file(graph: Graph, dataset: str, tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(FOLDER / name)
     load(graph, "cikgrec", tmp_path, dataset)
     (tmp_path / "user_interest_clustered.txt").symlink_to(FOLDER / "user_interest_clustered.txt")
-    report: AnswersReport = load_interests(graph, tmp_path / "user_interest_clustered.txt", dataset)
+    report: AnswersReport = interests.load(graph, tmp_path / "user_interest_clustered.txt", dataset)
     rows = len((FOLDER / "user_interest_clustered.txt").read_text().splitlines())
     assert report.rows == rows
     assert report.rejected == 0

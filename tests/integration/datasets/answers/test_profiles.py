@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cikg.datasets.answers import profiles as answers
-from cikg.datasets.answers.profiles import AnswersReport
+from cikg.datasets.answers import profiles
+from cikg.datasets.answers.importing import AnswersReport
 from cikg.datasets.loader import load
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph
@@ -34,7 +34,7 @@ def shop(graph: Graph, dataset: str, tmp_path: Path) -> str:
     return dataset
 
 
-def profiles(graph: Graph, dataset: str) -> dict[str, dict[str, Any]]:
+def standing(graph: Graph, dataset: str) -> dict[str, dict[str, Any]]:
     return {row["about"]: row for row in graph.execute(PROFILES, d=dataset)}
 
 
@@ -46,7 +46,7 @@ def bring(
     graph: Graph, dataset: str, path: Path, texts: dict[str, str], about: str = "item", **options: Any
 ) -> AnswersReport:
     path.write_text(json.dumps(texts, indent=0))
-    return answers.load(graph, path, dataset, about, **options)
+    return profiles.load(graph, path, dataset, about, **options)
 
 
 def test_numbers_of_published_files_are_looked_up_in_the_maps_beside_them(
@@ -55,7 +55,7 @@ def test_numbers_of_published_files_are_looked_up_in_the_maps_beside_them(
     users = bring(graph, shop, tmp_path / "llm_response_user.json", {"1": "likes rock", "0": "likes jazz"}, "user")
     items = bring(graph, shop, tmp_path / "llm_response_item.json", {"0": "a band", "1": "a singer"}, model="m")
     assert users.numbers == str(tmp_path / "user_map.txt")
-    found = profiles(graph, shop)
+    found = standing(graph, shop)
     texts = {about: row["profile"]["text"] for about, row in found.items()}
     expected = {"User 20": "likes jazz", "User 3": "likes rock", "Item 51": "a band", "Item 1": "a singer"}
     assert texts == expected
@@ -78,26 +78,26 @@ def test_a_repetition_changes_nothing_and_a_correction_no_more_than_it_says(
 ) -> None:
     path, texts = tmp_path / "items.json", {"51": "a band", "1": "a singer", "70": "a duo"}
     first = bring(graph, shop, path, texts)
-    before, at = profiles(graph, shop), version(graph, shop)
+    before, at = standing(graph, shop), version(graph, shop)
     again = bring(graph, shop, path, texts)
     assert (again.written, again.standing, again.run) == (0, 3, first.run)
-    assert profiles(graph, shop) == before
+    assert standing(graph, shop) == before
     assert version(graph, shop) == at
 
     corrected = bring(graph, shop, path, texts | {"1": "a choir"})
-    after = profiles(graph, shop)
+    after = standing(graph, shop)
     assert (corrected.written, corrected.standing) == (1, 2)
     assert after.pop("Item 1")["profile"]["text"] == "a choir"
     assert after.items() <= before.items()
     assert version(graph, shop) == at + 1
     assert bring(graph, shop, path, texts).written == 1, "what stood before comes back"
-    assert profiles(graph, shop)["Item 1"]["completion"] == before["Item 1"]["completion"]
+    assert standing(graph, shop)["Item 1"]["completion"] == before["Item 1"]["completion"]
 
 
 def test_what_an_interruption_left_out_is_added(
     graph: Graph, shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "BATCH", 1)
+    monkeypatch.setattr(profiles, "BATCH", 1)
     path, texts = tmp_path / "items.json", {"51": "a band", "1": "a singer", "70": "a duo"}
     written = graph.write
 
@@ -114,12 +114,12 @@ def test_what_an_interruption_left_out_is_added(
     assert (report.written, report.standing) == (1, 2)
     runs = graph.execute("MATCH (r:Run {dataset: $d, kind: 'import-answers'}) RETURN r.state AS state", d=shop)
     assert runs == [{"state": "done"}]
-    assert {row["edge"]["run"] for row in profiles(graph, shop).values()} == {report.run}
+    assert {row["edge"]["run"] for row in standing(graph, shop).values()} == {report.run}
 
 
 def test_answers_in_the_same_words_are_two_answers(graph: Graph, shop: str, tmp_path: Path) -> None:
     bring(graph, shop, tmp_path / "a.json", {"51": "a band", "1": "a band"})
-    assert len({row["edge"]["completion"] for row in profiles(graph, shop).values()}) == 2
+    assert len({row["edge"]["completion"] for row in standing(graph, shop).values()}) == 2
 
 
 def test_snapshots_mark_them_and_training_warns(graph: Graph, shop: str, tmp_path: Path, settings: Settings) -> None:
@@ -142,14 +142,14 @@ def test_purged_answers_are_kept_again(graph: Graph, shop: str, tmp_path: Path) 
     bring(graph, shop, tmp_path / "a.json", {"51": "a band", "1": "a singer"})
     graph.write("purge_completions", dataset=shop, prompt="imported", model="", run="", size=1)
     assert bring(graph, shop, tmp_path / "a.json", {"51": "a band", "1": "a singer"}).written == 1
-    assert len(profiles(graph, shop)) == 2
+    assert len(standing(graph, shop)) == 2
 
 
 def test_answers_about_nobody_are_rejected_with_their_lines(graph: Graph, shop: str, tmp_path: Path) -> None:
     texts = {"51": "a band", "nobody": "?", "1": "a singer", "20": "a user"}
     with pytest.raises(InputError, match=r"items\.json:3: the dataset has no item 'nobody'; 2 of 4 rows \(50 %\)"):
         bring(graph, shop, tmp_path / "items.json", texts, home=tmp_path)
-    assert profiles(graph, shop) == {}
+    assert standing(graph, shop) == {}
     report = bring(graph, shop, tmp_path / "items.json", texts, home=tmp_path, max_rejected=0.5)
     assert (report.rows, report.rejected, report.written) == (4, 2, 2)
     assert sorted((reason.reason, reason.rows, reason.line) for reason in report.reasons) == [
@@ -163,7 +163,7 @@ def test_numbers_that_no_list_has_and_numbers_given_twice(graph: Graph, shop: st
     texts = {"0": "a band", "00": "the same band", "9": "?", "x": "?"}
     options: dict[str, Any] = {"numbers": tmp_path / "item_map.txt", "max_rejected": 1}
     report = bring(graph, shop, tmp_path / "items.json", texts, **options)
-    assert [row["profile"]["text"] for row in profiles(graph, shop).values()] == ["a band"]
+    assert [row["profile"]["text"] for row in standing(graph, shop).values()] == ["a band"]
     assert sorted(reason.example for reason in report.reasons) == [
         "'00' has an answer already, in line 2",
         "'9' is no number in item_map.txt",
@@ -186,13 +186,13 @@ def test_nothing_is_written_while_an_import_replaces_the_dataset(
         patch.setattr(graph, "write", late)
         with pytest.raises(ConflictError, match="is not whole"):
             bring(graph, shop, tmp_path / "a.json", {"51": "a band"})
-    assert profiles(graph, shop) == {}
+    assert standing(graph, shop) == {}
 
 
 def test_what_is_refused(graph: Graph, shop: str, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="there is no dataset"):
         bring(graph, f"{shop}-other", tmp_path / "a.json", {"51": "a band"})
-    with pytest.raises(InputError, match="it holds no answers"):
+    with pytest.raises(InputError, match="it holds nothing"):
         bring(graph, shop, tmp_path / "a.json", {})
     graph.execute("MATCH (d:Dataset {uid: $d}) SET d.state = 'importing'", d=shop)
     with pytest.raises(ConflictError, match="is not whole"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from cikg.datasets.answers import files as answer_files
+from cikg.datasets.answers import files
 from cikg.datasets.reading import packed
 from cikg.datasets.reading.packed import MOST_TIMES, opened
 from cikg.datasets.reading.source import ADVANCE, Source
@@ -60,7 +60,7 @@ def test_a_damaged_file_is_said_by_whoever_reads_it(tmp_path: Path) -> None:
     readers: list[Callable[[], object]] = [
         lambda: list(Source(path).lines(path)),
         lambda: sniff(path),
-        lambda: list(answer_files.read(Source(path))),
+        lambda: list(files.read(Source(path))),
     ]
     for read in readers:
         with pytest.raises(InputError, match=rf"^{path}: it cannot be read: "):

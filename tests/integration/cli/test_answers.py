@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from cikg.cli import main
 from cikg.datasets.loader import load
 from cikg.graph import Graph
 from tests.unit.datasets.formats import test_colakg
 
-
-@pytest.fixture(autouse=True)
-def _surroundings(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests' servers, for the command in this process."""
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+Cikg = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_reports_and_refuses(graph: Graph, dataset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_and_refuses(graph: Graph, here: Cikg, dataset: str, tmp_path: Path) -> None:
     def cikg(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([*map(str, arguments)])
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), " ".join(said.out.split()), " ".join(said.err.split())
+        done = here(*arguments)
+        return done.returncode, " ".join(done.stdout.split()), " ".join(done.stderr.split())
 
     load(graph, "colakg", test_colakg.write(tmp_path), dataset)
     file = tmp_path / "users.csv"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cikg.cli import main
 from cikg.datasets import drop as dropping
 from cikg.datasets.drop import drop, folders
 from cikg.datasets.loader import load
@@ -30,22 +28,6 @@ def left(graph: Graph, dataset: str) -> dict[str, int]:
     """How many nodes of each label a dataset still has."""
     rows = graph.execute("MATCH (n {dataset: $d}) RETURN labels(n)[0] AS label, count(*) AS n", d=dataset)
     return {row["label"]: row["n"] for row in rows}
-
-
-@pytest.fixture
-def cikg(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cikg:
-    """Runs `cikg` within the test's own process, which saves its start."""
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        given = [str(argument) for argument in arguments]
-        with pytest.raises(SystemExit) as stopped:
-            main(given)
-        shown = capsys.readouterr()
-        return subprocess.CompletedProcess(given, int(str(stopped.value.code)), shown.out, shown.err)
-
-    return run
 
 
 def plain(text: str) -> str:
@@ -72,24 +54,24 @@ def two(graph: Graph, dataset: str) -> Iterator[tuple[str, str]]:
         graph.execute("MATCH (n {dataset: $d}) DETACH DELETE n", d=name)
 
 
-def test_dropping_one_leaves_the_other_as_it_was(graph: Graph, cikg: Cikg, two: tuple[str, str]) -> None:
+def test_dropping_one_leaves_the_other_as_it_was(graph: Graph, here: Cikg, two: tuple[str, str]) -> None:
     mine, other = two
     assert set(left(graph, mine)) == set(ALL), "every kind of node is there to be dropped"
     before, kinds = digest(graph, other), left(graph, other)
-    done = cikg("dataset", "drop", mine, "--yes", "--json")
+    done = here("dataset", "drop", mine, "--yes", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     said = json.loads(done.stdout)
     assert said["nodes"] == sum(kinds.values()) - kinds["Completion"]
     assert said["kept"] == {"completions": 1, "files": []}
     assert left(graph, mine) == {"Completion": 1}
     assert digest(graph, other) == before and left(graph, other) == kinds
-    assert "there is no dataset" in one_sentence(cikg("dataset", "drop", mine, "--yes"))
-    assert cikg("dataset", "drop", mine, "--yes", "--completions").returncode == 0
+    assert "there is no dataset" in one_sentence(here("dataset", "drop", mine, "--yes"))
+    assert here("dataset", "drop", mine, "--yes", "--completions").returncode == 0
     assert left(graph, mine) == {}
 
 
 def test_an_interrupted_drop_is_completed_by_the_next(
-    graph: Graph, cikg: Cikg, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    graph: Graph, here: Cikg, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine, other = two
     before, nodes = digest(graph, other), dropping.held(graph, mine)
@@ -102,12 +84,12 @@ def test_an_interrupted_drop_is_completed_by_the_next(
     with pytest.raises(KeyboardInterrupt):
         drop(graph, mine, interrupt)
     assert 0 < dropping.held(graph, mine) < nodes / 2
-    (row,) = [row for row in json.loads(cikg("dataset", "list", "--json").stdout)["datasets"] if row["dataset"] == mine]
+    (row,) = [row for row in json.loads(here("dataset", "list", "--json").stdout)["datasets"] if row["dataset"] == mine]
     assert row["state"] == "dropping"
-    shown = cikg("dataset", "show", mine)
+    shown = here("dataset", "show", mine)
     assert shown.returncode == 0 and f"{mine}: dropping" in plain(shown.stdout)
-    assert "is half dropped" in one_sentence(cikg("extract", "--dataset", mine, "--dry-run"))
-    done = cikg("dataset", "drop", mine, "--yes")
+    assert "is half dropped" in one_sentence(here("extract", "--dataset", mine, "--dry-run"))
+    done = here("dataset", "drop", mine, "--yes")
     assert done.returncode == 0, done.stderr
     assert left(graph, mine) == {"Completion": 1}
     assert digest(graph, other) == before
@@ -129,44 +111,44 @@ def test_a_drop_does_not_fight_an_import(graph: Graph, dataset: str, tmp_path: P
 
 
 def test_files_are_named_and_removed_when_asked(
-    graph: Graph, cikg: Cikg, settings: Settings, two: tuple[str, str]
+    graph: Graph, here: Cikg, settings: Settings, two: tuple[str, str]
 ) -> None:
     mine, other = two
     for name in (mine, other):
-        assert cikg("snapshot", "--dataset", name).returncode == 0
+        assert here("snapshot", "--dataset", name).returncode == 0
         run = settings.runs / f"ease-{name}-0123456789ab"
         write_file(run / "manifest.json", json.dumps({"dataset": name}).encode())
         write_file(settings.runs / f"cikgrec-{name}-ba9876543210" / "checkpoint-select.safetensors", b"half trained")
     paths = [str(path) for path in folders(settings, mine)]
     assert len(paths) == 3
-    asked = one_sentence(cikg("dataset", "drop", mine))
+    asked = one_sentence(here("dataset", "drop", mine))
     assert "nobody is there to answer. Give --yes" in asked
-    assert "nobody is there" in json.loads(cikg("dataset", "drop", mine, "--json").stdout)["message"]
-    kept = cikg("dataset", "drop", mine, "--yes")
+    assert "nobody is there" in json.loads(here("dataset", "drop", mine, "--json").stdout)["message"]
+    kept = here("dataset", "drop", mine, "--yes")
     assert all(path in kept.stderr.replace("\n", "") for path in paths)
-    done = json.loads(cikg("dataset", "drop", mine, "--yes", "--files", "--json").stdout)
+    done = json.loads(here("dataset", "drop", mine, "--yes", "--files", "--json").stdout)
     assert sorted(done["removed"]) == sorted(paths) and done["nodes"] == 0
     assert folders(settings, mine) == [] and len(folders(settings, other)) == 3
 
 
-def test_what_a_failed_import_left_can_be_dropped(graph: Graph, cikg: Cikg, dataset: str) -> None:
+def test_what_a_failed_import_left_can_be_dropped(graph: Graph, here: Cikg, dataset: str) -> None:
     run = {"id": "import-1", "dataset": dataset, "name": "import prepared", "queue": "graph"}
     graph.write("queue_command", run=f"{dataset}:import-1", properties=run)
-    assert [row["run"] for row in json.loads(cikg("jobs", "list", "--dataset", dataset, "--json").stdout)["commands"]]
-    done = cikg("dataset", "drop", dataset, "--yes", "--json")
+    assert [row["run"] for row in json.loads(here("jobs", "list", "--dataset", dataset, "--json").stdout)["commands"]]
+    done = here("dataset", "drop", dataset, "--yes", "--json")
     assert (done.returncode, json.loads(done.stdout)["nodes"]) == (0, 1), done.stderr
     assert left(graph, dataset) == {}
-    assert "there is no dataset" in one_sentence(cikg("dataset", "drop", dataset, "--yes"))
+    assert "there is no dataset" in one_sentence(here("dataset", "drop", dataset, "--yes"))
 
 
-def test_show_says_everything(graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path) -> None:
+def test_show_says_everything(graph: Graph, here: Cikg, dataset: str, tmp_path: Path) -> None:
     folder = write(tmp_path)
     with (folder / "train.txt").open("a", encoding="utf-8") as file:
         file.write("x y\n")
-    imported = cikg("import", "cikgrec", folder, "--dataset", dataset, "--max-rejected", "0.5")
+    imported = here("import", "cikgrec", folder, "--dataset", dataset, "--max-rejected", "0.5")
     assert imported.returncode == 0, imported.stderr
-    assert cikg("snapshot", "--dataset", dataset).returncode == 0
-    found: dict[str, Any] = json.loads(cikg("dataset", "show", dataset, "--json").stdout)
+    assert here("snapshot", "--dataset", dataset).returncode == 0
+    found: dict[str, Any] = json.loads(here("dataset", "show", dataset, "--json").stdout)
     assert (found["state"], found["format"], found["interests"]) == ("ready", "cikgrec", "imported")
     assert found["source"] == str(folder.resolve())
     counts = {"users": 4, "items": 4, "entities": 2, "interests": 2, "interactions": 8, "has_interest": 3}
@@ -180,21 +162,21 @@ def test_show_says_everything(graph: Graph, cikg: Cikg, dataset: str, tmp_path: 
     assert found["report"]["rejected"] == 1 and Path(found["report"]["rejected_file"]).is_file()
     assert [run["kind"] for run in found["runs"]] == ["import"]
     assert Path(found["snapshot"]["path"]).is_dir()
-    text = plain(cikg("dataset", "show", dataset).stdout)
+    text = plain(here("dataset", "show", dataset).stdout)
     for shown in (f"{dataset}: ready", "LITERARY_GENRE_2", "rejected", "import-", "snapshot"):
         assert shown in text
-    listed = cikg("dataset", "list")
+    listed = here("dataset", "list")
     assert listed.returncode == 0 and "Datasets" in listed.stdout
     drop(graph, dataset)
 
 
-def test_export_as_a_command(graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path) -> None:
-    assert cikg("import", "cikgrec", write(tmp_path / "in"), "--dataset", dataset).returncode == 0
-    done = cikg("dataset", "export", dataset, tmp_path / "out", "--format", "csv", "--json")
+def test_export_as_a_command(graph: Graph, here: Cikg, dataset: str, tmp_path: Path) -> None:
+    assert here("import", "cikgrec", write(tmp_path / "in"), "--dataset", dataset).returncode == 0
+    done = here("dataset", "export", dataset, tmp_path / "out", "--format", "csv", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["rows"]["interactions"] == 8
-    assert "is already there" in one_sentence(cikg("dataset", "export", dataset, tmp_path / "out"))
-    again = cikg("import", "archive", tmp_path / "out", "--dataset", f"{dataset}-again")
+    assert "is already there" in one_sentence(here("dataset", "export", dataset, tmp_path / "out"))
+    again = here("import", "archive", tmp_path / "out", "--dataset", f"{dataset}-again")
     assert again.returncode == 0, again.stderr
     assert graph.one("dataset_counts", dataset=f"{dataset}-again") == graph.one("dataset_counts", dataset=dataset)
     for name in (dataset, f"{dataset}-again"):
@@ -210,5 +192,5 @@ def test_export_as_a_command(graph: Graph, cikg: Cikg, dataset: str, tmp_path: P
         (["show", "A B"], "'A B' cannot name a dataset"),
     ],
 )
-def test_wrong_arguments(cikg: Cikg, arguments: list[str], said: str) -> None:
-    assert said in one_sentence(cikg("dataset", *arguments))
+def test_wrong_arguments(here: Cikg, arguments: list[str], said: str) -> None:
+    assert said in one_sentence(here("dataset", *arguments))

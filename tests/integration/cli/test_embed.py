@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from cikg.cli import main
 from cikg.graph import Graph
 
-Cikg = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def cikg(
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command in this process, which has scikit-learn imported; its exit code, output and errors."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
+Cikg = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -46,13 +28,13 @@ def shelf(graph: Graph, dataset: str) -> Iterator[str]:
         graph.execute(f"MATCH (n:{label} {{dataset: $d}}) DETACH DELETE n", d=dataset)
 
 
-def test_embeds_lists_finds_and_drops(cikg: Cikg, shelf: str) -> None:
-    code, output, _ = cikg("embed", "intents", "profiles", "--dataset", shelf, "--json")
-    made = json.loads(output)
-    assert (code, made["embedding"], made["dimension"]) == (0, "lexical_64", 64)
+def test_embeds_lists_finds_and_drops(here: Cikg, shelf: str) -> None:
+    done = here("embed", "intents", "profiles", "--dataset", shelf, "--json")
+    made = json.loads(done.stdout)
+    assert (done.returncode, made["embedding"], made["dimension"]) == (0, "lexical_64", 64)
     assert (made["nodes"], made["written"]) == ({"Intent": 3, "Profile": 0}, {"Intent": 3, "Profile": 0})
     assert made["without_text"] == {"Intent": 0, "Profile": 1}
-    shown = json.loads(cikg("embed", "--list", "--dataset", shelf, "--json")[1])
+    shown = json.loads(here("embed", "--list", "--dataset", shelf, "--json").stdout)
     row = {"label": "Intent", "embedding": "lexical_64", "dimension": 64, "embedded": 3, "nodes": 3}
     assert shown == {"dataset": shelf, "embeddings": [row]}
     asked = (
@@ -66,12 +48,12 @@ def test_embeds_lists_finds_and_drops(cikg: Cikg, shelf: str) -> None:
         shelf,
         "--json",
     )
-    (pair,) = json.loads(cikg(*asked)[1])["rows"]
+    (pair,) = json.loads(here(*asked).stdout)["rows"]
     assert (pair["intent"], pair["other"]) == ("0", "1")
-    assert "Intent" in cikg("embed", "--dataset", shelf)[1], "without kinds, all of them"
-    code, output, _ = cikg("embed", "--drop", "lexical_64", "--dataset", shelf)
-    assert (code, "lexical_64 is gone" in output) == (0, True)
-    assert json.loads(cikg("embed", "--list", "--dataset", shelf, "--json")[1])["embeddings"] == []
+    assert "Intent" in here("embed", "--dataset", shelf).stdout, "without kinds, all of them"
+    done = here("embed", "--drop", "lexical_64", "--dataset", shelf)
+    assert (done.returncode, "lexical_64 is gone" in done.stdout) == (0, True)
+    assert json.loads(here("embed", "--list", "--dataset", shelf, "--json").stdout)["embeddings"] == []
 
 
 @pytest.mark.parametrize(
@@ -85,7 +67,7 @@ def test_embeds_lists_finds_and_drops(cikg: Cikg, shelf: str) -> None:
         (["--dataset", "nowhere"], "there is no dataset 'nowhere'"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(cikg: Cikg, shelf: str, arguments: list[str], message: str) -> None:
-    code, output, errors = cikg("embed", "--dataset", shelf, *arguments)
-    assert (code, output) == (2, "")
-    assert message in " ".join(errors.split())
+def test_what_is_wrong_is_said_in_a_sentence(here: Cikg, shelf: str, arguments: list[str], message: str) -> None:
+    done = here("embed", "--dataset", shelf, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in " ".join(done.stderr.split())

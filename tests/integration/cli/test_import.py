@@ -49,19 +49,19 @@ def properties(graph: Graph, dataset: str) -> dict[str, object]:
     ids=["missing file", "wrong columns", "duplicate id", "unlisted item in test"],
 )
 def test_a_wrong_folder(
-    *, graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path, change: dict[str, str | None], said: str
+    *, graph: Graph, here: Cikg, dataset: str, tmp_path: Path, change: dict[str, str | None], said: str
 ) -> None:
-    done = cikg("import", "cikgrec", write(tmp_path, **change), "--dataset", dataset)
+    done = here("import", "cikgrec", write(tmp_path, **change), "--dataset", dataset)
     assert said in one_sentence(done)
     assert done.stdout == ""
     assert nodes(graph, dataset) == 0
 
 
-def test_a_wrong_folder_leaves_the_old_data(graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path) -> None:
-    assert cikg("import", "cikgrec", write(tmp_path / "good"), "--dataset", dataset).returncode == 0
+def test_a_wrong_folder_leaves_the_old_data(graph: Graph, here: Cikg, dataset: str, tmp_path: Path) -> None:
+    assert here("import", "cikgrec", write(tmp_path / "good"), "--dataset", dataset).returncode == 0
     before = nodes(graph, dataset)
     bad = write(tmp_path / "bad", test="0 77\n")
-    one_sentence(cikg("import", "cikgrec", bad, "--dataset", dataset, "--replace"))
+    one_sentence(here("import", "cikgrec", bad, "--dataset", dataset, "--replace"))
     assert nodes(graph, dataset) == before
 
 
@@ -76,14 +76,14 @@ def test_a_wrong_folder_leaves_the_old_data(graph: Graph, cikg: Cikg, dataset: s
         (["snapshot", "--dataset", "test-nothing"], "no dataset 'test-nothing'"),
     ],
 )
-def test_wrong_arguments(cikg: Cikg, arguments: list[str], said: str) -> None:
-    assert said in one_sentence(cikg(*arguments))
+def test_wrong_arguments(here: Cikg, arguments: list[str], said: str) -> None:
+    assert said in one_sentence(here(*arguments))
 
 
-def test_a_file_that_unpacks_without_end_is_refused(graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path) -> None:
+def test_a_file_that_unpacks_without_end_is_refused(graph: Graph, here: Cikg, dataset: str, tmp_path: Path) -> None:
     (tmp_path / "ratings.csv.zst").write_bytes(zstandard.compress((b"x" * 2**20 + b"\n") * 300))
     (tmp_path / "mine.toml").write_text('[interactions]\nfile = "ratings.csv.zst"\nuser = 1\nitem = 2\n')
-    said = one_sentence(cikg("import", "table", tmp_path / "mine.toml", "--dataset", dataset, "--max-rejected", "1"))
+    said = one_sentence(here("import", "table", tmp_path / "mine.toml", "--dataset", dataset, "--max-rejected", "1"))
     assert f"{tmp_path}/ratings.csv.zst: it unpacks to more than 200 times its size" in said
     assert nodes(graph, dataset) == 0
 
@@ -100,11 +100,11 @@ OPTIONAL = ("user_list", "item_list", "entity_list", "relation_list", "kg_final"
 
 
 def test_few_bad_rows_are_left_out_told_and_listed(
-    graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path, settings: Settings
+    graph: Graph, here: Cikg, dataset: str, tmp_path: Path, settings: Settings
 ) -> None:
     folder = with_bad_rows(tmp_path)
     command = ("import", "cikgrec", folder, "--dataset", dataset)
-    done = cikg(*command, "--json")
+    done = here(*command, "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, report["rows"], report["accepted"], report["rejected"]) == (0, 402, 399, 3)
     assert [(reason["rows"], Path(reason["file"]).name, reason["line"]) for reason in report["reasons"]] == [
@@ -125,7 +125,7 @@ def test_few_bad_rows_are_left_out_told_and_listed(
     assert json.loads(stored[0]["report"]).items() <= report.items()
 
     before, nodes_before = properties(graph, dataset), nodes(graph, dataset)
-    again = cikg(*command)
+    again = here(*command)
     assert (again.returncode, f"{dataset}: unchanged" in again.stdout) == (0, True), again.stderr
     for shown in ("rows rejected", "train.txt:4", str(listed)):
         assert shown in again.stdout.replace("\n", "")
@@ -134,35 +134,35 @@ def test_few_bad_rows_are_left_out_told_and_listed(
 
 
 def test_a_dry_run_says_what_would_come_of_it_without_a_database(
-    graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path
+    graph: Graph, here: Cikg, dataset: str, tmp_path: Path
 ) -> None:
     command = ("import", "cikgrec", with_bad_rows(tmp_path), "--dataset", dataset)
-    said = cikg(*command, "--dry-run", "--json", CIKG_NEO4J_URI="bolt://127.0.0.1:1")
+    said = here(*command, "--dry-run", "--json", CIKG_NEO4J_URI="bolt://127.0.0.1:1")
     assert (said.returncode, nodes(graph, dataset)) == (0, 0), said.stderr
-    dry, real = json.loads(said.stdout), json.loads(cikg(*command, "--json").stdout)
+    dry, real = json.loads(said.stdout), json.loads(here(*command, "--json").stdout)
     assert (dry["dry_run"], real["dry_run"]) == (True, False)
     differ = ("dry_run", "seconds", "peak_memory")
     assert {**dry, **dict.fromkeys(differ)} == {**real, **dict.fromkeys(differ)}
-    shown = " ".join(cikg(*command, "--dry-run").stdout.split())
+    shown = " ".join(here(*command, "--dry-run").stdout.split())
     assert f"{dataset}: checked; nothing was written" in shown and "rows rejected" in shown
 
 
 def test_too_many_bad_rows_stop_the_import(
-    graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path, settings: Settings
+    graph: Graph, here: Cikg, dataset: str, tmp_path: Path, settings: Settings
 ) -> None:
     command = ("import", "cikgrec", with_bad_rows(tmp_path), "--dataset", dataset, "--max-rejected", "0.007")
-    said = one_sentence(cikg(*command))
+    said = one_sentence(here(*command))
     listed = settings.home / "imports" / dataset / "refused.csv"
     assert f"{tmp_path}/train.txt:4: expected a user's number and those of the items, found 'x'" in said
     assert "3 of 402 rows (0.746 %) cannot be used, and --max-rejected allows 0.7 %" in said
     assert f"--max-rejected 0.01; {listed} lists them" in said
     assert len(listed.read_text(encoding="utf-8").splitlines()) == 4
     assert nodes(graph, dataset) == 0
-    assert cikg(*command[:-1], "0.01").returncode == 0
+    assert here(*command[:-1], "0.01").returncode == 0
 
 
 def test_the_split_stands_on_the_edges_the_dataset_and_its_snapshots(
-    graph: Graph, cikg: Cikg, dataset: str, tmp_path: Path, settings: Settings
+    graph: Graph, here: Cikg, dataset: str, tmp_path: Path, settings: Settings
 ) -> None:
     ratings = "userId,movieId,rating,timestamp\n"
     ratings += "".join(f"u{user},{movie},{movie % 5 + 1},{100 + movie}\n" for user in range(9) for movie in range(20))
@@ -170,7 +170,7 @@ def test_the_split_stands_on_the_edges_the_dataset_and_its_snapshots(
     movies = "".join(f"{movie},Movie {movie} (1999),Drama\n" for movie in range(20))
     (tmp_path / "movies.csv").write_text(f"movieId,title,genres\n{movies}", encoding="utf-8")
     command = ("import", "movielens", tmp_path, "--dataset", dataset, "--min-rating", "2", "--core", "9", "--json")
-    report = json.loads(cikg(*command, "--split", "temporal", "--test-share", "0.25", "--valid-share", "0.25").stdout)
+    report = json.loads(here(*command, "--split", "temporal", "--test-share", "0.25", "--valid-share", "0.25").stdout)
     assert report["left_out"]["interactions_below_min_rating"] == 36
     assert report["left_out"]["items_outside_core"] == 4
     edges = graph.execute(
@@ -188,12 +188,12 @@ def test_the_split_stands_on_the_edges_the_dataset_and_its_snapshots(
     assert wanted.items() <= properties(graph, dataset).items()
     assert report["split"].items() >= {"split": "temporal", "split_seed": None, "test_from": 116}.items()
     assert take(graph, dataset, settings).manifest["split"] | {"min_rating": 2.0, "core": 9} == wanted
-    said = one_sentence(cikg(*command[:-1], "--split", "ratio", "--split-seed", "3"))
+    said = one_sentence(here(*command[:-1], "--split", "ratio", "--split-seed", "3"))
     assert "already holds something else" in said
 
 
-def test_formats_are_listed(cikg: Cikg) -> None:
-    done = cikg("import", "--list", "--json")
+def test_formats_are_listed(here: Cikg) -> None:
+    done = here("import", "--list", "--json")
     assert done.returncode == 0
     assert "train.txt" in json.loads(done.stdout)["cikgrec"]
 
@@ -214,8 +214,8 @@ def test_json_holds_what_scripts_need(cikg: Cikg, dataset: str, tmp_path: Path) 
     assert first["hash"] == second["hash"]
 
 
-def test_tables_are_for_people(cikg: Cikg, dataset: str, tmp_path: Path) -> None:
-    done = cikg("import", "cikgrec", write(tmp_path), "--dataset", dataset)
+def test_tables_are_for_people(here: Cikg, dataset: str, tmp_path: Path) -> None:
+    done = here("import", "cikgrec", write(tmp_path), "--dataset", dataset)
     assert done.returncode == 0
     for shown in ("users", "repeated facts, left out", "seconds", "peak memory, MiB"):
         assert shown in done.stdout

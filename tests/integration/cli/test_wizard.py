@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from cikg.cli import main
 from cikg.datasets.drop import drop
 from cikg.datasets.mapping.model import load_mapping
 from cikg.graph import Graph
@@ -30,36 +29,20 @@ MOVIES = "movieId;title;genres\n" + "".join(
 
 
 @pytest.fixture
-def cikg(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cikg:
-    """Runs `cikg` within the test's own process, which saves its start."""
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        given = [str(argument) for argument in arguments]
-        with pytest.raises(SystemExit) as stopped:
-            main(given)
-        shown = capsys.readouterr()
-        return subprocess.CompletedProcess(given, int(str(stopped.value.code)), shown.out, shown.err)
-
-    return run
-
-
-@pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
     (tmp_path / "ratings.csv").write_text(RATINGS)
     (tmp_path / "movies.csv").write_text(MOVIES)
     return tmp_path / "ratings.csv", tmp_path / "movies.csv"
 
 
-def test_from_files_to_a_dataset(graph: Graph, cikg: Cikg, dataset: str, files: tuple[Path, Path]) -> None:
+def test_from_files_to_a_dataset(graph: Graph, here: Cikg, dataset: str, files: tuple[Path, Path]) -> None:
     mapping = files[0].with_suffix(".toml")
-    done = cikg("import", "wizard", *files, "--yes")
+    done = here("import", "wizard", *files, "--yes")
     assert done.returncode == 0, done.stderr
     for shown in ("as they would be imported", "Film 0", "2014-05-13"):
         assert shown in " ".join(done.stdout.split())
     assert f"cikg import table {mapping} --dataset ratings" in done.stdout
-    imported = cikg("import", "table", mapping, "--dataset", dataset, "--json")
+    imported = here("import", "table", mapping, "--dataset", dataset, "--json")
     assert imported.returncode == 0, imported.stderr
     report = json.loads(imported.stdout)
     assert (report["rows"], report["rejected"]) == (40 + 12, 0)
@@ -68,24 +51,24 @@ def test_from_files_to_a_dataset(graph: Graph, cikg: Cikg, dataset: str, files: 
     drop(graph, dataset)
 
 
-def test_a_mapping_is_not_overwritten(cikg: Cikg, files: tuple[Path, Path]) -> None:
+def test_a_mapping_is_not_overwritten(here: Cikg, files: tuple[Path, Path]) -> None:
     mapping = files[0].with_suffix(".toml")
     mapping.write_text("# mine\n")
-    refused = one_sentence(cikg("import", "wizard", *files, "--yes"))
+    refused = one_sentence(here("import", "wizard", *files, "--yes"))
     assert "is already there. Correct it by hand, or give --force" in refused
     assert mapping.read_text() == "# mine\n"
     other = files[0].parent / "other.toml"
-    assert cikg("import", "wizard", *files, "--yes", "--output", other).returncode == 0
-    assert cikg("import", "wizard", *files, "--yes", "--force").returncode == 0
+    assert here("import", "wizard", *files, "--yes", "--output", other).returncode == 0
+    assert here("import", "wizard", *files, "--yes", "--force").returncode == 0
     assert load_mapping(mapping) == load_mapping(other)
-    nowhere = cikg("import", "wizard", *files, "--yes", "--output", files[0].parent / "none" / "m.toml")
+    nowhere = here("import", "wizard", *files, "--yes", "--output", files[0].parent / "none" / "m.toml")
     assert "there is no folder" in one_sentence(nowhere)
-    folder = cikg("import", "wizard", *files, "--yes", "--force", "--output", files[0].parent)
+    folder = here("import", "wizard", *files, "--yes", "--force", "--output", files[0].parent)
     assert "it cannot be written: Is a directory. Name a place with --output" in one_sentence(folder)
 
 
-def test_json_writes_nothing(cikg: Cikg, files: tuple[Path, Path]) -> None:
-    done = cikg("import", "wizard", *files, "--json")
+def test_json_writes_nothing(here: Cikg, files: tuple[Path, Path]) -> None:
+    done = here("import", "wizard", *files, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert found["mapping"]["interactions"][0]["user"] == "userId" and len(found["rows"]) == 10
@@ -93,12 +76,12 @@ def test_json_writes_nothing(cikg: Cikg, files: tuple[Path, Path]) -> None:
     assert found["next"].startswith("cikg import table ") and not Path(found["path"]).exists()
 
 
-def test_nobody_is_there_to_answer(cikg: Cikg, files: tuple[Path, Path]) -> None:
-    assert "nobody is there to answer. Give --yes" in one_sentence(cikg("import", "wizard", *files))
-    assert "is not a file" in one_sentence(cikg("import", "wizard", files[0].parent / "none.csv", "--yes"))
-    usage = cikg("import", "wizard")
+def test_nobody_is_there_to_answer(here: Cikg, files: tuple[Path, Path]) -> None:
+    assert "nobody is there to answer. Give --yes" in one_sentence(here("import", "wizard", *files))
+    assert "is not a file" in one_sentence(here("import", "wizard", files[0].parent / "none.csv", "--yes"))
+    usage = here("import", "wizard")
     assert usage.returncode == 2 and "Missing argument" in usage.stderr
-    assert "Look at FILEs" in cikg("import", "wizard", "--help").stdout
+    assert "Look at FILEs" in here("import", "wizard", "--help").stdout
 
 
 def test_a_person_corrects_a_guess(files: tuple[Path, Path], environment: dict[str, str]) -> None:

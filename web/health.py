@@ -14,7 +14,8 @@ from celery import Celery
 
 from cikg.errors import CikgError
 from cikg.graph import connect
-from cikg.graph.migrations import available, refuse
+from cikg.graph.migrations import refuse
+from cikg.graph.schema_files import available
 from cikg.graph.schema_state import inspect
 from cikg.settings import Settings
 

@@ -26,7 +26,6 @@ from cikg.errors import InputError, NotFoundError
 from cikg.graph import Statement, connect
 from cikg.graph.console import check
 from cikg.graph.database import Answer, Graph, Operator
-from cikg.graph.migrations import split
 from cikg.graph.questions import (
     PARAMETERS,
     SURROUNDINGS,
@@ -37,6 +36,7 @@ from cikg.graph.questions import (
     readable,
     signature,
 )
+from cikg.graph.schema_files import split
 from cikg.graph.statements import named
 from cikg.settings import load_settings
 

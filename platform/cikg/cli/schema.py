@@ -9,7 +9,8 @@ import click
 from cikg.cli._output import json_option, messages, print_json, print_table
 from cikg.errors import DriftError
 from cikg.graph import connect
-from cikg.graph.migrations import available, migrate, refuse
+from cikg.graph.migrations import migrate, refuse
+from cikg.graph.schema_files import available
 from cikg.graph.schema_state import SchemaState, Shown, inspect
 from cikg.settings import load_settings
 

@@ -125,7 +125,8 @@ def _jars(settings: Settings) -> str:
 
 def _neo4j(settings: Settings) -> str:
     from cikg.graph import connect
-    from cikg.graph.migrations import available, refuse
+    from cikg.graph.migrations import refuse
+    from cikg.graph.schema_files import available
     from cikg.graph.schema_state import inspect
 
     with connect(settings) as graph:

@@ -17,7 +17,7 @@ from typing import Any
 from cikg.errors import NotFoundError, SettingsError
 from cikg.extraction.histories import cards, dataset_row
 from cikg.graph import Graph, vectors
-from cikg.graph.migrations import available
+from cikg.graph.schema_files import available
 from cikg.graph.schema_state import definitions
 from cikg.graph.vectors import EMBEDDED, written_for
 from cikg.llm.completions import digest

@@ -22,7 +22,7 @@ import neo4j
 
 from cikg.errors import InputError, NotReadOnlyError, StatementError
 from cikg.graph.database import Answer, Graph, Operator
-from cikg.graph.migrations import split
+from cikg.graph.schema_files import split
 
 MOST_ROWS = 10_000
 MOST_NODES = 150

@@ -10,14 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cikg.graph import vectors
 from cikg.graph.database import Graph
+from cikg.graph.schema_files import Migration
 from cikg.schema import Label, Relationship
-
-if TYPE_CHECKING:
-    from cikg.graph.migrations import Migration
 
 REPAIR = "`cikg schema migrate --repair` makes it again"
 _CREATE = re.compile(

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cikg.graph import Graph
-from cikg.graph.migrations import available, migrate
+from cikg.graph.migrations import migrate
+from cikg.graph.schema_files import available
 
 Cikg = Callable[..., subprocess.CompletedProcess[str]]
 MISSING = "the index profile_dataset on Profile(dataset) is missing"

@@ -11,7 +11,7 @@ import pytest
 from cikg.errors import AuthenticationError, NotFoundError, ServiceError, SettingsError, UnreachableError
 from cikg.extraction.embedding import drop, embed, embedder, texts
 from cikg.graph import Graph, vectors
-from cikg.graph.migrations import available
+from cikg.graph.schema_files import available
 from cikg.graph.schema_state import inspect
 from cikg.llm.embeddings import BATCH, OpenAIEmbedder
 from cikg.schema import Label, uid

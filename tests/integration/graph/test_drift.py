@@ -10,7 +10,8 @@ import pytest
 
 from cikg.errors import DriftError
 from cikg.graph import Graph, connect
-from cikg.graph.migrations import Changes, Migration, available, migrate, refuse
+from cikg.graph.migrations import Changes, migrate, refuse
+from cikg.graph.schema_files import Migration, available
 from cikg.graph.schema_state import definitions, inspect
 from cikg.graph.vectors import ensure_index
 from cikg.schema import Label

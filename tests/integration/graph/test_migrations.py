@@ -8,7 +8,8 @@ import pytest
 
 from cikg.errors import ConflictError
 from cikg.graph import Graph
-from cikg.graph.migrations import Changes, Migration, available, migrate
+from cikg.graph.migrations import Changes, migrate
+from cikg.graph.schema_files import Migration, available
 
 
 def applied(graph: Graph) -> list[tuple[str, str]]:

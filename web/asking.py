@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from cikg.errors import InputError, NotReadOnlyError
+from cikg.graph import Graph
 from cikg.graph.console import Picture
 from cikg.settings import Settings
 from web.chrome import address
@@ -15,6 +17,10 @@ from web.neighbourhood import Edge, Node
 
 PAGED = ("User", "Item", "Entity", "Intent", "Interest")
 """Labels whose nodes have a page."""
+
+
+NAME = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
+"""What a statement can be kept as."""
 
 
 class ClosedError(NotReadOnlyError):
@@ -45,6 +51,21 @@ def allowed_seconds(settings: Settings, wanted: float | None) -> float:
             cure="Ask for less, or raise CIKG_CONSOLE_SECONDS",
         )
     return wanted
+
+
+def keep(graph: Graph, name: str, cypher: str, parameters: dict[str, Any], *, purpose: str, author: str) -> str:
+    """Keep a statement under a name, in the place of one that has it; the name.
+
+    Raises:
+        InputError: nothing can be kept under this name.
+    """
+    if not re.fullmatch(NAME, name):
+        raise InputError(
+            f"{name!r} cannot name a statement", cure="Use 1 to 64 lower-case letters, digits, '.', '_' or '-'"
+        )
+    text = json.dumps(parameters, ensure_ascii=False)
+    graph.write("keep_query", query=name, purpose=purpose, cypher=cypher, parameters=text, author=author)
+    return name
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def test_from_the_link_to_the_model(visit: Visit) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     expect(page.locator("#health")).to_contain_text("Neo4j")
     visit.check()
-    page.get_by_role("link", name=DATASET, exact=True).click()
+    page.get_by_role("group", name="Datasets").get_by_role("link", name=DATASET, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(DATASET)
     visit.check()
     page.get_by_role("link", name="Users", exact=True).click()

@@ -183,3 +183,26 @@ def test_statements_are_kept(app: Flask, client: FlaskClient, graph: Graph, data
     assert app.test_client().get(f"/api/v1/queries/{dataset}", headers=headers).status_code == 404
     bad = app.test_client().put("/api/v1/queries/Not%20A%20Name", json=body, headers=headers)
     assert bad.status_code == 400
+
+
+def test_a_statement_is_kept_taken_up_and_forgotten(client: FlaskClient, graph: Graph, dataset: str) -> None:
+    cypher = "MATCH (item:Item {dataset: $dataset}) RETURN count(item) AS items LIMIT $most"
+    wrong = ask(client, cypher, "keep", name="No Name", purpose="")
+    assert "cannot name a statement" in wrong.text
+    assert "count(item) AS items" in wrong.text, "what was written is not lost"
+    kept = ask(client, cypher, "keep", name=dataset, purpose="How many items", parameters='{"most": 7}')
+    assert f"?kept={dataset}" in kept.text
+    editor = client.get(f"{PATH}.json?kept={dataset}").json
+    assert (editor["cypher"], json.loads(editor["parameters"]), editor["purpose"]) == (
+        cypher,
+        {"most": 7},
+        "How many items",
+    )
+    changed = ask(client, "RETURN 2", "keep", name=dataset, purpose="")
+    assert changed.text.count(f"?kept={dataset}") == 1, "another of the same name takes its place"
+    value = changed.text.split('name="csrf_token" value="')[1].split('"')[0]
+    client.post(f"{PATH}/forget", data={"csrf_token": value, "name": dataset})
+    assert dataset not in client.get(PATH).text
+    actions = [entry.action for entry in audit.read(graph, 20) if entry.actor == "operator"]
+    assert actions[:1] == ["console.forget"]
+    assert actions.count("console.keep") >= 2

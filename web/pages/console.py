@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from cikg.access import audit
@@ -20,7 +20,7 @@ from cikg.graph.statements import Statement, named
 from cikg.spreadsheet import csv_text
 from web import login
 from web.api import strict_json
-from web.asking import Cell, cells, known_nodes, require_console
+from web.asking import Cell, cells, keep, known_nodes, require_console
 from web.chrome import Link, render
 from web.neighbourhood import Edge, Node
 from web.store import graph, settings
@@ -29,7 +29,7 @@ from web.urls import page
 blueprint = Blueprint("console", __name__)
 link = Link("Cypher", "console.index", 70, Scope.QUERY, "console")
 FIRST = "console_example"
-LONGEST = 100_000
+LONGEST, LONGEST_PURPOSE = 100_000, 1_000
 LIMITS = (100, 1_000, console.MOST_ROWS)
 
 
@@ -62,6 +62,8 @@ class ConsolePage:
         plan: the steps of the plan, where that was asked for.
         error: what is wrong, and what to do.
         took: seconds.
+        name: what the statement is kept as; empty where it is not.
+        purpose: what it is kept for.
     """
 
     template: ClassVar[str] = "console.html"
@@ -80,29 +82,35 @@ class ConsolePage:
     plan: tuple[Operator, ...] = ()
     error: tuple[str, str | None] | None = None
     took: float | None = None
+    name: str = ""
+    purpose: str = ""
 
 
 def load_console(graph: Graph, dataset: str, question: str, kept: str) -> ConsolePage:
     """The editor with a question of the library or a kept statement in it."""
     found = graph.many("queries", after="", limit=500)
-    cypher, parameters = _editable(named(FIRST)), "{}"
+    cypher, parameters, name, purpose = _editable(named(FIRST)), "{}", "", ""
     for statement in readable():
         if statement.section and statement.name == question:
             cypher = f"// {statement.purpose}\n{_editable(statement)}"
             parameters = _example(statement.parameters)
     for row in found:
         if row["name"] == kept:
-            cypher, parameters = row["cypher"], row["parameters"]
-    return ConsolePage(dataset, cypher, parameters, LIMITS[0], LIMITS, _library(found))
+            cypher, parameters, name, purpose = row["cypher"], row["parameters"], row["name"], row["purpose"]
+    return ConsolePage(dataset, cypher, parameters, LIMITS[0], LIMITS, _library(found), name=name, purpose=purpose)
 
 
 def carry_out(graph: Graph, asked: ConsolePage, action: str) -> ConsolePage | Response:
-    """Ask, explain or export; what is wrong with a statement stands beside it."""
+    """Ask, explain, export or keep; what is wrong with a statement stands beside it."""
     began = time.perf_counter()
     seconds = settings().console_seconds
     try:
         if action == "explain":
             return replace(asked, plan=tuple(console.check(graph, asked.cypher, seconds)[1]))
+        if action == "keep":
+            facts = {"purpose": asked.purpose, "author": login.caller().name}
+            name = keep(graph, asked.name, asked.cypher, _values(asked.parameters), **facts)
+            return load_console(graph, asked.dataset, "", name)
         values = {"dataset": asked.dataset, "limit": asked.limit} | _values(asked.parameters)
         found = console.ask(graph, asked.cypher, values, limit=asked.limit, seconds=seconds)
     except ServiceError:
@@ -139,6 +147,8 @@ def _asked(dataset: str) -> ConsolePage:
         min(max(limit, 1), console.MOST_ROWS),
         LIMITS,
         _library(graph().many("queries", after="", limit=500)),
+        name=request.form.get("name", "").strip(),
+        purpose=request.form.get("purpose", "").strip()[:LONGEST_PURPOSE],
     )
 
 
@@ -187,12 +197,24 @@ def index(dataset: str) -> Response:
     return render(load_console(graph(), dataset, request.args.get("question", ""), request.args.get("kept", "")))
 
 
+@blueprint.post("/d/<id:dataset>/cypher/forget")
+@login.needs(Scope.QUERY)
+def forget(dataset: str) -> ResponseReturnValue:
+    """Forget a kept statement."""
+    require_console(settings())
+    name = request.form.get("name", "")
+    graph().write("remove_query", query=name)
+    audit.record(graph(), login.caller().name, "console.forget", name)
+    return redirect(url_for("console.index", dataset=dataset), 303)
+
+
 @blueprint.post("/d/<id:dataset>/cypher")
 @login.needs(Scope.QUERY)
 def ask(dataset: str) -> ResponseReturnValue:
     """Ask, explain or export what the editor holds."""
     require_console(settings())
-    asked = _asked(dataset)
-    audit.record(graph(), login.caller().name, "console.ask", dataset, {"cypher": asked.cypher[:2000]})
-    answer = carry_out(graph(), asked, request.form.get("action", "ask"))
+    asked, action = _asked(dataset), request.form.get("action", "ask")
+    logged = "console.keep" if action == "keep" else "console.ask"
+    audit.record(graph(), login.caller().name, logged, dataset, {"cypher": asked.cypher[:2000]})
+    answer = carry_out(graph(), asked, action)
     return answer if isinstance(answer, Response) else render(answer)

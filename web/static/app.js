@@ -171,7 +171,7 @@ function drawGraph(box) {
   const { nodes, edges, centres = 1 } = JSON.parse(document.getElementById("graph-data").textContent);
   const { at, height } = positions(nodes, edges, box.clientWidth);
   const column = (node) => at.get(node.key).x;
-  const middle = Math.min(...nodes.slice(0, centres).map(column));
+  const middle = centres ? Math.min(...nodes.slice(0, centres).map(column)) : Math.max(...nodes.map(column));
   box.style.height = `${height}px`;
   const short = (name) => (name.length > 28 ? `${name.slice(0, 27)}…` : name);
   if (picture) picture.destroy();

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from typing import Any
 
@@ -11,19 +10,18 @@ from flask import g
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.access.accounts import Scope
-from cikg.errors import InputError, NotFoundError
+from cikg.errors import NotFoundError
 from cikg.graph import console
 from cikg.graph.database import Row
 from cikg.graph.questions import Parameter, arguments, asked, check_existence, readable
 from cikg.graph.statements import Statement
-from web import login
+from web import asking, login
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_key
 from web.asking import allowed_seconds, require_console
 from web.store import graph, settings
 
 TAG = "Questions"
-NAME = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
 LONGEST = 100_000
 QUESTION_SECONDS = 60.0
 
@@ -198,11 +196,8 @@ def kept_query(query: str) -> Row:
 @operation("PUT", "/queries/<query>", tag=TAG, answer=KeptQuery, body=Kept, scope=Scope.QUERY)
 def keep(query: str, body: Kept) -> Row:
     """Keep a statement under a name, in the place of one that has it. It is not asked."""
-    name = _named(query)
-    parameters = json.dumps(body.parameters, ensure_ascii=False)
-    facts = {"purpose": body.purpose, "cypher": body.cypher, "parameters": parameters}
-    graph().write("keep_query", query=name, author=login.caller().name, **facts)
-    return _find(name)
+    author = login.caller().name
+    return _find(asking.keep(graph(), query, body.cypher, body.parameters, purpose=body.purpose, author=author))
 
 
 @operation("DELETE", "/queries/<query>", tag=TAG, answer=None, status=204, scope=Scope.QUERY)
@@ -229,14 +224,6 @@ def _find(name: str) -> Row:
 
 def _unpacked(row: Row) -> Row:
     return row | {"parameters": json.loads(row["parameters"])}
-
-
-def _named(name: str) -> str:
-    if not re.fullmatch(NAME, name):
-        raise InputError(
-            f"{name!r} cannot name a statement", cure="Use 1 to 64 lower-case letters, digits, '.', '_' or '-'"
-        )
-    return name
 
 
 def _described(statement: Statement) -> Question:

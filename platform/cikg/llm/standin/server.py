@@ -44,7 +44,7 @@ def create_app(key: str | None = None, latency_ms: float = 0, fault: str = "") -
 
     Args:
         key: bearer key that requests have to carry; None asks for none.
-        latency_ms: milliseconds to wait before each answer, and that a batch takes at least. A request's header
+        latency_ms: milliseconds from a request to its answer, and that a batch takes at least. A request's header
             `x-standin-latency-ms` or query parameter `latency_ms` overrides it.
         fault: faults for every request, as `faults` spells them. The header `x-standin-fault` goes first.
 
@@ -110,19 +110,21 @@ class _Server:
         return JSONResponse(_MODEL_ROW, headers=HEADERS)
 
     async def chat(self, request: Request) -> Response:
+        came = time.monotonic()
         self._check_key(request)
         body = await _read_body(request)
         digest = _digest(body)
         fault = self._fault(request, body, digest)
-        await self._wait(request)
+        await self._wait(request, came)
         await _meet_before_answer(fault)
         return _send(_complete(body, digest, fault), fault)
 
     async def embeddings(self, request: Request) -> Response:
+        came = time.monotonic()
         self._check_key(request)
         body = await _read_body(request)
         fault = self._fault(request, body, _digest(body))
-        await self._wait(request)
+        await self._wait(request, came)
         await _meet_before_answer(fault)
         _check_model(body)
         texts = _read_texts(body)
@@ -150,10 +152,10 @@ class _Server:
         if self._key is not None and not hmac.compare_digest(given.encode(), self._key.encode()):
             raise ApiError(401, "Incorrect API key provided to the stand-in.", code="invalid_api_key")
 
-    async def _wait(self, request: Request) -> None:
-        latency_ms = self._latency(request)
-        if latency_ms > 0:
-            await asyncio.sleep(latency_ms / 1000)
+    async def _wait(self, request: Request, came: float) -> None:
+        left = came + self._latency(request) / 1000 - time.monotonic()
+        if left > 0:
+            await asyncio.sleep(left)
 
     def _latency(self, request: Request) -> float:
         asked = request.headers.get("x-standin-latency-ms") or request.query_params.get("latency_ms")
@@ -325,12 +327,7 @@ def _schema_name(body: dict[str, Any], messages: list[dict[str, str]]) -> str:
 
 def _check_strict(schema: Any, name: Any) -> None:
     """Refuse what OpenAI refuses of a strict schema: open objects and optional properties."""
-    if isinstance(schema, list):
-        for part in schema:
-            _check_strict(part, name)
-    if not isinstance(schema, dict):
-        return
-    if schema.get("type") == "object":
+    if isinstance(schema, dict) and schema.get("type") == "object":
         properties = set(schema.get("properties") or {})
         if schema.get("additionalProperties") is not False or properties != set(schema.get("required") or []):
             raise ApiError(
@@ -339,8 +336,10 @@ def _check_strict(schema: Any, name: Any) -> None:
                 "'additionalProperties': false and every property in 'required'.",
                 param="response_format",
             )
-    for part in schema.values():
-        _check_strict(part, name)
+    parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    for part in parts:
+        if isinstance(part, (dict, list)):
+            _check_strict(part, name)
 
 
 def _read_texts(body: dict[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 EMBEDDING_SIZE = 256
@@ -127,10 +128,11 @@ def _weight(topic: str, evidence: list[int], unexplained: set[int], total: int) 
 
 def _companion(lines: list[Line], evidence: list[int], topic: str, genres: set[str]) -> str | None:
     """The subject that most often goes with `topic` on the same lines, at least twice; None without one."""
+    held = set(evidence)
     beside = Counter(
         other
         for line in lines
-        if line.number in set(evidence)
+        if line.number in held
         for other in line.topics
         if other != topic and other not in genres and other.casefold() not in _BROAD
     )
@@ -157,7 +159,7 @@ def read_history(messages: Sequence[Mapping[str, str]]) -> list[Line]:
         UnreadableRequestError: no user message holds JSON lines between `<history>` and `</history>`.
     """
     try:
-        lines = [read_line(row) for row in rows(messages, "history")]
+        lines = [_line(text) for text in _block(messages, "history")]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableRequestError(f"a line of the history cannot be read: {error}") from None
     if not lines:
@@ -192,15 +194,26 @@ def read_line(row: dict[str, Any]) -> Line:
     return Line(int(row["n"]), topics or {str(row["title"]): False})
 
 
+@lru_cache(maxsize=10_000)
+def _line(text: str) -> Line:
+    """An item of a history from its line of JSON. Readers have read the same, so that many lines come again."""
+    return read_line(json.loads(text))
+
+
 def rows(messages: Sequence[Mapping[str, str]], block: str) -> list[dict[str, Any]]:
-    """The lines of JSON in a block of the last user message that has it."""
+    """What the lines of JSON in a block say."""
+    return [json.loads(text) for text in _block(messages, block)]
+
+
+def _block(messages: Sequence[Mapping[str, str]], block: str) -> list[str]:
+    """The lines in a block of the last user message that has it."""
     opening, closing = f"<{block}>", f"</{block}>"
     blocks = [
         message["content"].partition(opening)[2].rpartition(closing)[0]
         for message in messages
         if message["role"] == "user" and opening in message["content"]
     ]
-    return [json.loads(row) for row in (blocks[-1] if blocks else "").splitlines() if row.strip()]
+    return [text for text in (blocks[-1] if blocks else "").splitlines() if text.strip()]
 
 
 def telling_words(text: str) -> set[str]:

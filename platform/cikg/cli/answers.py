@@ -21,7 +21,7 @@ def command() -> None:
     """Import what a language model said elsewhere about users or items."""
 
 
-@command.command("import")
+@command.command("import", short_help="Import answers as profiles, or as interests.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--about", type=click.Choice(list(profiles.ABOUT)), required=True, help="What each answer is about.")
 @click.option(

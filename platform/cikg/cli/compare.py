@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import click
 
+from cikg.cli._completion import completing, trained
 from cikg.cli._output import csv_option, json_option, messages, print_csv, print_json, print_table
 from cikg.cli.evaluate import with_deviation
 from cikg.errors import InputError
@@ -16,8 +17,8 @@ from cikg.recommend.report import SHOWN, Question, answer, drawing
 from cikg.settings import load_settings
 
 
-@click.command("compare")
-@click.argument("chosen", metavar="RUN...", nargs=-1, required=True)
+@click.command("compare", short_help="Set runs against each other, with intervals.")
+@click.argument("chosen", metavar="RUN...", nargs=-1, required=True, shell_complete=completing(trained))
 @click.option("--split", type=click.Choice(["test", "valid"]), default="test", show_default=True, help="Compare on it.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME@K", help="What to compare; repeat for more.")
 @click.option("--groups", type=click.Choice(["users", "items"]), help="Also compare by how much is known of them.")

@@ -50,7 +50,7 @@ def list_datasets(as_json: bool) -> None:
     print_table("Datasets", [*columns, "imported"], rows)
 
 
-@command.command()
+@command.command(short_help="Show what a dataset holds.")
 @_name_argument
 @json_option
 def show(dataset: str, as_json: bool) -> None:
@@ -110,7 +110,7 @@ def _moment(time: str | None) -> str | None:
     return time and time[:16].replace("T", " ")
 
 
-@command.command()
+@command.command(short_help="Drop a dataset.")
 @_name_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--completions", is_flag=True, help="Drop the LLM's answers, too: asking again will cost again.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cikg.cli._completion import completing, trained
 from cikg.cli._output import json_option, messages, print_json, print_table
 from cikg.errors import UnreachableError
 from cikg.graph import Graph, connect
@@ -22,8 +23,8 @@ CUTOFFS = (1, 5, 10, 20, 50, 100)
 KINDS = ("recall", "ndcg", "precision", "hit_rate", "mrr", "coverage", "novelty", "gini")
 
 
-@click.command("evaluate")
-@click.argument("chosen", metavar="RUN...", nargs=-1, required=True)
+@click.command("evaluate", short_help="Open the test split for finished runs.")
+@click.argument("chosen", metavar="RUN...", nargs=-1, required=True, shell_complete=completing(trained))
 @click.option(
     "--snapshot",
     "snapshot_path",

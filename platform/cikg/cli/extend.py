@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cikg.cli._completion import completing, trained
 from cikg.cli._output import json_option, messages, print_facts, print_json
 from cikg.cli.train import register, snapshot_of
 from cikg.graph import connect
@@ -15,7 +16,7 @@ from cikg.settings import load_settings
 
 
 @click.command("extend", short_help="Let a trained ikgr know what came since.")
-@click.argument("run")
+@click.argument("run", shell_complete=completing(trained))
 @click.option(
     "--snapshot",
     "snapshot_path",

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from typing_extensions import override
 
+from cikg.cli._completion import completing
 from cikg.cli._output import dataset_option, json_option, print_facts, print_json, print_table, progress_bar
 from cikg.cli._prepared import prepared
 from cikg.cli._store import bulk_store
@@ -43,7 +44,9 @@ class _Import(click.Command):
 
 
 @click.command("import", cls=_Import, short_help="Load a dataset into the graph.")
-@click.argument("format_name", metavar="FORMAT", required=False)
+@click.argument(
+    "format_name", metavar="FORMAT", required=False, shell_complete=completing(lambda: [*formats(), *_OTHERS])
+)
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @dataset_option
 @click.option("--list", "list_formats", is_flag=True, help="Show every format, and import nothing.")

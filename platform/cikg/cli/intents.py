@@ -34,7 +34,7 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command(short_help="Look for intents that may mean the same.")
 @click.option(
     "--method",
     type=click.Choice([str(method) for method in Method if method is not Method.LLM]),
@@ -68,7 +68,7 @@ def propose(
         messages.print(f"`cikg intents review --dataset {dataset}` asks about each.")
 
 
-@command.command("list")
+@command.command("list", short_help="Show the pairs, and who decided on them.")
 @click.option(
     "--state",
     "states",
@@ -95,7 +95,7 @@ def _last(pair: Pair) -> str:
     return f"{when[:10]} {what.partition(' by ')[2].partition(' (')[0]}"
 
 
-@command.command()
+@command.command(short_help="Decide on the proposals, one after another.")
 @click.option(
     "--accept-from",
     type=click.FloatRange(0, 1),

@@ -23,7 +23,7 @@ def _wait_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--wait/--no-wait", default=False, help="Follow the workers until the run ends.")(function)
 
 
-@click.group("jobs")
+@click.group("jobs", short_help="Follow and steer the runs of LLM jobs.")
 def command() -> None:
     """Look at the runs of LLM jobs; pause, resume, cancel and retry them.
 
@@ -31,7 +31,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", short_help="Show the runs and the queued commands.")
 @click.option("--all", "everywhere", is_flag=True, help="Those of all datasets.")
 @dataset_option
 @json_option
@@ -102,7 +102,7 @@ def _show_command(row: dict[str, Any], as_json: bool) -> None:
         print_facts("What it said", short)
 
 
-@command.command()
+@command.command(short_help="Let a run rest.")
 @click.argument("run")
 @dataset_option
 @json_option
@@ -177,7 +177,9 @@ def _report(graph: Graph, settings: Settings, run: str, *, wait: bool, as_json: 
     messages.print(f"{run} is {stands['state']}: {done}{wrong}, {left:,} to go.")
 
 
-@command.command("queue", context_settings={"ignore_unknown_options": True})
+@command.command(
+    "queue", context_settings={"ignore_unknown_options": True}, short_help="Have a worker carry out a command."
+)
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND [ARGUMENT]...")
 @json_option
 def queue_command(*, arguments: tuple[str, ...], as_json: bool) -> None:
@@ -198,7 +200,7 @@ def queue_command(*, arguments: tuple[str, ...], as_json: bool) -> None:
         messages.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
-@command.command()
+@command.command(short_help="Show answers that could not be used.")
 @click.argument("run")
 @click.option("--limit", type=click.IntRange(1), default=MOST_SHOWN, show_default=True, help="The most to show.")
 @dataset_option
@@ -218,7 +220,7 @@ def quarantine(*, run: str, limit: int, dataset: str, as_json: bool) -> None:
         messages.print("Every answer could be used.")
 
 
-@command.command()
+@command.command(short_help="Show what was asked about a user or an item.")
 @click.argument("subject")
 @dataset_option
 @json_option

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cikg.cli._completion import completing, trained
 from cikg.cli._output import json_option, print_facts, print_json, progress_bar
 from cikg.errors import InputError
 from cikg.graph import connect
@@ -16,8 +17,8 @@ from cikg.serving.publish import Published, publish, roll_back
 from cikg.settings import Settings, load_settings
 
 
-@click.command("publish")
-@click.argument("run", required=False)
+@click.command("publish", short_help="Serve a trained model's recommendations.")
+@click.argument("run", required=False, shell_complete=completing(trained))
 @click.option("--k", default=20, show_default=True, type=click.IntRange(1, 1000), help="Recommendations a user.")
 @click.option("--dataset", metavar="NAME", help="Refuse a run of another dataset; with --back, go back in this one.")
 @click.option("--back", is_flag=True, help="Serve again what was served before; done twice, it is undone.")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from cikg.cli._completion import completing
 from cikg.cli._output import (
     console,
     csv_option,
@@ -44,8 +45,8 @@ _WIDEST = 8
 """Columns of a table; what has more is shown a row at a time, as names and values."""
 
 
-@click.command("query")
-@click.argument("name", required=False)
+@click.command("query", short_help="Ask the graph a question, or Cypher of your own.")
+@click.argument("name", required=False, shell_complete=completing(lambda: [each.name for each in readable()]))
 @click.option("-p", "--parameter", "given", multiple=True, metavar="KEY=VALUE", help="A parameter; repeat for more.")
 @click.option("--file", "path", type=click.Path(path_type=Path), help="Ask the Cypher in this file instead.")
 @click.option("--list", "as_list", is_flag=True, help="Show what can be asked, and with which parameters.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cikg.cli import evaluate, train
+from cikg.cli._completion import completing, trained
 from cikg.cli._output import json_option, messages, print_json, print_table
 from cikg.errors import InputError
 from cikg.extraction import control
@@ -30,7 +31,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("chosen", metavar="RUN...", nargs=-1, required=True)
+@click.argument("chosen", metavar="RUN...", nargs=-1, required=True, shell_complete=completing(trained))
 @click.option("--metric", default=METRIC, show_default=True, metavar="NAME@K", help="What is measured; .01 is a point.")
 @click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture of the lifts.")
 @click.option("--dataset", metavar="NAME", help="Refuse a run of another dataset than this.")

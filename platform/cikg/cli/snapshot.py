@@ -27,7 +27,7 @@ class _TakeByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group("snapshot", cls=_TakeByDefault)
+@click.group("snapshot", short_help="Export a dataset's graph for training, and keep order.", cls=_TakeByDefault)
 def command() -> None:
     """Export a dataset's graph for training, and keep order among the exports.
 
@@ -60,7 +60,7 @@ def take_one(dataset: str, as_json: bool) -> None:
     )
 
 
-@command.command("list")
+@command.command("list", short_help="Show all snapshots of a dataset.")
 @dataset_option
 @json_option
 def list_all(dataset: str, as_json: bool) -> None:
@@ -83,7 +83,7 @@ def list_all(dataset: str, as_json: bool) -> None:
     print_table(f"{dataset}: snapshots", ["hash", "taken (UTC)", "bytes", "edges", "", "used by"], rows)
 
 
-@command.command()
+@command.command(short_help="Show what a snapshot holds.")
 @click.argument("hash", required=False)
 @dataset_option
 @click.option("--verify", is_flag=True, help="Compare every file with its SHA-256.")
@@ -109,7 +109,7 @@ def show(*, hash: str | None, dataset: str, verify: bool, as_json: bool) -> None
     print_facts(f"{snapshot.dataset}: snapshot {snapshot.hash[:DIGITS]}", facts | _counts(snapshot))
 
 
-@command.command("diff")
+@command.command("diff", short_help="Show what changed between two snapshots.")
 @click.argument("before")
 @click.argument("after", required=False)
 @dataset_option

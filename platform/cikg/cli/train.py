@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, Progress, TextColumn
 
+from cikg.cli._completion import completing, methods
 from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json, print_table, progress_bar
 from cikg.cli.evaluate import with_deviation
 from cikg.errors import InputError
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from cikg.recommend.fitting import Progress as Standing
 
 
-@click.command("train")
-@click.argument("method", required=False)
+@click.command("train", short_help="Train a method on a dataset.")
+@click.argument("method", required=False, shell_complete=completing(methods))
 @dataset_option
 @click.option("--list", "list_methods", is_flag=True, help="Show every method with its paper, and train nothing.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random; with --seeds, the first.")

@@ -10,6 +10,7 @@ WORDS = {
     "interests": "shared interests",
     "texts": "similar descriptions",
     "graph": "close in the graph",
+    "factors": "similar tastes",
     "spectral": "broad patterns",
     "popularity": "popular",
 }

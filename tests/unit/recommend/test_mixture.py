@@ -61,7 +61,7 @@ def test_what_is_absent_drops_its_expert(tmp_path: Path, offline: Settings, monk
     monkeypatch.setattr(linear, "available_memory", lambda: 1000)
     trained = train(stripped, "mixture", settings=offline, overrides=SMALL)
     rows = json.loads((trained.path / "curve.json").read_text())["epochs"]
-    assert {expert for row in rows for expert in row.get("gate", ())} == {"popularity", "spectral", "graph"}
+    assert {expert for row in rows for expert in row.get("gate", ())} == {"popularity", "spectral", "graph", "factors"}
     said = {note.partition(":")[0]: note for note in trained.manifest["notes"]}
     assert "no items are told apart" in said["without the expert 'texts'"]
     assert "nobody has an interest" in said["without the expert 'interests'"]
@@ -189,7 +189,7 @@ def test_an_expert_is_worth_what_another_does_not_know(snapshot: Snapshot) -> No
 
 
 def test_a_gate_of_unknown_experts_is_refused(snapshot: Snapshot, offline: Settings) -> None:
-    with pytest.raises(InputError, match="the experts are popularity, spectral, texts, interests, graph, linear"):
+    with pytest.raises(InputError, match="popularity, spectral, texts, interests, graph, factors, linear"):
         train(snapshot, "mixture", settings=offline, overrides={"gate": {"oracle": (0.0, 0.0)}})
 
 

@@ -4,6 +4,7 @@
 `linear`       EASE over interactions, facts and texts, as far as the validation split finds these useful
 `spectral`     the low frequencies of the graph of items: GF-CF's ideal filter
 `graph`        LightGCN over the collaborative-interest knowledge graph under a softmax loss
+`factors`      iALS: interactions alone, as products of two thin matrices
 `texts`        what is described like the items that the user chose
 `interests`    what holders of the user's interests choose
 `popularity`   what everybody chooses
@@ -20,6 +21,7 @@ interests, and their expert a small fixed weight. Interests that rest on trainin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -31,6 +33,7 @@ from cikg.recommend.fitting import GradientFit
 from cikg.recommend.method import ClosedForm, Config, Method
 from cikg.recommend.methods.ease import Ease, EaseConfig
 from cikg.recommend.methods.gf_cf import GfCf, GfCfConfig
+from cikg.recommend.methods.ials import Ials, IalsConfig
 from cikg.recommend.methods.interests import Interests, InterestsConfig
 from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
 from cikg.recommend.methods.popularity import Popularity, PopularityConfig
@@ -50,12 +53,19 @@ CLEARLY = 1.005
 """How many times as good a setting of the linear expert has to be as the one it replaces: less is noise."""
 LINEAR = ("penalty", "facts_weight", "text_weight", "dropout")
 """What is found for the linear expert."""
+FACTORS = (
+    {"unobserved_weight": 0.006, "factors_penalty": 0.05},
+    {"unobserved_weight": 0.02, "factors_penalty": 0.03},
+)
+"""What is tried of the factors: α₀ and λ."""
+ROUNDS = 8
+"""Rounds in which they are fitted: more change no ranking."""
 LOOK, PATIENCE = 2, 8
 """Epochs between two looks at the validation split, and epochs without a better one after which the graph is fitted."""
 GRAPH_METRIC = "ndcg@100"
 """What the graph's epochs are chosen by: it looks at all places that the gate looks at."""
-EXPERTS = ("popularity", "spectral", "texts", "interests", "graph", "linear")
-"""In the order in which they are fitted: the linear one is judged beside the graph."""
+EXPERTS = ("popularity", "spectral", "texts", "interests", "graph", "factors", "linear")
+"""In the order in which they are fitted: the last two are judged beside the graph."""
 EVEN = 0.0, 0.0
 """The gate of an expert that is alone."""
 
@@ -75,6 +85,9 @@ class MixtureConfig(Config):
     batch_size: int = Field(2048, ge=1, description="Interactions a step")
     graph_epochs: int | None = Field(None, ge=1, description="Epochs of the graph expert")
     most_epochs: int = Field(24, ge=1, description="The most that are tried")
+    factors: int = Field(64, ge=1, description="Width of the factors' vectors")
+    unobserved_weight: float | None = Field(None, gt=0, description="α₀ of the factors: weight of what was not chosen")
+    factors_penalty: float | None = Field(None, gt=0, description="λ of the factors")
     unproven_weight: float = Field(
         0.15, ge=0, description="Weight of interests without evidence, where all other experts together weigh 1"
     )
@@ -160,6 +173,7 @@ class Mixture(ClosedForm):
             "texts": lambda: (_only(Texts(self._data, TextsConfig(), self._device)), {}),
             "interests": lambda: (_only(Interests(self._data, InterestsConfig(), self._device)), {}),
             "graph": lambda: self._graph(found),
+            "factors": lambda: self._factors(found),
             "linear": lambda: self._linear(found),
         }
         self._fitted[name], chosen = self._shop.once(name, fits[name])
@@ -181,6 +195,31 @@ class Mixture(ClosedForm):
 
     def _spectrum(self) -> GfCfConfig:
         return GfCfConfig(rank=self._config.rank, linear=False)
+
+    def _factors(self, found: Mapping[str, Any]) -> Part:
+        """IALS; in a selection, with those of some settings that are worth most beside the graph."""
+        best: tuple[float, Scorer, dict[str, Any]] | None = None
+        for settings in FACTORS:
+            told = {name: found.get(name) or getattr(self._config, name) for name in settings}
+            tried = {name: value if told[name] is None else told[name] for name, value in settings.items()}
+            if tried == told:
+                return self._ials(tried), tried
+            scorer = self._ials(tried)
+            score = mixing.worth(self._data, scorer, self._fitted.get("graph"), self._seed)
+            if best is None or score > best[0]:
+                best = score, scorer, tried
+        assert best is not None  # noqa: S101
+        return best[1:]
+
+    def _ials(self, tried: Mapping[str, float]) -> Scorer:
+        settings = IalsConfig(
+            dimension=self._config.factors,
+            unobserved_weight=tried["unobserved_weight"],
+            penalty=tried["factors_penalty"],
+            rounds=ROUNDS,
+        )
+        with self._seeded():
+            return _only(Ials(self._data, settings, self._device))
 
     def _linear(self, found: Mapping[str, Any]) -> Part:
         """EASE; in a selection, what to add to its Gram matrix and the penalty, as long as the next is better.
@@ -245,9 +284,15 @@ class Mixture(ClosedForm):
             learning_rate=config.learning_rate,
             batch_size=config.batch_size,
         )
+        with self._seeded():
+            return Lightgcn(data, settings, self._device)
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """Each expert begins with the same random numbers, whichever were fitted before it or taken up."""
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
             torch.manual_seed(self._seed)
-            return Lightgcn(data, settings, self._device)
+            yield
 
 
 def _climb(values: Iterable[float], better: Callable[[float], bool]) -> float | None:

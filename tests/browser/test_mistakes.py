@@ -1,0 +1,124 @@
+"""What people do by mistake and what becomes of it: double clicks, late answers, a server or a session that is gone."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, Response, Route, expect
+
+from cikg.access import tokens
+from cikg.graph import Graph
+from tests import planted
+from tests.browser.conftest import DATASET, Visit
+
+RUN = f"/d/{DATASET}/jobs/extraction"
+
+
+def looks_again(answer: Response) -> bool:
+    """Whether this is what a page got that looks again by itself."""
+    return urlsplit(answer.url).path == RUN and "hx-request" in answer.request.headers
+
+
+def wait_until_replaced(page: Page, name: str) -> None:
+    """Wait until an element that the page keeps under a name is no longer part of it."""
+    for _ in range(150):
+        if not page.evaluate(f"window.{name}.isConnected"):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{name} is still there")
+
+
+def test_a_double_click_sends_once(visit: Visit, graph: Graph, dataset: str) -> None:
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/settings")
+    page.get_by_label("For", exact=True).fill(dataset)
+    page.get_by_role("button", name="Make a token").dblclick()
+    expect(page.get_by_role("status")).to_contain_text("cikg_")
+    visit.check()
+    assert [token.name for token in tokens.listed(graph, 10_000)].count(dataset) == 1
+
+
+def test_a_button_that_is_pressed_stays_until_it_is_let_go(visit: Visit, graph: Graph) -> None:
+    planted.write_runs(graph, DATASET, "running")
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(visit.site.address + RUN)
+    page.evaluate("window.pressed = document.getElementById('do-pause')")
+    page.get_by_role("button", name="Pause").hover()
+    page.mouse.down()
+    with page.expect_response(looks_again):
+        pass
+    page.wait_for_timeout(100)  # as long as an answer needs to be shown
+    assert page.evaluate("window.pressed.isConnected")
+    page.mouse.move(5, 5)
+    page.mouse.up()
+    wait_until_replaced(page, "pressed")  # what the page finds then is shown
+    expect(page.locator(".summary .state")).to_have_text("running")
+    visit.check()
+
+
+def test_the_focus_stays_where_a_page_looks_again(visit: Visit, graph: Graph) -> None:
+    planted.write_runs(graph, DATASET, "running")
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(visit.site.address + RUN)
+    page.get_by_role("button", name="Pause").focus()
+    page.evaluate("window.focused = document.activeElement")
+    wait_until_replaced(page, "focused")
+    expect(page.get_by_role("button", name="Pause")).to_be_focused()
+    visit.check()
+
+
+def test_a_page_says_that_nobody_answers_and_goes_on(visit: Visit, graph: Graph) -> None:
+    planted.write_runs(graph, DATASET, "running")
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(visit.site.address + RUN)
+    said = page.get_by_text("The dashboard does not answer")
+    expect(said).to_be_hidden()
+    page.context.set_offline(True)
+    expect(said).to_be_visible(timeout=15_000)
+    page.context.set_offline(False)
+    expect(said).to_be_hidden(timeout=15_000)
+    assert visit.complaints
+    visit.complaints.clear()
+    with page.expect_response(looks_again):
+        pass
+
+
+def test_a_page_notices_that_its_session_has_ended(visit: Visit, graph: Graph) -> None:
+    planted.write_runs(graph, DATASET, "running")
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(visit.site.address + RUN)
+    other = page.context.new_page()
+    other.goto(f"{visit.site.address}/settings")
+    other.get_by_role("button", name="Log out").click()
+    expect(other.get_by_role("heading", name="Log in")).to_be_visible()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=15_000)
+    expect(page.locator("input[name=to]")).to_have_value(RUN)
+
+
+def test_a_late_suggestion_takes_nothing_away(visit: Visit) -> None:
+    page = visit.page
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        page.evaluate("document.querySelector('#suggestions a').focus()")  # somebody is faster than this answer
+        route.fulfill(response=answer)
+
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{DATASET}")
+    page.keyboard.press("/")
+    page.keyboard.type("garden")
+    first = page.locator("#suggestions a").first
+    expect(first).to_be_visible()
+    page.route(re.compile("q=garden(%20|\\+)book"), late)
+    with page.expect_response(re.compile("q=garden(%20|\\+)book")):
+        page.keyboard.type(" book")
+    expect(first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("garden")
+    visit.check()

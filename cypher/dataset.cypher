@@ -21,10 +21,11 @@ RETURN COUNT { MATCH (:User {dataset: $dataset}) } + COUNT { MATCH (:Item {datas
        + COUNT { MATCH (:Subject {dataset: $dataset}) } + COUNT { MATCH (:Model {dataset: $dataset}) }
        + COUNT { MATCH (:Run {dataset: $dataset}) } AS nodes
 
-// name: drop_nodes(dataset, size) -> many
+// name: drop_nodes(dataset, size, characters) -> many
 // Deletes some of a dataset's nodes with their edges and returns how many; 0 when none is left, or an import has begun to
-// write it again: the dataset's lock keeps both apart. The dataset's own node stays, and so do the LLM's answers, which
-// were paid for and are found again by what was asked. Costs the edges deleted.
+// write it again: the dataset's lock keeps both apart. So many at most, with so many characters of texts, but one at
+// least: the texts of all count as memory of the transaction. The dataset's own node stays, and so do the LLM's answers,
+// which were paid for and are found again by what was asked. Costs the edges deleted.
 MATCH (dataset:Dataset {uid: $dataset})
 SET dataset.state = dataset.state
 WITH dataset WHERE dataset.state = 'dropping'
@@ -40,6 +41,12 @@ CALL () {
   UNION ALL MATCH (node:Run {dataset: $dataset}) RETURN node
 }
 WITH node LIMIT $size
+WITH collect(node) AS nodes, collect(size(coalesce(node.text, ''))) AS lengths
+WITH nodes, reduce(taken = {nodes: 0, characters: 0}, length IN lengths |
+  CASE WHEN taken.nodes = 0 OR taken.characters + length <= $characters
+       THEN {nodes: taken.nodes + 1, characters: taken.characters + length}
+       ELSE {nodes: taken.nodes, characters: $characters + 1} END).nodes AS count
+UNWIND nodes[0..count] AS node
 DETACH DELETE node
 RETURN count(*) AS dropped
 

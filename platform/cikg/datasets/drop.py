@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+from cikg.datasets.batches import CHARACTERS
 from cikg.errors import ConflictError
 from cikg.graph import Graph
 from cikg.progress import Advance, ignore
@@ -30,7 +31,7 @@ def clear(graph: Graph, dataset: str, advance: Advance = ignore) -> None:
         advance: called with the number of nodes deleted after each transaction.
     """
     graph.write("begin_drop", dataset=dataset)
-    _repeat(graph, "drop_nodes", dataset, advance)
+    _repeat(graph, "drop_nodes", advance, dataset=dataset, characters=CHARACTERS)
 
 
 def drop(graph: Graph, dataset: str, advance: Advance = ignore) -> None:
@@ -58,11 +59,11 @@ def answers(graph: Graph, dataset: str) -> int:
 
 def drop_answers(graph: Graph, dataset: str, advance: Advance = ignore) -> None:
     """Delete the LLM's answers about a dataset: asking the same again has to be paid for again."""
-    _repeat(graph, "drop_completions", dataset, advance)
+    _repeat(graph, "drop_completions", advance, dataset=dataset)
 
 
-def _repeat(graph: Graph, statement: str, dataset: str, advance: Advance) -> None:
-    while dropped := graph.write(statement, dataset=dataset, size=DROP_BATCH)[0]["dropped"]:
+def _repeat(graph: Graph, statement: str, advance: Advance, **parameters: str | int) -> None:
+    while dropped := graph.write(statement, **parameters, size=DROP_BATCH)[0]["dropped"]:
         advance(dropped)
 
 

@@ -110,6 +110,22 @@ def test_a_drop_does_not_fight_an_import(graph: Graph, dataset: str, tmp_path: P
     assert left(graph, dataset) == {}
 
 
+def test_long_texts_are_dropped_a_few_at_a_time(graph: Graph, dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of a transaction has a limit, and the texts that it deletes count."""
+    monkeypatch.setattr(dropping, "CHARACTERS", 100)
+    graph.execute(
+        "CREATE (:Dataset {uid: $d, id: $d, dataset: $d}) WITH 1 AS made UNWIND $lengths AS length "
+        "CREATE (:Item {uid: $d + ':' + length[0], id: length[0], dataset: $d, text: length[1]})",
+        d=dataset,
+        lengths=[[f"i{number}", "x" * length] for number, length in enumerate([300, 40, 40, 40, 0, 0, 101, 99])],
+    )
+    steps: list[int] = []
+    drop(graph, dataset, steps.append)
+    assert sum(steps) == 8 and left(graph, dataset) == {}
+    assert max(steps) < 6, "the texts of three fit, and those of none"
+    assert len(steps) >= 4
+
+
 def test_files_are_named_and_removed_when_asked(
     graph: Graph, here: Cikg, settings: Settings, two: tuple[str, str]
 ) -> None:

@@ -185,6 +185,26 @@ def test_one_model_is_served(client: FlaskClient) -> None:
     assert {model["method"]: model["served"] for model in models} == {"neighbours": True, "popularity": False}
 
 
+def test_the_next_step_follows_what_there_is(client: FlaskClient, graph: Graph, dataset: str) -> None:
+    planted.write(graph, dataset)
+
+    def step(**properties: object) -> dict[str, str]:
+        graph.execute("MATCH (d:Dataset {uid: $d}) SET d += $own", d=dataset, own=properties)
+        found: dict[str, str] = client.get(f"/d/{dataset}.json").json["step"]
+        return found
+
+    assert step()["command"] == f"cikg train mixture --dataset {dataset}"
+    assert "not complete" in step(state="importing")["text"]
+    graph.execute(
+        "CREATE (run:Run {uid: $d + ':i', id: 'i', dataset: $d}) "
+        "SET run.kind = 'import', run.state = 'running', run.created_at = datetime()",
+        d=dataset,
+    )
+    under_way = step()
+    assert ("under way" in under_way["text"], under_way["command"], under_way["label"]) == (True, "", "Follow it")
+    assert f'href="/d/{dataset}/jobs">Follow it</a>' in client.get(f"/d/{dataset}").text
+
+
 def test_health_is_told_for_each_component(client: FlaskClient) -> None:
     components = {row["name"]: row["ok"] for row in client.get("/health.json").json["components"]}
     assert set(components) == {"Neo4j", "Redis", "Workers", "LLM"}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, url_for
 
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
@@ -23,10 +23,12 @@ SHOWN_RUNS = 8
 
 @dataclass(frozen=True)
 class Step:
-    """What to do next: a sentence and the command."""
+    """What to do next: a sentence, the command for it, and the page where it can be done, too; either may be empty."""
 
     text: str
     command: str
+    href: str = ""
+    label: str = "Do it here"
 
 
 @dataclass(frozen=True)
@@ -127,23 +129,34 @@ def next_step(found: dict[str, Any], newest: tuple[runs.Run, ...]) -> Step | Non
     name = found["id"]
     if found["published"]:
         return None
-    unfinished = {
-        "importing": Step(
-            "Its import is not complete. Start the same one again, on the page Import or by command; it goes on:",
-            "cikg import …",
-        ),
-        "dropping": Step("It is half dropped. Drop the rest, or import it again:", f"cikg dataset drop {name}"),
-    }
-    if found["state"] in unfinished:
-        return unfinished[found["state"]]
+    if found["state"] in ("importing", "dropping"):
+        return _finish(name, found["state"], newest)
     if not found["interest_count"] and not found["intents"]:
-        return Step("Ask the LLM what its users are interested in:", f"cikg extract user_interests --dataset {name}")
+        plan = url_for("start.index", dataset=name, job="user_interests")
+        return Step(
+            "Ask the LLM what its users are interested in:", f"cikg extract user_interests --dataset {name}", plan
+        )
     if not found["interest_count"]:
         return Step("Group the phrases that were found into interests:", f"cikg cluster --dataset {name}")
     trained = next((run for run in newest if run.kind == "train" and run.state == "done"), None)
     if trained is None:
         return Step("Train a recommender on it:", f"cikg train mixture --dataset {name}")
-    return Step("Serve the recommendations of its newest model:", f"cikg publish {trained.id} --dataset {name}")
+    model = url_for("models.model", dataset=name, identifier=trained.id)
+    return Step("Serve the recommendations of its newest model:", f"cikg publish {trained.id} --dataset {name}", model)
+
+
+def _finish(name: str, state: str, newest: tuple[runs.Run, ...]) -> Step:
+    """What to do with a dataset that is there in part."""
+    if state == "dropping":
+        return Step("It is half dropped. Drop the rest, or import it again:", f"cikg dataset drop {name}")
+    if any(run.active and run.kind == "import" for run in newest):
+        jobs = url_for("jobs.index", dataset=name)
+        return Step("Its import is under way: there will be more than what is shown here.", "", jobs, "Follow it")
+    return Step(
+        "Its import is not complete. Start the same one again, on the page Import or by command; it goes on:",
+        "cikg import …",
+        url_for("imports.index"),
+    )
 
 
 @page(blueprint, "/")

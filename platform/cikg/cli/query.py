@@ -73,7 +73,7 @@ def command(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    r"""Ask the graph the question NAME of the library, or the Cypher in a file.
+    """Ask the graph the question NAME of the library, or the Cypher in a file.
 
     Only reads. The parameter `dataset` is taken from --dataset, and `limit` from --limit.
 
@@ -81,7 +81,7 @@ def command(
       cikg query --list
       cikg query users_by_intent --explain
       cikg query users_by_intent -p intent="gothic tales" --csv
-    """
+    """  # noqa: D301 - a backspace tells click to leave the lines as they are
     if as_csv and as_json:
         raise InputError("an answer is either --csv or --json", cure="Leave one of them out")
     if as_list:

@@ -25,6 +25,8 @@ QUEUES = (LLM_QUEUE, "graph", "training")
 CARRY_OUT = "cikg.carry_out"
 WORK_SHARD = "cikg.work_shard"
 """The name of the task that `workers.tasks` defines: the sending end does not import it."""
+SILENCE = 10.0
+"""Seconds after which a Redis that says nothing counts as away."""
 _MOST_CALLS = 2  # of one subject's request: the answer and its one repair
 
 
@@ -66,6 +68,7 @@ def create_app(settings: Settings) -> Celery:
         broker_transport_options={
             "visibility_timeout": settings.queue_visibility_timeout,
             "socket_connect_timeout": 5,
+            "socket_timeout": SILENCE,  # one that hangs is one that does not answer
             "socket_keepalive": True,
         },
     )

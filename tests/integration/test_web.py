@@ -185,6 +185,27 @@ def test_one_model_is_served(client: FlaskClient) -> None:
     assert {model["method"]: model["served"] for model in models} == {"neighbours": True, "popularity": False}
 
 
+def test_a_command_shows_what_it_was_and_what_it_printed(client: FlaskClient, graph: Graph, dataset: str) -> None:
+    planted.write(graph, dataset)
+    graph.execute(
+        "CREATE (run:Run {uid: $d + ':c', id: 'c', dataset: $d}) SET run += $own, run.created_at = datetime()",
+        d=dataset,
+        own={
+            "kind": "command",
+            "name": "train ease",
+            "state": "done",
+            "said": '{"run": "ease-1", "users": {"all": 4100}}',
+        }
+        | {"parameters": '{"arguments": ["train", "ease"]}'},
+    )
+    page = client.get(f"/d/{dataset}/jobs/c").text
+    assert "<code>cikg train ease</code>" in page
+    assert "<dt>users, all</dt><dd>4,100</dd>" in page
+    assert "Subjects" not in page
+    graph.execute("MATCH (run:Run {uid: $d + ':c'}) SET run.said = 'no <JSON>'", d=dataset)
+    assert '<pre tabindex="0">no &lt;JSON&gt;</pre>' in client.get(f"/d/{dataset}/jobs/c").text
+
+
 def test_the_next_step_follows_what_there_is(client: FlaskClient, graph: Graph, dataset: str) -> None:
     planted.write(graph, dataset)
 

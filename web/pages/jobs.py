@@ -25,7 +25,7 @@ SHOWN_SUBJECTS = 100
 _TOLD_ELSEWHERE = {
     *("uid", "dataset", "id", "kind", "name", "state", "total", "error", "parameters"),
     *("created_at", "started_at", "finished_at", "manifest", "curve", "metrics", "report"),
-    *("progress", "lease", "leased_until"),
+    *("progress", "lease", "leased_until", "said", "home"),
 }
 
 
@@ -48,6 +48,7 @@ class RunPage:
         run: its state and progress.
         states: how many subjects are in each state.
         progress: how far a command is, in its own words.
+        said: what a command printed, one level deep; the text alone where that is no object.
         parameters: what it was given, one level deep.
         subjects: some of them, those that went wrong first.
         state: the state that `subjects` is filtered by; empty for any.
@@ -59,6 +60,7 @@ class RunPage:
     run: runs.Run
     states: dict[str, int]
     progress: str | None
+    said: dict[str, Any]
     parameters: dict[str, Any]
     subjects: tuple[dict[str, Any], ...]
     state: str
@@ -112,6 +114,7 @@ def load_run(graph: Graph, dataset: str, identifier: str, state: str) -> RunPage
         run=runs.summary({**row, "subjects": sum(states.values()), "finished": sum(states.values()) - unfinished}),
         states=states,
         progress=row.get("progress"),
+        said=runs.flatten(runs.unpack(row["said"])) if row.get("said") else {},
         parameters=runs.flatten(runs.unpack(row.get("parameters")) or {}) | further,
         subjects=tuple(graph.many("run_subjects", run=key, state=state, limit=SHOWN_SUBJECTS)),
         state=state,

@@ -151,7 +151,8 @@ class _Task:
         """Fit; choose the epoch or the candidate by the selection metric. Returns what was chosen beside it."""
         model = self._build(data, self.config)
         if isinstance(model, Gradient):
-            return self._fit_gradient(model, data, None), {}
+            fitted = self._fit_gradient(model, data, None)
+            return fitted, fitted.chosen
         return self._best_candidate(model, data)
 
     def refit(self, data: TrainingData, chosen: dict[str, Any], selected: Fitted) -> Fitted:

@@ -21,7 +21,7 @@ from cikg.errors import InputError
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import runs
 from cikg.recommend.engine import Trained, code_version
-from cikg.recommend.intent_scoring import NEWCOMERS_MIXER, IntentScorer
+from cikg.recommend.intent_scoring import NEWCOMERS_MIXER, IntentScorer, prefixed
 from cikg.recommend.intents import Links
 from cikg.recommend.newcomer import Model
 from cikg.settings import Settings
@@ -115,6 +115,9 @@ def carried_over(model: Model, snapshot: Snapshot) -> IntentScorer:
     bias = scorer.item_bias.mean().expand(len(items)).clone()  # how popular it will be is not known
     bias[sold] = scorer.item_bias[items[sold]]
     present = its >= 0
+    choice_weight = torch.zeros(len(users))  # of a new user no choice is known that would tell an intent from another
+    choice_weight[known] = scorer.choice_weight[users[known]]
+    choices = scorer.choices and scorer.choices.carried_over(users, items, pool, satisfied.exact())
     return IntentScorer(
         user_vectors=user_vectors,
         item_vectors=item_vectors,
@@ -129,6 +132,8 @@ def carried_over(model: Model, snapshot: Snapshot) -> IntentScorer:
         weight=scorer.weight,
         bias=scorer.bias,
         mixer=mixer,
+        choice_weight=choice_weight,
+        **(prefixed(choices) if choices else {}),
     )
 
 

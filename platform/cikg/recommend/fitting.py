@@ -57,6 +57,7 @@ class Fitted:
         metrics: on the selection split.
         curve: a row an epoch or candidate, of all phases.
         notes: what people should know of the fit, in sentences.
+        chosen: config fields that the selection found beside the epoch.
     """
 
     scorer: Scorer
@@ -64,6 +65,7 @@ class Fitted:
     metrics: Metrics
     curve: list[dict[str, Any]]
     notes: tuple[str, ...] = ()
+    chosen: dict[str, Any] = field(default_factory=dict)
 
     def timings(self) -> dict[str, float]:
         """Seconds by phase, over all processes that worked on it."""
@@ -83,6 +85,7 @@ class _Standing:
     best_epoch: int = 0
     metrics: Metrics = field(default_factory=dict)
     kind: str = ""
+    chosen: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -108,7 +111,7 @@ class GradientFit:
     every: int = 1
 
     def select(self, epochs: int) -> Fitted:
-        """Train for at most `epochs`, and keep the one that is best on the selection split.
+        """Train for at most `epochs`, and keep the one that is best on the selection split, and its best candidate.
 
         Raises:
             InputError: a loss is not finite.
@@ -140,7 +143,7 @@ class GradientFit:
             scorer = Scorer.restore(standing.kind, self._best)
         else:
             scorer = self._scorer()
-        return Fitted(scorer, standing.best_epoch, standing.metrics, standing.curve)
+        return Fitted(scorer, standing.best_epoch, standing.metrics, standing.curve, chosen=standing.chosen)
 
     def _is_over(self, standing: _Standing, epochs: int) -> bool:
         stale = standing.phase == "select" and standing.epoch - standing.best_epoch >= self.patience
@@ -193,14 +196,18 @@ class GradientFit:
             yield step
 
     def _select(self, standing: _Standing) -> float:
-        """Measure on the selection split; keep the scorer if it is the best so far."""
+        """Measure on the selection split; keep the scorer if it is the best so far. Returns the best of this epoch."""
         assert self.data.selection is not None  # noqa: S101
-        scorer = self._scorer()
-        metrics = distributed.agreed(judge(scorer, self.data.nodes, self.data.fit, self.data.selection))
-        if not standing.metrics or metrics[self.metric] > standing.metrics[self.metric]:
-            standing.best_epoch, standing.metrics = standing.epoch, metrics
-            standing.kind, self._best = type(scorer).__name__, scorer.tensors()
-        return metrics[self.metric]
+        self.model.eval()
+        scores = []
+        with torch.no_grad():
+            for chosen, scorer in self.model.candidates():
+                metrics = distributed.agreed(judge(scorer, self.data.nodes, self.data.fit, self.data.selection))
+                scores.append(metrics[self.metric])
+                if not standing.metrics or metrics[self.metric] > standing.metrics[self.metric]:
+                    standing.best_epoch, standing.metrics, standing.chosen = standing.epoch, metrics, chosen
+                    standing.kind, self._best = type(scorer).__name__, scorer.tensors()
+        return max(scores)
 
     @property
     def _device(self) -> torch.device:

@@ -1,4 +1,4 @@
-"""Scores by embeddings and intents together, and of newcomers by their intents alone (IKGR, eqs. 9-11)."""
+"""Scores by embeddings and intents together, and of newcomers by their intents alone (IKGR, eqs. 9-11; `choices`)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from typing_extensions import override
 
+from cikg.recommend.choices import Choices
 from cikg.recommend.scorers import Scorer
 
 BLOCK = 256
 """Intents compared with all items' intents at a time."""
 NEWCOMERS_MIXER = 1.0
 """Weight of the intents in a newcomer's scores: they are all that is known."""
+PREFIX = "choices_"
+
+
+def prefixed(choices: Choices) -> dict[str, Tensor]:
+    """The tensors of choices as arguments of `IntentScorer`."""
+    return {f"{PREFIX}{name}": tensor for name, tensor in choices.tensors().items()}
 
 
 class IntentScorer(Scorer):
-    """cos(u, i) + b_i + mixer · mean over u's intents of max over i's intents of their cosine.
+    """cos(u, i) + b_i + mixer · mean over u's intents of max over i's intents of their cosine + weight · ln P(i | u).
 
     Args:
         user_vectors: of length 1, shape (users, d).
@@ -30,7 +37,10 @@ class IntentScorer(Scorer):
         messages: what an intent tells a user that has it, shape (intents, d).
         item_messages: what it tells an item that satisfies it, shape (intents, d).
         weight, bias: the layer that makes a vector of the messages, shapes (d, d) and (d,).
-        mixer: weight of the intents for each user, shape (users,).
+        mixer: weight of the intents' cosines for each user, shape (users,).
+        choice_weight: weight of the probability of choosing by intents for each user, shape (users,).
+        choices: what gives that probability: the arguments of `Choices`, each with the prefix `choices_`; may be none,
+            where the weight is 0.
     """
 
     def __init__(
@@ -49,21 +59,29 @@ class IntentScorer(Scorer):
         weight: Tensor,
         bias: Tensor,
         mixer: Tensor,
+        choice_weight: Tensor,
+        **choices: Tensor,
     ) -> None:
         self.user_vectors, self.item_vectors, self.intent_vectors = user_vectors, item_vectors, intent_vectors
         self.item_bias, self.user_intents, self.user_shares = item_bias, user_intents, user_shares
         self.item_offsets, self.item_intents = item_offsets, item_intents
         self.messages, self.item_messages = messages, item_messages
-        self.weight, self.bias, self.mixer = weight, bias, mixer
+        self.weight, self.bias, self.mixer, self.choice_weight = weight, bias, mixer, choice_weight
+        named = {name.removeprefix(PREFIX): tensor for name, tensor in choices.items()}
+        self.choices = Choices(**named) if named else None
 
     @override
     def scores(self, user_index: Tensor) -> Tensor:
         intents, mixer = self.user_intents[user_index], self.mixer[user_index]
-        return self._mixed(self.user_vectors[user_index], intents, mixer[:, None] * self.user_shares[user_index])
+        scores = self._mixed(self.user_vectors[user_index], intents, mixer[:, None] * self.user_shares[user_index])
+        if self.choices is None:
+            return scores
+        return scores + self.choice_weight[user_index, None] * self.choices.log_probability(user_index)
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        return dict(vars(self))
+        own = {name: tensor for name, tensor in vars(self).items() if name != "choices"}
+        return own | ({} if self.choices is None else prefixed(self.choices))
 
     def newcomer(self, intents: Tensor) -> Tensor:
         """Scores of all items for somebody of whom nothing but intents is known; float32, shape (items,).

@@ -21,16 +21,28 @@ from cikg.recommend.ranking import RankingConfig
 from cikg.recommend.scorers import DotScorer
 from cikg.recommend.views import Array, TrainingData
 
+WEIGHTS = (0.1, 0.0, 0.05, 0.2, 0.3)
+"""Weights that a selection tries; the first stands where nothing selects."""
+
 
 class TasteConfig(RankingConfig):
     """Hyper-parameters of methods that mix this with what they learn."""
 
-    taste_weight: float = Field(
-        0.1, ge=0, le=1, description="Weight of what texts alone say of who chooses what; 0 leaves it out"
+    taste_weight: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Weight of what texts alone say of who chooses what; 0 leaves it out; None: found on valid",
     )
     taste_rank: int = Field(256, ge=1, description="How many directions of the texts' vectors it reads")
     taste_penalty: float = Field(10.0, gt=0, description="λ of the ridge regression that finds it")
     profile_weight: float = Field(1.0, ge=0, description="How many choices a user's own text counts as in it")
+
+    def taste_weights(self, taste: DotScorer) -> tuple[float, ...]:
+        """The weights to choose from: all of `WEIGHTS`, unless one is given or there is nothing to weigh."""
+        if self.taste_weight is not None:
+            return (self.taste_weight,)
+        return WEIGHTS if taste.user_vectors.any() else (0.0,)
 
 
 def tastes(

@@ -88,6 +88,13 @@ class Gradient(nn.Module, ABC):
     def scorer(self) -> Scorer:
         """The scores as they are now, apart from the module's parameters; called without gradients."""
 
+    def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
+        """Yield what a selection may choose from now, each with the config fields that make it the only candidate.
+
+        For settings that no loss reads, such as the weight of a part that is added to what was learned.
+        """
+        yield {}, self.scorer()
+
 
 @dataclass(frozen=True)
 class Span:

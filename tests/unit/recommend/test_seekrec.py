@@ -72,13 +72,13 @@ def test_items_that_nobody_has_read_are_found_through_their_profiles(tmp_path: P
 
 def test_the_gate_can_be_looked_at_and_follows_what_is_known(tmp_path: Path, offline: Settings) -> None:
     snapshot = described(tmp_path, silent=(0, 7))
-    trained = train(snapshot, "seekrec", settings=offline, overrides=SMALL, epochs=8)
+    trained = train(snapshot, "seekrec", settings=offline, overrides=SMALL | {"taste_weight": 0.1}, epochs=8)
     scorer = runs.load(trained.path).scorer
     assert isinstance(scorer, GatedScorer)
     gates = scorer.user_gates
     assert gates.shape == (USERS, 4)
     torch.testing.assert_close(gates.sum(1), torch.ones(USERS))
-    torch.testing.assert_close(gates[:, 3], torch.full((USERS,), SeekrecConfig().taste_weight))
+    torch.testing.assert_close(gates[:, 3], torch.full((USERS,), 0.1))
     assert (gates[[0, 7], 1:3] == 0).all(), "without a profile of its own no expert that reads it"
     others = np.setdiff1d(np.arange(USERS), [0, 7])
     assert (gates[others] > 0).all()

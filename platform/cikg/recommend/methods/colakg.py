@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -89,11 +89,17 @@ class Colakg(Gradient):
 
     @override
     def scorer(self) -> DotScorer:
+        return next(self.candidates())[1]
+
+    @override
+    def candidates(self) -> Iterator[tuple[dict[str, Any], DotScorer]]:
         learned = self._ranking.scorer(*self._users_and_items(self._graph, None))
         if not self._has_text:
-            return learned
-        weight = self.config.taste_weight * self._taste.user_vectors.any(1)
-        return DotScorer(*matching.beside(learned, self._taste, weight))
+            yield {}, learned
+            return
+        for weight in self.config.taste_weights(self._taste):
+            share = weight * self._taste.user_vectors.any(1)
+            yield {"taste_weight": weight}, DotScorer(*matching.beside(learned, self._taste, share))
 
     def _users_and_items(self, graph: SymmetricGraph, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         nodes = self.nodes
@@ -169,7 +175,6 @@ METHOD = Method(
         "text_weight": Span(0.1, 3.0, log=True),
         "text_dropout": Span(0.0, 0.5),
         "neighbours": Span(0, 20),
-        "taste_weight": Span(0.0, 0.4),
         "taste_penalty": Span(1.0, 100.0, log=True),
     },
 )

@@ -2,14 +2,15 @@
 
 One layer of knowledge graph convolution over text features, then TransH over three relations: a user *possesses* an
 intent, an item *satisfies* one, a user *consumes* an item. The translation of *consumes* is made of both their intents:
-the more alike they are, the nearer the user is to the item.
+the more alike they are, the nearer the user is to the item. Beside all this stands how likely a user is to choose an
+item for the sake of an intent: `choices`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from cikg.recommend import losses
-from cikg.recommend.intent_scoring import IntentScorer
+from cikg.recommend.choices import ChoiceModel
+from cikg.recommend.intent_scoring import IntentScorer, prefixed
 from cikg.recommend.intents import Links, translation
 from cikg.recommend.method import Config, Gradient, Method, Span
 from cikg.recommend.propagation import drop_edges, propagate
@@ -28,6 +30,8 @@ from cikg.recommend.sampling import NegativeSampler
 from cikg.recommend.views import Array, SymmetricGraph, TrainingData
 
 POSSESSES, SATISFIES, CONSUMES = 0, 1, 2
+CHOICE_WEIGHTS = (2.0, 1.0, 0.5, 0.0)
+"""Weights of ln P(i | u) that a selection tries; the first stands where nothing selects."""
 
 
 class IkgrConfig(Config):
@@ -46,6 +50,13 @@ class IkgrConfig(Config):
     intent_translation: bool = Field(True, description="Make the translation of consumes from intents (eq. 8)")
     intent_scoring: bool = Field(True, description="Add how alike the intents are to the score (eqs. 10-11)")
     mixer: float = Field(0.1, ge=0, description="Weight of the intents in the score (eq. 11)")
+    choice_weight: float | None = Field(
+        None,
+        ge=0,
+        description="Weight of ln P(item | user) by intents, in units of the temperature; 0 leaves it out; None: found "
+        "on valid",
+    )
+    choice_learning_rate: float = Field(0.01, gt=0, description="Adam's step size for that probability")
     support_power: float = Field(
         2.0,
         ge=0,
@@ -89,6 +100,9 @@ class Ikgr(Gradient):
             self.projection = nn.Linear(texts.shape[1], width, bias=False)
             nn.init.orthogonal_(self.projection.weight)
         self._texts = torch.from_numpy(np.nan_to_num(texts)).to(device)
+        self.choices: ChoiceModel | None = None
+        if config.choice_weight != 0 and self._intents and len(exact := satisfied.exact()):
+            self.choices = ChoiceModel(data.fit, possessed, exact, (users, items, self._intents), device)
         self.to(device)
         tensor = partial(torch.as_tensor, device=device)
         self._user, self._item = tensor(data.fit.user_index), tensor(data.fit.item_index)
@@ -107,7 +121,12 @@ class Ikgr(Gradient):
 
     @override
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return {"recommend": torch.optim.Adam(self.parameters(), lr=self.config.learning_rate, fused=True)}
+        of_choices = list(self.choices.parameters()) if self.choices else []
+        known = {id(each) for each in of_choices}
+        groups: list[dict[str, Any]] = [{"params": [each for each in self.parameters() if id(each) not in known]}]
+        if of_choices:
+            groups.append({"params": of_choices, "lr": self.config.choice_learning_rate})
+        return {"recommend": torch.optim.Adam(groups, lr=self.config.learning_rate, fused=True)}
 
     @override
     def steps(self, epoch: int, generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
@@ -118,6 +137,21 @@ class Ikgr(Gradient):
 
     @override
     def scorer(self) -> IntentScorer:
+        return next(self.candidates())[1]
+
+    @override
+    def candidates(self) -> Iterator[tuple[dict[str, Any], IntentScorer]]:
+        config, scorer = self.config, self._scorer()
+        if self.choices is None:
+            yield {}, scorer
+            return
+        known = scorer.tensors() | prefixed(self.choices.choices())
+        for weight in CHOICE_WEIGHTS if config.choice_weight is None else (config.choice_weight,):
+            known["choice_weight"] = torch.full_like(scorer.mixer, weight * config.temperature)
+            yield {"choice_weight": weight}, IntentScorer(**known)
+
+    def _scorer(self) -> IntentScorer:
+        """The scores without the probability of choosing by intents."""
         config, users = self.config, self.nodes.users
         inputs = self._inputs()
         encoded = F.normalize(self._encode(self._graph, inputs), dim=1)
@@ -143,6 +177,7 @@ class Ikgr(Gradient):
             weight=self.layer.weight.clone(),
             bias=self.layer.bias.clone(),
             mixer=torch.full((users,), mixer, device=encoded.device),
+            choice_weight=torch.zeros(users, device=encoded.device),
         )
 
     def _bias(self) -> Tensor:
@@ -175,6 +210,8 @@ class Ikgr(Gradient):
             loss = loss + config.translation_weight * self._consumes_loss(encoded, user, item, generator)
         if config.knowledge_weight and len(self._head):
             loss = loss + config.knowledge_weight * self._knowledge_loss(encoded, len(user), generator)
+        if self.choices is not None:
+            loss = loss + self.choices.loss(readers, generator)
         own = torch.split(F.embedding(torch.cat([user, item + users]), inputs), len(user))
         return loss + config.weight_decay * losses.squared_length(*own) + self._constraints(encoded)
 
@@ -281,6 +318,7 @@ METHOD = Method(
         "a softmax over all items, each with a bias, stands beside the margin loss (ranking_weight=0 is the paper's)",
         "a user's intents count by how many consumed items satisfy them (support_power=0 is the paper's mean)",
         "the score compares intents by their texts where they have vectors; users without a profile have no text",
+        "the score adds how likely a user is to choose an item for an intent's sake (choice_weight=0 leaves it out)",
         "knowledge=interactions adds the items that share the most intents with a user, where the paper asks the LLM",
     ),
     config=IkgrConfig,

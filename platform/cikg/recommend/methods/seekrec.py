@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -97,13 +97,18 @@ class Seekrec(Gradient):
 
     @override
     def scorer(self) -> GatedScorer:
+        return next(self.candidates())[1]
+
+    @override
+    def candidates(self) -> Iterator[tuple[dict[str, Any], GatedScorer]]:
         gates = self._gates()
         learned = self._ranking.scorer(*self._encode(gates))
-        of_users, of_items = gates[: self.nodes.users], gates[self.nodes.users :].clone()
-        weight = self.config.taste_weight * self._taste.user_vectors.any(1)
-        of_users = torch.cat([of_users * (1 - weight)[:, None], weight[:, None]], dim=1)
-        vectors = matching.beside(learned, self._taste, weight)
-        return GatedScorer(*vectors, of_users, of_items, torch.tensor(self.energy))
+        for weight in self.config.taste_weights(self._taste):
+            share = weight * self._taste.user_vectors.any(1)
+            of_users = torch.cat([gates[: self.nodes.users] * (1 - share)[:, None], share[:, None]], dim=1)
+            vectors = matching.beside(learned, self._taste, share)
+            scorer = GatedScorer(*vectors, of_users, gates[self.nodes.users :].clone(), torch.tensor(self.energy))
+            yield {"taste_weight": weight}, scorer
 
     def _gates(self) -> Tensor:
         """g: the weight of each expert for each user and item, the collaborative one first; (users + items, K + 1)."""
@@ -241,7 +246,6 @@ METHOD = Method(
         "rank": Span(16, 128),
         "gate": ("subject", "global", "equal"),
         "neighbours": Span(0, 20),
-        "taste_weight": Span(0.0, 0.4),
         "taste_penalty": Span(1.0, 100.0, log=True),
     },
 )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,6 +102,41 @@ def test_early_stopping_restores_the_best_epoch(tmp_path: Path, offline: Setting
     assert len(seen) == trained.manifest["chosen_epoch"] + 3, "three epochs without improvement, then it stops"
     tensors, _ = runs.read_tensors(trained.path / runs.WEIGHTS)
     assert tensors["item_scores"][0] > tensors["item_scores"][39]
+
+
+class SignedConfig(Config):
+    sign: float | None = None
+
+
+class Signed(Constant):
+    """Scores whose sign no loss reads: with the right one the odd items come first."""
+
+    def __init__(self, data: object, config: SignedConfig, _: object) -> None:
+        super().__init__()
+        self.sign = config.sign
+
+    def candidates(self) -> Iterator[tuple[dict[str, Any], StaticScorer]]:
+        for sign in (-1.0, 1.0, -2.0) if self.sign is None else (self.sign,):
+            yield {"sign": sign}, StaticScorer(sign * (torch.arange(40) % 2).float())
+
+    def scorer(self) -> StaticScorer:
+        return next(self.candidates())[1]
+
+
+def test_a_setting_that_no_loss_reads_is_found_on_valid_and_fitted_again(
+    tmp_path: Path, offline: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = [(0, item, SplitCode.VALID if item == 1 else SplitCode.TRAIN) for item in (1, 2, 4)]
+    snapshot = write_snapshot(tmp_path, sizes=(1, 40, 0, 0), interactions=read)
+    found = Method(paper="", departures=(), config=SignedConfig, build=Signed, epochs=2, patience=2)
+    monkeypatch.setattr("cikg.recommend.engine.find", lambda _: found)
+    monkeypatch.setattr("cikg.recommend.engine.configure", lambda *_: SignedConfig())
+    for refit in (False, True):
+        trained = train(snapshot, "mine", settings=offline, refit=refit)
+        assert trained.manifest["chosen"] == {"sign": 1.0}
+        assert trained.manifest["valid"]["recall@20"] == 1.0
+        tensors, _ = runs.read_tensors(trained.path / runs.WEIGHTS)
+        assert tensors["item_scores"].tolist() == [0.0, 1.0] * 20
 
 
 class Diverging(Constant):

@@ -1,0 +1,41 @@
+"""How values are shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from web.formatting import count, counted, percent, plain, seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "–"),
+        (0, "under 0.1 s"),
+        (0.049, "under 0.1 s"),
+        (0.05, "0.1 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (3599, "59 min 59 s"),
+        (3661, "1 h 01 min"),
+    ],
+)
+def test_durations(value: float | None, shown: str) -> None:
+    assert seconds(value) == shown
+
+
+def test_numbers_are_counted_in_words() -> None:
+    assert counted(1, "user") == "1 user"
+    assert counted(0, "user") == "0 users"
+    assert counted(12_345, "entry", "entries") == "12,345 entries"
+    assert counted(None, "user") == "– users"
+    assert (count(None), count(1_234_567)) == ("–", "1,234,567")
+    assert (percent(0.071), percent(0.71), percent(0), percent(None)) == ("7.1 %", "71 %", "0 %", "–")
+
+
+def test_parameters_are_plain_text() -> None:
+    assert plain([{"name": "user_intents", "version": 1}, {"a_b": None}]) == "name user_intents, version 1; a b –"
+    assert plain({}) == plain([]) == "none"
+    assert (plain(True), plain(0.30000000000000004), plain(2048), plain("x")) == ("yes", "0.3", "2048", "x")

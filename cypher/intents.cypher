@@ -4,23 +4,25 @@ MATCH (user:User {dataset: $dataset})
 WHERE EXISTS { (user)-[:INTERACTED {split: 'train'}]->(:Item) }
 RETURN user.id AS user ORDER BY user
 
-// name: user_histories(users, limit) -> many
-// The latest training items of users, by their uids. Items without a time come in the order of their ids.
+// name: user_histories(users, limit) -> one
+// The latest training items of users, by their uids, in the order of their ids. Items without a time come in the order of
+// their ids. All in one row: to receive a row costs a worker more than to find it costs the server.
 UNWIND $users AS uid
 MATCH (user:User {uid: uid})-[seen:INTERACTED {split: 'train'}]->(item:Item)
 WITH user, item ORDER BY coalesce(seen.at, 0) DESC, item.id
-RETURN user.id AS user, collect(item.id)[..$limit] AS items ORDER BY user
+WITH user.id AS user, collect(item.id)[..$limit] AS items ORDER BY user
+RETURN collect({user: user, items: items}) AS histories
 
-// name: item_cards(items, relations, limit) -> many
+// name: item_cards(items, relations, limit) -> one
 // What is known about items, by their uids: name, text, and at most `limit` things for each relation. The dataset's
-// fact types are named, so that the many interactions of a popular item are not touched.
+// fact types are named, so that interactions are none. All in one row, as `user_histories`.
 UNWIND $items AS uid
 MATCH (item:Item {uid: uid})
 OPTIONAL MATCH (item)-[fact:$any($relations)]-(thing:Item|Entity)
 WITH item, fact.relation AS relation, thing.name AS name ORDER BY name
 WITH item, relation, collect(DISTINCT name)[..$limit] AS names ORDER BY relation
-RETURN item.id AS item, item.name AS name, item.text AS text,
-       collect(CASE WHEN relation IS NOT NULL THEN {relation: relation, names: names} END) AS facts
+WITH item, collect(CASE WHEN relation IS NOT NULL THEN {relation: relation, names: names} END) AS facts
+RETURN collect({item: item.id, name: item.name, text: item.text, facts: facts}) AS cards
 
 // name: replace_user_intents(dataset, run, job, lease, rows) -> none
 // Replace what a job found about users by what it finds now; other jobs' edges stay. Keys: the users' and intents'

@@ -47,8 +47,9 @@ SET run.total = $total
 // Take what is left of a shard: planned subjects, and running ones whose worker fell silent. Setting the run's state to
 // itself locks it, so that two deliveries of one message take turns and the second finds nothing left. Subjects whose
 // workers fell silent several times are taken one by one, after all others: one of them may be what kills the workers,
-// and fails in the end without the others; `more` says that some of them wait for their turn. Nothing is taken before
-// the time at which the provider wants to be asked again, nor while the run's questions are sent in batches.
+// and fails in the end without the others; `more` says that some of them wait for their turn. Nothing is taken, and no row
+// returned, before the time at which the provider wants to be asked again, nor while the run's questions are sent in
+// batches.
 MATCH (run:Run {uid: $run, state: 'running'})
 SET run.state = run.state
 WITH run WHERE coalesce(run.resume_at, 0) <= timestamp() AND run.batch IS NULL
@@ -65,7 +66,8 @@ WITH CASE WHEN size(fresh) > 0 THEN fresh ELSE alone[..1] END AS taken, size(fre
 UNWIND taken AS subject
 SET subject.attempts = subject.attempts + 1, subject.updated_at = datetime(), subject.state = 'running',
     subject.error = null, subject.lease = $lease, subject.leased_until = timestamp() + $milliseconds
-RETURN subject.id AS id, left > size(taken) AS more ORDER BY id
+WITH subject.id AS id, left > size(taken) AS more ORDER BY id
+RETURN collect(id) AS ids, more
 
 // name: renew_leases(run, shard, lease, milliseconds) -> one
 // Say that a shard's worker lives, and learn whether the run still wants it to.
@@ -124,7 +126,8 @@ RETURN DISTINCT subject.shard AS shard ORDER BY shard
 // name: finish_run(run) -> none
 // Close a run once none of its subjects is planned or running; its state follows from theirs. Safe to repeat.
 MATCH (run:Run {uid: $run})
-WHERE NOT EXISTS { MATCH (subject:Subject {run: $run}) WHERE subject.state IN ['planned', 'running'] }
+WHERE NOT EXISTS { MATCH (:Subject {run: $run, state: 'planned'}) }
+  AND NOT EXISTS { MATCH (:Subject {run: $run, state: 'running'}) }
 WITH run, CASE WHEN EXISTS { MATCH (:Subject {run: $run, state: 'failed'}) } THEN 'failed' ELSE 'done' END AS state
 WHERE run.state <> state
 SET run.state = state, run.finished_at = datetime()

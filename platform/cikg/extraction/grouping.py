@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -14,17 +15,28 @@ MOST = 256
 """Items of one group: few enough for one transaction."""
 
 
+_LOOK = 0.005
+"""Seconds between two looks at whether more is coming."""
+
+
 class Grouped(Generic[Item, Result]):
-    """Call it with an item; what comes in while a group is under way makes up the next one. No caller waits for others.
+    """Call it with an item; what comes in while a group is under way makes up the next one.
 
     It belongs to the event loop that it is first used in. An item is done even if its caller does not wait any longer.
 
     Args:
         work: does a group, in a thread; returns a result an item, in their order. An error is every caller's.
+        coming: whether more items will come soon; while they do, a group waits for them.
+        patience: seconds that it waits at most.
     """
 
-    def __init__(self, work: Callable[[list[Item]], Sequence[Result]]) -> None:
-        self._work = work
+    def __init__(
+        self,
+        work: Callable[[list[Item]], Sequence[Result]],
+        coming: Callable[[], bool] = lambda: False,
+        patience: float = 0.0,
+    ) -> None:
+        self._work, self._coming, self._patience = work, coming, patience
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -43,6 +55,9 @@ class Grouped(Generic[Item, Result]):
 
     async def _work_off(self) -> None:
         while self._waiting:
+            began = time.monotonic()
+            while self._coming() and len(self._waiting) < MOST and time.monotonic() - began < self._patience:
+                await asyncio.sleep(_LOOK)
             group = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
             done = asyncio.to_thread(self._work, [item for item, _ in group])
             (results,) = await asyncio.gather(done, return_exceptions=True)

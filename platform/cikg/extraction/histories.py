@@ -62,7 +62,7 @@ def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[History]
     known: dict[str, Card] = {}
     for start in range(0, len(chosen), _BATCH):
         uids = [uid(dataset, user) for user in chosen[start : start + _BATCH]]
-        rows = graph.many("user_histories", users=uids, limit=LONGEST_HISTORY)
+        rows = graph.one("user_histories", users=uids, limit=LONGEST_HISTORY)["histories"]
         unknown = sorted({item for row in rows for item in row["items"]} - set(known))
         known.update(cards(graph, dataset, unknown, relations))
         for row in rows:
@@ -79,7 +79,7 @@ def cards(graph: Graph, dataset: str, items: Sequence[str], relations: Sequence[
         relations: the types of the dataset's facts.
     """
     uids = [uid(dataset, item) for item in items]
-    for row in graph.many("item_cards", items=uids, relations=relations, limit=MOST_NAMES):
+    for row in graph.one("item_cards", items=uids, relations=relations, limit=MOST_NAMES)["cards"]:
         facts: dict[str, list[str]] = {}
         for fact in row["facts"]:
             facts.setdefault(relation_in_words(fact["relation"]), []).extend(fact["names"])

@@ -198,7 +198,7 @@ def lease(graph: Graph, run: str, shard: int, token: str, seconds: float) -> tup
         most_attempts=MOST_ATTEMPTS,
         suspicious=SUSPICIOUS,
     )
-    return [row["id"] for row in rows], any(row["more"] for row in rows)
+    return (rows[0]["ids"], rows[0]["more"]) if rows else ([], False)
 
 
 def renew(graph: Graph, run: str, shard: int, token: str, seconds: float) -> bool:

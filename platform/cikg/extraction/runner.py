@@ -41,6 +41,10 @@ FAILURES_IN_A_ROW = 6
 
 _PATIENCE = 10.0
 """Seconds that closing waits for what is under way to give its subjects back."""
+_GATHERING = 0.05
+"""Seconds in which subjects that end are gathered to be committed together, as long as others are being asked about."""
+_READERS = 2
+"""Shards that are read at once: the first one's questions go out before the last one is read."""
 
 
 @dataclass
@@ -125,8 +129,10 @@ class Runner:
         self._askers: dict[str, Asker] = {}
         self._breakers: dict[str, Breaker] = {}
         self._token = uuid.uuid4().hex  # every lease of this process is this one's, so that it commits them together
-        self._commit: Grouped[_Outcome, None] = Grouped(self._write)
+        self._asking = 0  # subjects that are being asked about
+        self._commit: Grouped[_Outcome, None] = Grouped(self._write, lambda: self._asking > 0, _GATHERING)
         self._find: Grouped[tuple[str, str], str | None] = Grouped(self._look_up)
+        self._reading = asyncio.Semaphore(_READERS)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="runner", daemon=True)
         self._thread.start()
@@ -257,22 +263,25 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(self._keep(work))
             try:
-                subjects = await asyncio.to_thread(ledger.subjects, self.graph, work.run, leased)
-                for lost in sorted(set(leased) - {subject.id for subject in subjects}):
-                    row = _row(work.run, lost, State.CANCELLED, "it has no input any more")
-                    await self._end(work, _Outcome(work.run, row))
-                await self._ask_all(work, subjects)
+                async with self._reading:
+                    opened = await asyncio.to_thread(self._open, work, leased)
+                async with asyncio.TaskGroup() as subjects:
+                    for lost in sorted(set(leased) - {subject.id for subject, _, _ in opened}):
+                        row = _row(work.run, lost, State.CANCELLED, "it has no input any more")
+                        subjects.create_task(self._end(work, _Outcome(work.run, row)))
+                    for subject, conversation, question in opened:
+                        subjects.create_task(self._carry(work, subject, conversation, question))
             finally:
                 keeper.cancel()
 
-    async def _ask_all(self, work: _Shard, subjects: list[Subject]) -> None:
-        conversations = [work.run.job.work(subject) for subject in subjects]
-        questions = [work.ask(next(conversation)) for conversation in conversations]
-        keys = [question.key for question in questions]
-        work.texts = await asyncio.to_thread(completions.find, self.graph, work.run.dataset, keys)
-        async with asyncio.TaskGroup() as group:
-            for subject, conversation, question in zip(subjects, conversations, questions, strict=True):
-                group.create_task(self._carry(work, subject, conversation, question))
+    def _open(self, work: _Shard, leased: list[str]) -> list[tuple[Subject, Work, _Question]]:
+        """Read what was leased: subjects that still have an input, with their conversations and first questions."""
+        opened = []
+        for subject in ledger.subjects(self.graph, work.run, leased):
+            conversation = work.run.job.work(subject)
+            opened.append((subject, conversation, work.ask(next(conversation))))
+        work.texts = completions.find(self.graph, work.run.dataset, [question.key for _, _, question in opened])
+        return opened
 
     async def _end(self, work: _Shard, outcome: _Outcome) -> None:
         """Commit what became of a subject."""
@@ -285,6 +294,7 @@ class Runner:
 
     async def _carry(self, work: _Shard, subject: Subject, conversation: Work, question: _Question) -> None:
         """Take one subject through its conversation, and commit what became of it."""
+        self._asking += 1
         run, usage = work.run, Usage()
         row = _row(run, subject.id, State.DONE, input_hash=subject.input_hash)
         outcome = _Outcome(run, row)
@@ -311,6 +321,8 @@ class Runner:
         except (ServiceError, NotFoundError) as error:
             work.breaker.fail(error)
             row.update(state=State.FAILED, error=str(error))
+        finally:
+            self._asking -= 1
         row.update(calls=usage.calls, cost=usage.cost)
         row.update(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
         await self._end(work, outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -41,6 +42,47 @@ def test_what_comes_in_meanwhile_is_the_next_group_and_every_caller_gets_its_own
 
     assert in_a_loop(ask) == [number * number for number in range(MOST + 3)]
     assert [len(group) for group in groups] == [1, MOST, 2]
+
+
+def test_a_group_waits_for_what_is_coming_and_no_longer() -> None:
+    groups: list[list[int]] = []
+    coming = 3
+
+    def note(items: list[int]) -> Sequence[int]:
+        groups.append(items)
+        return items
+
+    async def ask() -> float:
+        nonlocal coming
+        grouped = Grouped(note, lambda: coming > 0, patience=60.0)
+        asked = []
+        for number in range(3):
+            asked.append(asyncio.create_task(grouped(number)))
+            await asyncio.sleep(0.02)
+            coming -= 1
+        began = time.monotonic()
+        await asyncio.gather(*asked)
+        return time.monotonic() - began
+
+    assert in_a_loop(ask) < 30
+    assert groups == [[0, 1, 2]]
+
+
+def test_a_group_begins_when_its_patience_ends_or_it_is_large_enough() -> None:
+    groups: list[list[int]] = []
+
+    def note(items: list[int]) -> Sequence[int]:
+        groups.append(items)
+        return items
+
+    async def ask(patience: float, items: int) -> None:
+        grouped = Grouped(note, lambda: True, patience)
+        await asyncio.gather(*(grouped(number) for number in range(items)))
+
+    in_a_loop(lambda: ask(0.01, 2))
+    assert groups == [[0, 1]]
+    in_a_loop(lambda: ask(60.0, MOST))
+    assert len(groups[1]) == MOST
 
 
 def test_an_error_is_its_groups_and_the_next_group_is_done() -> None:

@@ -23,6 +23,7 @@ import httpx2
 import openai
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import to_json
 
 from cikg.errors import AuthenticationError, NotFoundError, ServiceError, UnreachableError
 from cikg.llm.answers import (
@@ -211,7 +212,7 @@ class Client:
                 proxy=_proxy(self._url),
             )
         try:
-            sent = self._session.post(self._url, data=json.dumps(body).encode(), allow_redirects=False)
+            sent = self._session.post(self._url, data=to_json(body), allow_redirects=False)
             async with sent as answer:
                 told = await answer.read()
         except aiohttp.ClientError as error:

@@ -206,6 +206,19 @@ def test_a_command_shows_what_it_was_and_what_it_printed(client: FlaskClient, gr
     assert '<pre tabindex="0">no &lt;JSON&gt;</pre>' in client.get(f"/d/{dataset}/jobs/c").text
 
 
+def test_a_plan_is_there_before_its_costs_are_known(client: FlaskClient) -> None:
+    path = f"/d/{DATASET}/jobs-start"
+    begun = client.get(f"{path}?job=user_interests&limit=7").text
+    (looking,) = re.findall(r'hx-get="([^"]+)" hx-trigger="load"', begun)
+    assert "of 7" not in begun
+    shown = client.get(looking.replace("&amp;", "&")).text
+    assert "7 of 7" in shown
+    assert 'hx-trigger="load"' not in shown
+    assert client.get(f"{path}.json?job=user_interests&limit=7").json["total"] == 7, "data come whole"
+    assert client.get(f"{path}?job=absent").status_code == 404
+    assert client.get(f"{path}?job=user_interests&limit=-3&look=1").status_code == 200
+
+
 def test_the_next_step_follows_what_there_is(client: FlaskClient, graph: Graph, dataset: str) -> None:
     planted.write(graph, dataset)
 

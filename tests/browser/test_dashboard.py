@@ -89,7 +89,7 @@ def test_jobs_follow_a_run_without_reloading(visit: Visit, graph: Graph) -> None
     expect(row).to_contain_text("running")
     page.evaluate("window.sameDocument = true")
     planted.write_runs(graph, DATASET, "done")
-    expect(row).to_contain_text("done", timeout=15_000)
+    expect(row).to_contain_text("done")
     assert page.evaluate("window.sameDocument")
     assert not page.locator("#runs").get_attribute("hx-trigger")
     planted.write_runs(graph, DATASET, "running")

@@ -66,7 +66,7 @@ def test_a_job_is_planned_started_paused_resumed_and_cancelled(visit: Visit, bas
     page.get_by_label("user interests").check()
     page.get_by_label("Only the first").fill("4")
     page.get_by_role("button", name="What would it cost?").click()
-    expect(page.locator("dl.pairs")).to_contain_text("4 of 4", timeout=15_000)
+    expect(page.locator("dl.pairs")).to_contain_text("4 of 4")
     visit.check()
     visit.find_no_barrier(axe)
     page.get_by_label("Pause once it has spent").fill("nonsense")

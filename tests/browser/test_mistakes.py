@@ -79,9 +79,9 @@ def test_a_page_says_that_nobody_answers_and_goes_on(visit: Visit, graph: Graph)
     said = page.get_by_text("The dashboard does not answer")
     expect(said).to_be_hidden()
     page.context.set_offline(True)
-    expect(said).to_be_visible(timeout=15_000)
+    expect(said).to_be_visible()
     page.context.set_offline(False)
-    expect(said).to_be_hidden(timeout=15_000)
+    expect(said).to_be_hidden()
     assert visit.complaints
     visit.complaints.clear()
     with page.expect_response(looks_again):
@@ -97,7 +97,7 @@ def test_a_page_notices_that_its_session_has_ended(visit: Visit, graph: Graph) -
     other.goto(f"{visit.site.address}/settings")
     other.get_by_role("button", name="Log out").click()
     expect(other.get_by_role("heading", name="Log in")).to_be_visible()
-    expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
     expect(page.locator("input[name=to]")).to_have_value(RUN)
 
 

@@ -44,17 +44,17 @@ def test_runs_are_put_side_by_side(visit: Visit, models: list[str], axe: str) ->
     page.get_by_role("button", name="Compare").press("Enter")
     expect(page.get_by_role("heading", name="Side by side")).to_be_visible()
     figures = page.locator("#figures")
-    expect(figures.get_by_role("columnheader", name="popularity").first).to_be_visible(timeout=15_000)
+    expect(figures.get_by_role("columnheader", name="popularity").first).to_be_visible()
     expect(figures.locator(".verdict").first).to_have_text(re.compile("better, proven|worse, proven|not proven"))
     expect(figures.get_by_role("img", name=re.compile("ndcg@50 on valid, while training"))).to_be_visible()
-    expect(page.locator("#groups svg")).to_have_count(2, timeout=15_000)
+    expect(page.locator("#groups svg")).to_have_count(2)
     visit.check()
     visit.find_no_barrier(axe)
     address = page.url
     against = figures.locator(".total").first
     (led,) = {"popularity", "ease"} - {against.inner_text().removeprefix("against ")}
     page.get_by_role("link", name="compare the others with it").click()
-    expect(against).to_have_text(f"against {led}", timeout=15_000)
+    expect(against).to_have_text(f"against {led}")
     page.goto(address)
     expect(page.locator("#groups svg"), "an address says it all, and what is known is there at once").to_have_count(2)
     page.get_by_role("link", name="On test instead").click()
@@ -77,9 +77,7 @@ def test_a_run_is_published_and_taken_back(
     visit.find_no_barrier(axe)
     waiting = graph.one("newest_command", dataset=DATASET, name="publish ", argument="")
     commands.carry_out(graph, visit.site.settings, uid(DATASET, waiting["id"]))
-    expect(page.get_by_role("button", name="Publish it again"), "the page notices by itself").to_be_visible(
-        timeout=15_000
-    )
+    expect(page.get_by_role("button", name="Publish it again"), "the page notices by itself").to_be_visible()
     page.goto(f"{visit.site.address}/d/{DATASET}/users/0")
     expect(page.locator(".recommendations > li").first).to_contain_text(planted.missing("0").replace("-", " book "))
     page.goto(f"{visit.site.address}/d/{DATASET}/models")
@@ -111,7 +109,7 @@ def test_what_a_stage_adds_stands_beside_its_cost(visit: Visit, models: list[str
     runs.write_json(path, asdict(report))
     graph.execute("MATCH (r:Run {dataset: $d, kind: 'command'}) SET r.state = 'done'", d=DATASET)
     row = page.get_by_role("row").filter(has_text="interests")
-    expect(row).to_contain_text("better, proven", timeout=15_000)
+    expect(row).to_contain_text("better, proven")
     expect(row).to_contain_text("not proven")
     expect(page.get_by_role("img", name=re.compile("What each stage adds to lightgcn"))).to_be_visible()
     visit.check()

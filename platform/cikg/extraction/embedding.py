@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from cikg.graph.schema_files import available
 from cikg.graph.schema_state import definitions
 from cikg.graph.vectors import EMBEDDED, written_for
 from cikg.llm.completions import digest
+from cikg.progress import Progress, silent
 from cikg.schema import Label, uid
 from cikg.settings import Settings
 from cikg.text.embedders import Embedder, Vectors
@@ -31,8 +32,6 @@ LONGEST_TEXT = 8_000
 """Characters of a node's text that are embedded: models read no more than a few thousand words."""
 JOB_NAME = "embed"
 _DROP_BATCH = 10_000
-
-Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def embed(
     dataset: str,
     model: Embedder,
     labels: Iterable[Label] = EMBEDDED,
-    progress: Progress = lambda _description, _total: nullcontext(lambda _count: None),
+    progress: Progress = silent,
 ) -> Embedded:
     """Give nodes vectors, where they have none of this model or their texts changed, and list the embedding.
 

@@ -38,7 +38,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "seekrec, items' profiles alone": ("seekrec", {"semantics": "items"}),
     "seekrec w/o profiles": ("seekrec", {"semantics": "none"}),
     "colakg w/o tastes": ("colakg", {"taste_weight": 0.0}),
-    "colakg, as valid of the demo": ("colakg", {"taste_weight": 0.0, "text_weight": 1.0}),
+    "colakg, a third of the texts": ("colakg", {"text_weight": 0.3}),
     "colakg w/o neighbours": ("colakg", {"neighbours": 0}),
 }
 

@@ -39,7 +39,7 @@ class ColakgConfig(matching.TasteConfig):
     graph: View = Field(View.CIKG, description="cg: interactions; cig: and interests; ckg: and facts; cikg: all")
     edge_dropout: float = Field(0.0, ge=0, lt=1, description="Share of edges dropped each step")
     texts: Literal["both", "users", "items", "none"] = Field("both", description="Whose texts are used")
-    text_weight: float = Field(0.3, ge=0, description="Length of a text's part beside an embedding's; 0 for no texts")
+    text_weight: float = Field(1.0, ge=0, description="Length of a text's part beside an embedding's; 0 for no texts")
     text_dropout: float = Field(0.2, ge=0, lt=1, description="Share of a text vector's numbers dropped each step")
     adapter_learning_rate: float = Field(5e-4, gt=0, description="Adam's step size for the adapter")
     hidden: int = Field(0, ge=0, description="Width of the adapter's hidden layer; 0 for a linear adapter")

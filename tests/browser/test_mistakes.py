@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
+from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Page, Response, Route, expect
 
 from cikg.access import tokens
@@ -29,12 +32,19 @@ def wait_until_replaced(page: Page, name: str) -> None:
     raise AssertionError(f"{name} is still there")
 
 
-def test_a_double_click_sends_once(visit: Visit, graph: Graph, dataset: str) -> None:
-    page = visit.page
+def test_a_double_click_sends_once(visit: Visit, graph: Graph, dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, create = visit.page, tokens.create
+
+    def slowly(*given: Any, **named: Any) -> tuple[str, str]:
+        time.sleep(0.3)  # so long that the page is still there at the second click
+        return create(*given, **named)
+
+    monkeypatch.setattr(tokens, "create", slowly)
     page.goto(visit.site.link())
     page.goto(f"{visit.site.address}/settings")
     page.get_by_label("For", exact=True).fill(dataset)
-    page.get_by_role("button", name="Make a token").dblclick()
+    button = page.get_by_role("button", name="Make a token")
+    button.evaluate("(button) => { button.click(); setTimeout(() => button.click(), 100); }")
     expect(page.get_by_role("status")).to_contain_text("cikg_")
     visit.check()
     assert [token.name for token in tokens.listed(graph, 10_000)].count(dataset) == 1

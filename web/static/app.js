@@ -69,19 +69,28 @@ document.addEventListener("htmx:afterSettle", () => {
   scrolled = null;
 });
 
-// What cannot be taken back is asked about; what was sent is not sent twice by a second click.
+// What cannot be taken back is asked about; what a button has sent is not sent twice by a second click.
+let sent = new WeakMap();
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post" || event.defaultPrevented) return;
-  const question = event.submitter?.dataset.confirm;
-  if (form.dataset.sent || (question && !confirm(question))) {
+  const button = event.submitter ?? form;
+  const question = button.dataset.confirm;
+  if (sent.get(form) === button || (question && !confirm(question))) {
     event.preventDefault();
     return;
   }
-  form.dataset.sent = "";
-  setTimeout(() => { delete form.dataset.sent; }, 3000); // what it answers with may be a file, and the page stay
+  sent.set(form, button);
+  button.dataset.sent = "";
+  setTimeout(() => { // what it answers with may be a file, and the page stay
+    if (sent.get(form) === button) sent.delete(form);
+    delete button.dataset.sent;
+  }, 3000);
 });
-addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
+addEventListener("pageshow", () => {
+  sent = new WeakMap();
+  document.querySelectorAll("[data-sent]").forEach((button) => delete button.dataset.sent);
+});
 
 // On a narrow screen the areas scroll sideways: begin with the one that is open.
 const areas = document.querySelector(".bar nav");

@@ -66,6 +66,8 @@ def test_the_library_a_plan_and_a_file(visit: Visit, console: str, axe: str, tmp
         page.get_by_role("button", name="CSV").click()
     download.value.save_as(tmp_path / "answer.csv")
     assert "Reader 0" in (tmp_path / "answer.csv").read_text()
+    with page.expect_download():  # another button of the same form is no second click
+        page.get_by_role("button", name="JSON").click()
     visit.check()
 
 

@@ -18,6 +18,15 @@ from tests.browser.conftest import DATASET, Visit
 RUN = f"/d/{DATASET}/jobs/extraction"
 
 
+@pytest.fixture
+def page(visit: Visit, graph: Graph) -> Page:
+    """The page of a run that goes on, to someone who is logged in; it looks again by itself."""
+    planted.write_runs(graph, DATASET, "running")
+    visit.page.goto(visit.site.link())
+    visit.page.goto(visit.site.address + RUN)
+    return visit.page
+
+
 def looks_again(answer: Response) -> bool:
     """Whether this is what a page got that looks again by itself."""
     return urlsplit(answer.url).path == RUN and "hx-request" in answer.request.headers
@@ -50,11 +59,7 @@ def test_a_double_click_sends_once(visit: Visit, graph: Graph, dataset: str, mon
     assert [token.name for token in tokens.listed(graph, 10_000)].count(dataset) == 1
 
 
-def test_a_button_that_is_pressed_stays_until_it_is_let_go(visit: Visit, graph: Graph) -> None:
-    planted.write_runs(graph, DATASET, "running")
-    page = visit.page
-    page.goto(visit.site.link())
-    page.goto(visit.site.address + RUN)
+def test_a_button_that_is_pressed_stays_until_it_is_let_go(visit: Visit, page: Page) -> None:
     page.evaluate("window.pressed = document.getElementById('do-pause')")
     page.get_by_role("button", name="Pause").hover()
     page.mouse.down()
@@ -69,11 +74,7 @@ def test_a_button_that_is_pressed_stays_until_it_is_let_go(visit: Visit, graph: 
     visit.check()
 
 
-def test_the_focus_stays_where_a_page_looks_again(visit: Visit, graph: Graph) -> None:
-    planted.write_runs(graph, DATASET, "running")
-    page = visit.page
-    page.goto(visit.site.link())
-    page.goto(visit.site.address + RUN)
+def test_the_focus_stays_where_a_page_looks_again(visit: Visit, page: Page) -> None:
     page.get_by_role("button", name="Pause").focus()
     page.evaluate("window.focused = document.activeElement")
     wait_until_replaced(page, "focused")
@@ -81,11 +82,7 @@ def test_the_focus_stays_where_a_page_looks_again(visit: Visit, graph: Graph) ->
     visit.check()
 
 
-def test_a_page_says_that_nobody_answers_and_goes_on(visit: Visit, graph: Graph) -> None:
-    planted.write_runs(graph, DATASET, "running")
-    page = visit.page
-    page.goto(visit.site.link())
-    page.goto(visit.site.address + RUN)
+def test_a_page_says_that_nobody_answers_and_goes_on(visit: Visit, page: Page) -> None:
     said = page.get_by_text("The dashboard does not answer")
     expect(said).to_be_hidden()
     page.context.set_offline(True)
@@ -98,11 +95,7 @@ def test_a_page_says_that_nobody_answers_and_goes_on(visit: Visit, graph: Graph)
         pass
 
 
-def test_a_page_notices_that_its_session_has_ended(visit: Visit, graph: Graph) -> None:
-    planted.write_runs(graph, DATASET, "running")
-    page = visit.page
-    page.goto(visit.site.link())
-    page.goto(visit.site.address + RUN)
+def test_a_page_notices_that_its_session_has_ended(visit: Visit, page: Page) -> None:
     other = page.context.new_page()
     other.goto(f"{visit.site.address}/settings")
     other.get_by_role("button", name="Log out").click()

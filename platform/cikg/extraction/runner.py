@@ -41,7 +41,7 @@ FAILURES_IN_A_ROW = 6
 
 _PATIENCE = 10.0
 """Seconds that closing waits for what is under way to give its subjects back."""
-_GATHERING = 0.05
+_GATHERING = 0.02
 """Seconds in which subjects that end are gathered to be committed together, as long as others are being asked about."""
 _READERS = 2
 """Shards that are read at once: the first one's questions go out before the last one is read."""

@@ -6,7 +6,7 @@ suits whom is known, also for a book that comes later, and it is never what is p
 
 from __future__ import annotations
 
-from cikg.extraction import related
+from cikg.extraction.parts import related
 from cikg.graph import Graph
 from cikg.graph.snapshot import Snapshot, take
 from cikg.recommend.engine import train

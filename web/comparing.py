@@ -13,10 +13,10 @@ from markupsafe import Markup
 from cikg.errors import CikgError, InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.recommend import runs
-from cikg.recommend.charts import lines
-from cikg.recommend.comparison import Split, compare
-from cikg.recommend.groups import By
-from cikg.recommend.report import AXES, Question, drawing, is_kept, kept
+from cikg.recommend.evaluation.charts import lines
+from cikg.recommend.evaluation.comparison import Split, compare
+from cikg.recommend.evaluation.groups import By
+from cikg.recommend.evaluation.report import AXES, Question, drawing, is_kept, kept
 from cikg.settings import Settings
 from web.runs import training
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from flask import Flask, current_app
 
 from cikg.errors import CikgError
-from cikg.recommend import newcomer, runs
-from cikg.recommend.newcomer import Model
+from cikg.recommend import runs
+from cikg.recommend.newcomers import newcomer
+from cikg.recommend.newcomers.newcomer import Model
 from web.store import settings
 
 _KEY = "cikg.newcomers"

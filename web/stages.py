@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from cikg.extraction import commands, control
 from cikg.graph import Graph
-from cikg.recommend.places import parse_metric
+from cikg.recommend.evaluation.places import parse_metric
 from cikg.recommend.stages import METRIC, STAGES, drawing, measured, of_method, priced
 from cikg.settings import Settings
 from web import runs

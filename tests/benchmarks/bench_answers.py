@@ -18,7 +18,7 @@ from cikg.datasets.drop import drop, drop_answers
 from cikg.datasets.formats.colakg import ANSWERS
 from cikg.datasets.loader import load
 from cikg.embedded import supervisor
-from cikg.extraction import embedding
+from cikg.extraction.steps import embedding
 from cikg.graph import Graph, connect
 from cikg.schema import Label
 from cikg.settings import Settings, load_settings

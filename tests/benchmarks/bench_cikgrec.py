@@ -18,7 +18,7 @@ from typing import Any
 
 from cikg.graph.snapshot import open_snapshot
 from cikg.recommend.engine import train
-from cikg.recommend.evaluation import evaluate
+from cikg.recommend.evaluation.measuring import evaluate
 from cikg.recommend.fitting import Progress
 from cikg.settings import Settings
 

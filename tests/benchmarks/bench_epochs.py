@@ -15,9 +15,9 @@ import torch
 
 from cikg.graph.snapshot import open_snapshot
 from cikg.recommend import method
+from cikg.recommend.data.views import training_data
 from cikg.recommend.method import Gradient
-from cikg.recommend.ranking import Ranking
-from cikg.recommend.views import training_data
+from cikg.recommend.parts.ranking import Ranking
 from cikg.schema import SplitCode
 
 CASES = {

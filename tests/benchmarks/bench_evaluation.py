@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from scipy.stats import bootstrap as scipy_bootstrap
 
-from cikg.recommend.comparison import RESAMPLES, bootstrap
-from cikg.recommend.evaluation import measure, rank
-from cikg.recommend.places import CUTOFFS, DEPTH, PER_USER
+from cikg.recommend.data.views import NodeSpace, Pairs
+from cikg.recommend.evaluation.comparison import RESAMPLES, bootstrap
+from cikg.recommend.evaluation.measuring import measure, rank
+from cikg.recommend.evaluation.places import CUTOFFS, DEPTH, PER_USER
 from cikg.recommend.scorers import DotScorer
-from cikg.recommend.views import NodeSpace, Pairs
 
 WIDTH, REPEATS = 64, 5
 

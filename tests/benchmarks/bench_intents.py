@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 from cikg.graph.snapshot import Snapshot, open_snapshot
-from cikg.recommend.intents import Links
+from cikg.recommend.data.intents import Links
+from cikg.recommend.data.nodes import Pairs
+from cikg.recommend.data.views import TrainingData, training_data
 from cikg.recommend.methods.ikgr import Ikgr, IkgrConfig
-from cikg.recommend.nodes import Pairs
-from cikg.recommend.views import TrainingData, training_data
 from cikg.schema import SplitCode
 
 # ruff: noqa: T201

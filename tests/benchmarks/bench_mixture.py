@@ -21,9 +21,9 @@ from typing import Any
 
 from cikg.graph.snapshot import Snapshot, open_snapshot
 from cikg.recommend import tuning
-from cikg.recommend.comparison import compare
 from cikg.recommend.engine import Trained, train
-from cikg.recommend.evaluation import evaluate
+from cikg.recommend.evaluation.comparison import compare
+from cikg.recommend.evaluation.measuring import evaluate
 from cikg.settings import Settings, load_settings
 
 METRICS = ("recall@50", "ndcg@50", "recall@100", "ndcg@100")

@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from cikg.recommend.sampling import NegativeSampler
-from cikg.recommend.translation import Facts, Translation
+from cikg.recommend.parts.sampling import NegativeSampler
+from cikg.recommend.parts.translation import Facts, Translation
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:

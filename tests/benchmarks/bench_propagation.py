@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from cikg.recommend.propagation import propagate
-from cikg.recommend.views import SymmetricGraph
+from cikg.recommend.data.views import SymmetricGraph
+from cikg.recommend.parts.propagation import propagate
 
 LAYERS, REPEATS = 3, 15
 

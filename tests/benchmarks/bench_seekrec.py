@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from cikg.graph.snapshot import Snapshot, open_snapshot
-from cikg.recommend.comparison import Interval, compare
 from cikg.recommend.engine import Trained, train
-from cikg.recommend.evaluation import evaluate
-from cikg.recommend.groups import by_sparsity
+from cikg.recommend.evaluation.comparison import Interval, compare
+from cikg.recommend.evaluation.groups import by_sparsity
+from cikg.recommend.evaluation.measuring import evaluate
 from cikg.settings import Settings
 
 METRICS = ("recall@20", "ndcg@20")

@@ -23,16 +23,16 @@ from cikg.datasets.drop import drop
 from cikg.datasets.loader import load
 from cikg.embedded import supervisor
 from cikg.extraction import control, ledger
-from cikg.extraction.embedding import embed, embedder
 from cikg.extraction.job import job
-from cikg.extraction.merging import Method, accept
 from cikg.extraction.runner import Runner
+from cikg.extraction.steps.embedding import embed, embedder
+from cikg.extraction.steps.merging import Method, accept
 from cikg.graph import Graph, connect
 from cikg.graph.migrations import migrate
 from cikg.graph.snapshot import take
-from cikg.recommend.comparison import Split, compare
 from cikg.recommend.engine import train
-from cikg.recommend.evaluation import evaluate
+from cikg.recommend.evaluation.comparison import Split, compare
+from cikg.recommend.evaluation.measuring import evaluate
 from cikg.schema import Label
 from cikg.settings import Settings, load_settings
 from tests.workplace import standin

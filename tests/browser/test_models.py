@@ -12,7 +12,7 @@ from cikg.embedded import supervisor
 from cikg.extraction import commands
 from cikg.graph import Graph
 from cikg.recommend import runs, stages
-from cikg.recommend.comparison import Interval
+from cikg.recommend.evaluation.comparison import Interval
 from cikg.schema import uid
 from tests import planted, trained
 from tests.browser.conftest import Site, Visit, in_all, in_two

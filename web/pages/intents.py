@@ -11,8 +11,8 @@ from flask.typing import ResponseReturnValue
 from cikg.access import audit
 from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
-from cikg.extraction import merging
-from cikg.extraction.merging import Verdict
+from cikg.extraction.steps import merging
+from cikg.extraction.steps.merging import Verdict
 from cikg.graph import Graph
 from cikg.schema import uid
 from web import listing, login, neighbourhood

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request, url_for
 
 from cikg.access.accounts import Scope
 from cikg.errors import InputError
-from cikg.recommend.newcomer import (
+from cikg.recommend.newcomers.newcomer import (
     LONGEST_SENTENCE,
     KnownIntent,
     Model,

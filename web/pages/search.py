@@ -9,8 +9,8 @@ from typing import ClassVar
 from flask import Blueprint, Response, request
 
 from cikg.graph import Graph
-from cikg.recommend.search import UserHits
-from cikg.recommend.search import search as search_for
+from cikg.recommend.newcomers.search import UserHits
+from cikg.recommend.newcomers.search import search as search_for
 from cikg.schema import uid
 from web import newcomers
 from web.chrome import address, render

@@ -22,7 +22,7 @@ def command(*, dataset: str, as_json: bool, clusters: int | None, seed: int) -> 
 
     Replaces the interests of the clustering before. The same phrases, number and seed give the same interests.
     """
-    from cikg.extraction.interests import cluster_intents  # noqa: PLC0415 - scikit-learn takes a second to import
+    from cikg.extraction.steps.interests import cluster_intents  # noqa: PLC0415 - scikit-learn takes a second to import
 
     began = time.monotonic()
     with connect(load_settings()) as graph, messages.status("clustering"):

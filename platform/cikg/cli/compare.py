@@ -13,7 +13,7 @@ from cikg.cli.evaluate import with_deviation
 from cikg.errors import InputError
 from cikg.files import write_file
 from cikg.recommend import runs
-from cikg.recommend.report import SHOWN, Question, answer, drawing
+from cikg.recommend.evaluation.report import SHOWN, Question, answer, drawing
 from cikg.settings import load_settings
 
 

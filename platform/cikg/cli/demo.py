@@ -124,7 +124,7 @@ class _Demo:
         return trained
 
     def _evaluate(self, snapshot: Snapshot, trained: Trained) -> dict[str, float]:
-        from cikg.recommend.evaluation import evaluate
+        from cikg.recommend.evaluation.measuring import evaluate
 
         result = evaluate(trained.path, snapshot)
         register_evaluation(self.graph, DATASET, result)

@@ -15,7 +15,7 @@ from cikg.schema import Label
 from cikg.settings import load_settings
 
 if TYPE_CHECKING:
-    from cikg.extraction.embedding import Embedded
+    from cikg.extraction.steps.embedding import Embedded
 
 _KINDS = {"items": Label.ITEM, "entities": Label.ENTITY, "intents": Label.INTENT}
 _KINDS |= {"interests": Label.INTEREST, "profiles": Label.PROFILE}
@@ -40,7 +40,7 @@ def command(
     """
     if drop and (kinds or embedder or as_list):
         raise InputError("--drop takes an embedding off all kinds of nodes", cure="Give it and --dataset alone")
-    from cikg.extraction import embedding  # noqa: PLC0415 - scikit-learn takes a second to import
+    from cikg.extraction.steps import embedding  # noqa: PLC0415 - scikit-learn takes a second to import
 
     settings, began = load_settings(), time.monotonic()
     with connect(settings) as graph:

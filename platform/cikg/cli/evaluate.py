@@ -15,7 +15,7 @@ from cikg.errors import UnreachableError
 from cikg.graph import Graph, connect
 from cikg.graph.snapshot import open_snapshot
 from cikg.recommend import runs
-from cikg.recommend.report import SHOWN, over_runs
+from cikg.recommend.evaluation.report import SHOWN, over_runs
 from cikg.schema import uid
 from cikg.settings import Settings, load_settings
 
@@ -61,7 +61,7 @@ def command(chosen: tuple[str, ...], snapshot_path: Path | None, as_json: bool) 
 
 def _evaluate(settings: Settings, path: Path, snapshot_path: Path | None) -> dict[str, Any]:
     """Measure one run, and keep the figures beside it and in the graph."""
-    from cikg.recommend.evaluation import evaluate  # noqa: PLC0415 - torch loads for seconds; help must not
+    from cikg.recommend.evaluation.measuring import evaluate  # noqa: PLC0415 - torch loads for seconds; help must not
 
     manifest = runs.read_json(path / runs.MANIFEST)
     snapshot = open_snapshot(snapshot_path) if snapshot_path else runs.snapshot(settings, manifest)

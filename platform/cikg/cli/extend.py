@@ -30,7 +30,7 @@ def command(*, run: str, snapshot_path: Path | None, as_json: bool) -> None:
     First `cikg extract ikgr` finds the intents of what is new. What comes of it is a run of its own, to publish, search
     and recommend with.
     """
-    from cikg.recommend.extending import extend  # noqa: PLC0415 - torch takes seconds to import
+    from cikg.recommend.newcomers.extending import extend  # noqa: PLC0415 - torch takes seconds to import
 
     settings = load_settings()
     directory = runs.directory(settings, run)

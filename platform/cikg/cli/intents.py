@@ -11,8 +11,8 @@ import click
 
 from cikg.cli._output import dataset_option, json_option, messages, print_json, print_table
 from cikg.errors import InputError
-from cikg.extraction import merging
-from cikg.extraction.merging import Method, Pair, Verdict
+from cikg.extraction.steps import merging
+from cikg.extraction.steps.merging import Method, Pair, Verdict
 from cikg.graph import Graph, connect
 from cikg.settings import load_settings
 

@@ -25,8 +25,8 @@ def command(*, query: str, user: str, dataset: str, k: int, weight: float, as_js
 
     Each line says where full text alone had it, and which of the user's intents it satisfies.
     """
-    from cikg.recommend import newcomer  # noqa: PLC0415 - lets `cikg --help` load fast
-    from cikg.recommend.search import search  # noqa: PLC0415
+    from cikg.recommend.newcomers import newcomer  # noqa: PLC0415 - lets `cikg --help` load fast
+    from cikg.recommend.newcomers.search import search  # noqa: PLC0415
 
     settings = load_settings()
     model = newcomer.trained(settings, dataset)

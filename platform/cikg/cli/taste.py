@@ -21,7 +21,7 @@ def command(sentence: str, dataset: str, k: int, as_json: bool) -> None:
     The LLM reads intents out of the sentence and chooses others from the pool; the ikgr that was trained last scores
     all items by them. Nothing is trained again, and nothing is kept.
     """
-    from cikg.recommend import newcomer  # noqa: PLC0415 - lets `cikg --help` load fast
+    from cikg.recommend.newcomers import newcomer  # noqa: PLC0415 - lets `cikg --help` load fast
 
     settings = load_settings()
     found = newcomer.suggest(settings, newcomer.trained(settings, dataset), sentence, k)

@@ -19,7 +19,7 @@ from cikg.errors import InputError
 from cikg.graph import Graph, connect
 from cikg.graph.snapshot import Snapshot, open_snapshot, take
 from cikg.progress import tell
-from cikg.recommend.report import SHOWN, over_runs
+from cikg.recommend.evaluation.report import SHOWN, over_runs
 from cikg.schema import uid
 from cikg.settings import Settings, load_settings
 
@@ -148,8 +148,8 @@ def overridden(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 def check(method: str, overrides: dict[str, Any], metric: str) -> None:
     """Find wrong arguments before a snapshot is taken."""
+    from cikg.recommend.evaluation.places import parse_metric  # noqa: PLC0415
     from cikg.recommend.method import configure  # noqa: PLC0415
-    from cikg.recommend.places import parse_metric  # noqa: PLC0415
 
     configure(method, overrides)
     parse_metric(metric)

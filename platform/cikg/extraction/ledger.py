@@ -14,8 +14,8 @@ from typing import Any
 
 from cikg.errors import ConflictError
 from cikg.extraction.budget import Budget, Unit, metered
-from cikg.extraction.histories import dataset_row
 from cikg.extraction.job import Job, Subject, job
+from cikg.extraction.parts.histories import dataset_row
 from cikg.graph import Graph
 from cikg.llm.completions import digest
 from cikg.llm.prompts import template

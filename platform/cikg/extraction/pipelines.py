@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cikg.errors import NotFoundError
-from cikg.extraction.merging import Method, accept
+from cikg.extraction.steps.merging import Method, accept
 from cikg.graph import Graph
 from cikg.schema import Label
 from cikg.settings import Settings
@@ -57,7 +57,7 @@ def embedding(*labels: Label) -> Step:
     """A step that gives nodes vectors by the embedder of the settings."""
 
     def carry_out(graph: Graph, settings: Settings, dataset: str) -> dict[str, Any]:
-        from cikg.extraction.embedding import embed, embedder
+        from cikg.extraction.steps.embedding import embed, embedder
 
         with embedder(settings) as model:
             made = embed(graph, dataset, model, labels)
@@ -67,7 +67,7 @@ def embedding(*labels: Label) -> Step:
 
 
 def _cluster(graph: Graph, _settings: Settings, dataset: str) -> dict[str, Any]:
-    from cikg.extraction.interests import cluster_intents
+    from cikg.extraction.steps.interests import cluster_intents
 
     made = cluster_intents(graph, dataset)
     return {"intents": made.intents, "interests": made.interests}

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from cikg.errors import InputError, SnapshotError
 from cikg.recommend import distributed, runs
-from cikg.recommend.evaluation import Metrics, judge
+from cikg.recommend.data.views import TrainingData
+from cikg.recommend.evaluation.measuring import Metrics, judge
 from cikg.recommend.method import Gradient
 from cikg.recommend.scorers import Scorer
-from cikg.recommend.views import TrainingData
 from cikg.recommend.workshop import Workshop
 
 Phase = Literal["select", "refit"]

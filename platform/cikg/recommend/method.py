@@ -28,8 +28,8 @@ from torch import Tensor, nn
 
 from cikg.errors import InputError, NotFoundError
 from cikg.recommend import methods
+from cikg.recommend.data.views import TrainingData
 from cikg.recommend.scorers import Scorer
-from cikg.recommend.views import TrainingData
 from cikg.recommend.workshop import Workshop
 
 

@@ -27,7 +27,7 @@ import safetensors
 from cikg.errors import NotFoundError, SnapshotError
 from cikg.files import write_file
 from cikg.graph.snapshot import Snapshot, open_snapshot
-from cikg.recommend.nodes import Array
+from cikg.recommend.data.nodes import Array
 from cikg.settings import Settings
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def load(path: Path) -> Recommender:
     Raises:
         SnapshotError: a file of it is missing or damaged; names it.
     """
-    from cikg.recommend import intent_scoring as _intent_scoring  # noqa: F401 - defines a kind of scorer
+    from cikg.recommend.parts import intent_scoring as _intent_scoring  # noqa: F401 - defines a kind of scorer
     from cikg.recommend.scorers import Scorer
 
     manifest = read_json(path / MANIFEST)

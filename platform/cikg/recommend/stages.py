@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from cikg.errors import InputError
 from cikg.recommend import runs
-from cikg.recommend.comparison import Interval, Split
-from cikg.recommend.places import parse_metric
-from cikg.recommend.report import Question, kept
+from cikg.recommend.evaluation.comparison import Interval, Split
+from cikg.recommend.evaluation.places import parse_metric
+from cikg.recommend.evaluation.report import Question, kept
 from cikg.settings import Settings
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _train(
 ) -> tuple[Trained, dict[str, Any] | None]:
     """The run of a manifest, without a stage, and its evaluation unless there was one."""
     from cikg.recommend.engine import train  # noqa: PLC0415 - torch loads for seconds; reading a report needs none
-    from cikg.recommend.evaluation import evaluate  # noqa: PLC0415
+    from cikg.recommend.evaluation.measuring import evaluate  # noqa: PLC0415
 
     options = {key: manifest[key] for key in ("seed", "protocol", "refit", "epochs", "patience", "metric", "precision")}
     config = manifest["config"] | (_without(stage, manifest["config"]) if stage else {})
@@ -290,7 +290,7 @@ def priced(report: Mapping[str, Any], ledger: Sequence[Mapping[str, Any]]) -> It
 
 def drawing(report: Mapping[str, Any]) -> str:
     """A picture of a report's lifts, as SVG; stages that cannot be left out are not in it."""
-    from cikg.recommend.charts import lifts  # noqa: PLC0415 - it is of use to few
+    from cikg.recommend.evaluation.charts import lifts  # noqa: PLC0415 - it is of use to few
 
     rows = [
         (row["stage"], [Interval(**row[split]) for split in ("valid", "test")])

@@ -12,7 +12,7 @@ from cikg.embedded import supervisor
 from cikg.extraction import commands
 from cikg.graph import Graph
 from cikg.recommend import runs, stages
-from cikg.recommend.comparison import Interval, compare
+from cikg.recommend.evaluation.comparison import Interval, compare
 from cikg.schema import uid
 from cikg.settings import Settings
 from tests import planted, trained

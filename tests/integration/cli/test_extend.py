@@ -15,8 +15,9 @@ from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
-from cikg.recommend import newcomer, runs
-from cikg.recommend.search import search
+from cikg.recommend import runs
+from cikg.recommend.newcomers import newcomer
+from cikg.recommend.newcomers.search import search
 from cikg.settings import Settings
 from tests import planted_tastes
 from tests.planted_tastes import TOPICS, tastes

@@ -10,14 +10,15 @@ import pytest
 from cikg.datasets.formats import demo
 from cikg.datasets.loader import load
 from cikg.errors import InputError, NotFoundError
-from cikg.extraction import ledger, related
+from cikg.extraction import ledger
 from cikg.extraction.job import job
+from cikg.extraction.parts import related
 from cikg.extraction.runner import Runner
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
-from cikg.recommend import newcomer
 from cikg.recommend.engine import train
-from cikg.recommend.search import search
+from cikg.recommend.newcomers import newcomer
+from cikg.recommend.newcomers.search import search
 from cikg.schema import Label, SplitCode
 from cikg.settings import Settings
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cikg.extraction import ledger
-from cikg.extraction.embedding import embed
 from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
+from cikg.extraction.steps.embedding import embed
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
 from cikg.schema import Label

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cikg.errors import AuthenticationError, NotFoundError, ServiceError, SettingsError, UnreachableError
-from cikg.extraction.embedding import drop, embed, embedder, texts
+from cikg.extraction.steps.embedding import drop, embed, embedder, texts
 from cikg.graph import Graph, vectors
 from cikg.graph.schema_files import available
 from cikg.graph.schema_state import inspect

@@ -12,9 +12,9 @@ from cikg.datasets.formats import demo
 from cikg.datasets.loader import load
 from cikg.errors import InputError, NotFoundError
 from cikg.extraction import ledger
-from cikg.extraction.interests import cluster_intents
 from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
+from cikg.extraction.steps.interests import cluster_intents
 from cikg.graph import Graph
 from cikg.settings import Settings
 from cikg.text.lexical import normalise

@@ -9,8 +9,8 @@ import pytest
 from cikg.errors import InputError
 from cikg.extraction import ledger
 from cikg.extraction.job import job
-from cikg.extraction.merging import merge
 from cikg.extraction.runner import Runner
+from cikg.extraction.steps.merging import merge
 from cikg.graph import Graph
 from cikg.settings import Settings
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from cikg.errors import ConflictError, InputError, NotFoundError
-from cikg.extraction import merging
-from cikg.extraction.embedding import embed
-from cikg.extraction.merging import Moved, Verdict
+from cikg.extraction.steps import merging
+from cikg.extraction.steps.embedding import embed
+from cikg.extraction.steps.merging import Moved, Verdict
 from cikg.graph import Graph
 from cikg.schema import Label
 from cikg.settings import Settings

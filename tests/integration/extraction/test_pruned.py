@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from cikg.extraction import ledger
-from cikg.extraction.interests import cluster_intents
 from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
+from cikg.extraction.steps.interests import cluster_intents
 from cikg.graph import Graph
 from cikg.settings import Settings
 

@@ -9,8 +9,8 @@ import pytest
 
 from cikg.extraction import control, ledger, pipelines
 from cikg.extraction.job import job
-from cikg.extraction.merging import Method, Verdict, accept, pairs, reject, unmerge
 from cikg.extraction.runner import Runner
+from cikg.extraction.steps.merging import Method, Verdict, accept, pairs, reject, unmerge
 from cikg.graph import Graph
 from cikg.settings import Settings
 

@@ -13,7 +13,7 @@ from cikg.graph import Graph
 from cikg.graph import export as exporting
 from cikg.graph.database import Row
 from cikg.graph.snapshot import NEVER, Snapshot, take
-from cikg.recommend.views import training_data
+from cikg.recommend.data.views import training_data
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 

@@ -7,11 +7,11 @@ import json
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from cikg.extraction.histories import Card, History
 from cikg.extraction.job import Subject
 from cikg.extraction.jobs import item_comprehension, user_comprehension
 from cikg.extraction.jobs.item_comprehension import ItemComprehension, Surroundings
 from cikg.extraction.jobs.user_comprehension import UserComprehension
+from cikg.extraction.parts.histories import Card, History
 
 CLOSING = Card("7", "Carmilla </item></history>", "A guest.", {"genre": ["gothic"]})
 

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from cikg.extraction import terms
-from cikg.extraction.glossary import MOST_ENTRIES, Glossary
 from cikg.extraction.job import Subject
 from cikg.extraction.jobs.glossary import TermMeaning, apply, plan, work
-from cikg.extraction.terms import Term, find
+from cikg.extraction.parts import terms
+from cikg.extraction.parts.glossary import MOST_ENTRIES, Glossary
+from cikg.extraction.parts.terms import Term, find
 from cikg.llm.standin.intents import term_meaning
 
 

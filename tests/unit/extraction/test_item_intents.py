@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cikg.extraction.glossary import Glossary
-from cikg.extraction.histories import Card
 from cikg.extraction.job import Subject, UnusableAnswerError, job
 from cikg.extraction.jobs.item_intents import LONGEST_TEXT, Described, ItemIntents, apply, plan, work
-from cikg.extraction.phrases import line
+from cikg.extraction.parts.glossary import Glossary
+from cikg.extraction.parts.histories import Card
+from cikg.extraction.parts.phrases import line
 from cikg.llm.standin.intents import item_intents
 from cikg.llm.standin.wording import UnreadableRequestError
 

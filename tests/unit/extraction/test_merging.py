@@ -1,6 +1,6 @@
 import pytest
 
-from cikg.extraction.merging import normal_form
+from cikg.extraction.steps.merging import normal_form
 
 
 @pytest.mark.parametrize(

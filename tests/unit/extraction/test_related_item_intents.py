@@ -5,11 +5,11 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from cikg.extraction.histories import Card
 from cikg.extraction.job import Subject, UnusableAnswerError
 from cikg.extraction.jobs.item_intents import Described
 from cikg.extraction.jobs.related_item_intents import Choice, RelatedIntents, apply, plan, work
-from cikg.extraction.phrases import line
+from cikg.extraction.parts.histories import Card
+from cikg.extraction.parts.phrases import line
 from cikg.llm.standin.intents import related_intents
 from cikg.llm.standin.wording import UnreadableRequestError
 

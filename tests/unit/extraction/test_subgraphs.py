@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cikg.extraction import profiles, subgraphs
 from cikg.extraction.job import Request, Subject, UnusableAnswerError
 from cikg.extraction.jobs.item_profiles import ItemProfile
 from cikg.extraction.jobs.user_profiles import UserProfile
-from cikg.extraction.profiles import Kept
-from cikg.extraction.subgraphs import Edge, Neighbourhood, Subgraph, SubgraphEvaluation, SubgraphPruning
+from cikg.extraction.parts import profiles, subgraphs
+from cikg.extraction.parts.profiles import Kept
+from cikg.extraction.parts.subgraphs import Edge, Neighbourhood, Subgraph, SubgraphEvaluation, SubgraphPruning
 from cikg.schema import Label
 
 ENOUGH, TOO_LITTLE = SubgraphEvaluation(verdict="SUFFICIENT"), SubgraphEvaluation(verdict="INSUFFICIENT")

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cikg.extraction.histories import Card
 from cikg.extraction.job import Subject, UnusableAnswerError
 from cikg.extraction.jobs import related_user_intents as second
 from cikg.extraction.jobs.user_intents import UserIntents, apply, plan, work
-from cikg.extraction.phrases import data_line, line
-from cikg.extraction.portraits import Portrait
+from cikg.extraction.parts.histories import Card
+from cikg.extraction.parts.phrases import data_line, line
+from cikg.extraction.parts.portraits import Portrait
 from cikg.llm.standin.intents import related_to_user, user_intents
 
 CARDS = (

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cikg.extraction.histories import Card, History
 from cikg.extraction.job import Subject, UnusableAnswerError, job
 from cikg.extraction.jobs.user_interests import JOB, UserInterests
+from cikg.extraction.parts.histories import Card, History
 from cikg.schema import relation_in_words
 
 CARDS = (Card("7", "Carmilla", "A guest.", {"genre": ["gothic"]}), Card("9", "Udolpho", "", {}))

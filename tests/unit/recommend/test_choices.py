@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from cikg.recommend.choices import ChoiceModel, Choices
-from cikg.recommend.intents import Links
-from cikg.recommend.nodes import Pairs
+from cikg.recommend.data.intents import Links
+from cikg.recommend.data.nodes import Pairs
+from cikg.recommend.parts.choices import ChoiceModel, Choices
 
 USERS, ITEMS, INTENTS = 60, 40, 7
 CPU = torch.device("cpu")

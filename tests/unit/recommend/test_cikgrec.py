@@ -11,11 +11,11 @@ import torch
 
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import runs
+from cikg.recommend.data.views import ContrastViews, SymmetricGraph, View, graph_view, training_data
 from cikg.recommend.engine import train
 from cikg.recommend.method import configure
 from cikg.recommend.methods.cikgrec import AS_CODE, DEPARTURES, Cikgrec, CikgrecConfig, departures, mask_rate
-from cikg.recommend.translation import Facts, Translation
-from cikg.recommend.views import ContrastViews, SymmetricGraph, View, graph_view, training_data
+from cikg.recommend.parts.translation import Facts, Translation
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import write_snapshot

@@ -8,15 +8,16 @@ import torch
 
 from cikg.errors import InputError
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import linear, method
+from cikg.recommend import method
+from cikg.recommend.data.views import TrainingData, training_data
 from cikg.recommend.methods.gf_cf import GfCf, GfCfConfig
 from cikg.recommend.methods.ials import Ials, IalsConfig
 from cikg.recommend.methods.interests import Interests, InterestsConfig
 from cikg.recommend.methods.item_knn import ItemKnn, ItemKnnConfig
 from cikg.recommend.methods.rp3beta import Rp3beta, Rp3betaConfig
 from cikg.recommend.methods.simplex import Simplex, SimplexConfig
+from cikg.recommend.parts import linear
 from cikg.recommend.scorers import Scorer
-from cikg.recommend.views import TrainingData, training_data
 from cikg.schema import SplitCode
 
 CPU = torch.device("cpu")

@@ -10,11 +10,11 @@ import torch
 
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import runs
+from cikg.recommend.data.views import TrainingData, training_data
 from cikg.recommend.engine import train
 from cikg.recommend.methods.colakg import Colakg, ColakgConfig
 from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
 from cikg.recommend.scorers import standardise
-from cikg.recommend.views import TrainingData, training_data
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import write_snapshot

@@ -9,10 +9,11 @@ from scipy.stats import bootstrap as scipy_bootstrap
 
 from cikg.errors import InputError
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import comparison, runs
-from cikg.recommend.comparison import Interval, bootstrap, compare
+from cikg.recommend import runs
 from cikg.recommend.engine import train
-from cikg.recommend.evaluation import evaluate
+from cikg.recommend.evaluation import comparison
+from cikg.recommend.evaluation.comparison import Interval, bootstrap, compare
+from cikg.recommend.evaluation.measuring import evaluate
 from cikg.settings import Settings
 from tests.unit.recommend.planted import two_tastes
 

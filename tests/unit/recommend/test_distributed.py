@@ -13,10 +13,10 @@ import torch
 
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import distributed, runs
+from cikg.recommend.data.views import training_data
 from cikg.recommend.engine import train
 from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
-from cikg.recommend.ranking import Ranking, RankingConfig
-from cikg.recommend.views import training_data
+from cikg.recommend.parts.ranking import Ranking, RankingConfig
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 

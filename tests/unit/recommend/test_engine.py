@@ -18,10 +18,10 @@ from cikg.errors import InputError, NotFoundError, SettingsError, SnapshotError
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import method, runs
 from cikg.recommend.engine import Trained, pick_device, train
-from cikg.recommend.evaluation import evaluate, split_digest
+from cikg.recommend.evaluation.measuring import evaluate, split_digest
+from cikg.recommend.evaluation.places import Places
 from cikg.recommend.fitting import Progress
 from cikg.recommend.method import Config, Gradient, Method
-from cikg.recommend.places import Places
 from cikg.recommend.scorers import StaticScorer
 from cikg.schema import SplitCode
 from cikg.settings import Settings

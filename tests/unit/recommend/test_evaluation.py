@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cikg.errors import InputError
-from cikg.recommend import evaluation
-from cikg.recommend.evaluation import judge, measure, rank
-from cikg.recommend.places import CUTOFFS, DEPTH, PER_USER, Places, parse_metric
+from cikg.recommend.data.views import NodeSpace, Pairs
+from cikg.recommend.evaluation import measuring as evaluation
+from cikg.recommend.evaluation.measuring import judge, measure, rank
+from cikg.recommend.evaluation.places import CUTOFFS, DEPTH, PER_USER, Places, parse_metric
 from cikg.recommend.scorers import DotScorer, ItemWeightScorer, Scorer, StaticScorer
-from cikg.recommend.views import NodeSpace, Pairs
 from tests.unit.recommend import by_ranx
 
 

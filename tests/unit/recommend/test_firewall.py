@@ -9,7 +9,7 @@ import pytest
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import method, runs
 from cikg.recommend.engine import Trained, train
-from cikg.recommend.evaluation import evaluate
+from cikg.recommend.evaluation.measuring import evaluate
 from cikg.settings import Settings
 from tests.unit.recommend.planted import two_tastes
 from tests.unit.recommend.test_methods import SMALL

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cikg.recommend.charts import BOTTOM, COLOURS, HEIGHT, TOP, bars
-from cikg.recommend.comparison import Comparison, Entry, Interval, compare
 from cikg.recommend.engine import train
-from cikg.recommend.evaluation import evaluate
-from cikg.recommend.groups import Group, by_sparsity
-from cikg.recommend.places import Places
+from cikg.recommend.evaluation.charts import BOTTOM, COLOURS, HEIGHT, TOP, bars
+from cikg.recommend.evaluation.comparison import Comparison, Entry, Interval, compare
+from cikg.recommend.evaluation.groups import Group, by_sparsity
+from cikg.recommend.evaluation.measuring import evaluate
+from cikg.recommend.evaluation.places import Places
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import write_snapshot
@@ -79,7 +79,7 @@ def test_facts_help_where_nothing_else_is_known(offline: Settings, snapshot: obj
 
 
 def test_groups_are_of_about_equal_size_and_never_part_equals() -> None:
-    from cikg.recommend.groups import _divide  # noqa: PLC0415
+    from cikg.recommend.evaluation.groups import _divide  # noqa: PLC0415
 
     amounts = np.random.default_rng(0).geometric(0.02, 5000)
     groups = _divide(amounts, 5)

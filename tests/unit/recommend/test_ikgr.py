@@ -12,11 +12,11 @@ import torch
 from hypothesis import given, settings
 
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend.intent_scoring import IntentScorer
-from cikg.recommend.intents import Links, translation
+from cikg.recommend.data.intents import Links, translation
+from cikg.recommend.data.views import training_data
 from cikg.recommend.methods.ikgr import CONSUMES, POSSESSES, SATISFIES, Ikgr, IkgrConfig
+from cikg.recommend.parts.intent_scoring import IntentScorer
 from cikg.recommend.scorers import Scorer
-from cikg.recommend.views import training_data
 from cikg.schema import SplitCode
 from tests.unit.recommend.planted import write_snapshot
 

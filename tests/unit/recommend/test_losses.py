@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 
-from cikg.recommend import losses
-from cikg.recommend.sampling import NegativeSampler
+from cikg.recommend.parts import losses
+from cikg.recommend.parts.sampling import NegativeSampler
 
 
 def seeded(*shape: int, seed: int = 0) -> Tensor:

@@ -10,9 +10,9 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from cikg.recommend.matching import beside, centred, tastes, unit
+from cikg.recommend.data.views import Pairs, TrainingData, training_data
+from cikg.recommend.parts.matching import beside, centred, tastes, unit
 from cikg.recommend.scorers import DotScorer, standardise
-from cikg.recommend.views import Pairs, TrainingData, training_data
 from cikg.schema import SplitCode
 from tests.unit.recommend.planted import write_snapshot
 

@@ -11,11 +11,11 @@ import torch
 
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import method
+from cikg.recommend.data.views import training_data
 from cikg.recommend.engine import train
-from cikg.recommend.evaluation import evaluate
+from cikg.recommend.evaluation.measuring import evaluate
 from cikg.recommend.method import Config, Gradient
 from cikg.recommend.methods.ease import Ease, EaseConfig
-from cikg.recommend.views import training_data
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import write_snapshot

@@ -15,13 +15,14 @@ import torch
 
 from cikg.errors import InputError
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import linear, mixing, runs
+from cikg.recommend import runs
+from cikg.recommend.data.views import TrainingData, training_data
 from cikg.recommend.engine import train
-from cikg.recommend.evaluation import evaluate
+from cikg.recommend.evaluation.measuring import evaluate
 from cikg.recommend.methods.lightgcn import Lightgcn
 from cikg.recommend.methods.mixture import EXPERTS, Mixture, MixtureConfig
+from cikg.recommend.parts import linear, mixing
 from cikg.recommend.scorers import DotScorer, MixtureScorer, StaticScorer
-from cikg.recommend.views import TrainingData, training_data
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import two_tastes, write_snapshot

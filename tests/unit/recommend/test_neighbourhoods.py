@@ -12,13 +12,13 @@ import torch
 from cikg.errors import InputError
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import runs
+from cikg.recommend.data.views import SymmetricGraph, training_data
 from cikg.recommend.engine import train
 from cikg.recommend.fitting import Progress
 from cikg.recommend.method import configure
 from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
-from cikg.recommend.neighbourhoods import Neighbourhoods
-from cikg.recommend.propagation import propagate
-from cikg.recommend.views import SymmetricGraph, training_data
+from cikg.recommend.parts.neighbourhoods import Neighbourhoods
+from cikg.recommend.parts.propagation import propagate
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 

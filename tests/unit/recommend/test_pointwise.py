@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend.pointwise import Pointwise, pointwise
+from cikg.recommend.data.pointwise import Pointwise, pointwise
 from cikg.schema import SplitCode
 from tests.unit.recommend.planted import write_snapshot
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from cikg.recommend.propagation import drop_edges, multiply, propagate
-from cikg.recommend.views import SymmetricGraph
+from cikg.recommend.data.views import SymmetricGraph
+from cikg.recommend.parts.propagation import drop_edges, multiply, propagate
 
 NODES, WIDTH = 30, 8
 

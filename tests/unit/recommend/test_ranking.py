@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import ranking as objective
+from cikg.recommend.data.views import TrainingData, pairs, training_data
 from cikg.recommend.engine import train
-from cikg.recommend.evaluation import judge
+from cikg.recommend.evaluation.measuring import judge
 from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
-from cikg.recommend.ranking import LossName, Ranking, RankingConfig
+from cikg.recommend.parts import ranking as objective
+from cikg.recommend.parts.ranking import LossName, Ranking, RankingConfig
 from cikg.recommend.scorers import DotScorer
-from cikg.recommend.views import TrainingData, pairs, training_data
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 

@@ -8,10 +8,11 @@ import pytest
 
 from cikg.errors import InputError
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import report, runs
+from cikg.recommend import runs
 from cikg.recommend.engine import train
-from cikg.recommend.evaluation import evaluate
-from cikg.recommend.report import KEPT, Question, answer, drawing, is_kept, kept
+from cikg.recommend.evaluation import report
+from cikg.recommend.evaluation.measuring import evaluate
+from cikg.recommend.evaluation.report import KEPT, Question, answer, drawing, is_kept, kept
 from cikg.settings import Settings
 
 

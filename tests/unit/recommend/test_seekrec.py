@@ -11,10 +11,10 @@ import torch
 
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import runs
+from cikg.recommend.data.views import TrainingData, profiles, training_data
 from cikg.recommend.engine import train
 from cikg.recommend.methods.seekrec import Seekrec, SeekrecConfig, alike
 from cikg.recommend.scorers import GatedScorer, standardise
-from cikg.recommend.views import TrainingData, profiles, training_data
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import write_snapshot

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cikg.graph.export import NEVER
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend.sequences import PADDING, sequences
+from cikg.recommend.data.sequences import PADDING, sequences
 from cikg.schema import SplitCode
 from tests.unit.recommend.planted import write_snapshot
 

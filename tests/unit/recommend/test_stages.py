@@ -14,8 +14,8 @@ from cikg.errors import InputError
 from cikg.extraction.job import names as job_names
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import runs, stages
-from cikg.recommend.comparison import Interval
 from cikg.recommend.engine import train
+from cikg.recommend.evaluation.comparison import Interval
 from cikg.recommend.fitting import Progress
 from cikg.recommend.method import configure
 from cikg.recommend.stages import STAGES, Report, drawing, measure, priced

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from cikg.errors import InputError
+from cikg.recommend.data.views import training_data
 from cikg.recommend.methods.texts import Texts, TextsConfig
-from cikg.recommend.views import training_data
 from cikg.schema import SplitCode
 from tests.unit.recommend.planted import two_tastes
 

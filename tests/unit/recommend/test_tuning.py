@@ -18,10 +18,10 @@ from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.files import alone
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import method, tuning
+from cikg.recommend.data.views import TrainingData
 from cikg.recommend.method import ClosedForm, Config, Method, Span
 from cikg.recommend.scorers import Scorer, StaticScorer
 from cikg.recommend.tuning import best, tune
-from cikg.recommend.views import TrainingData
 from cikg.settings import Settings
 from tests.unit.recommend.planted import two_tastes
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend.views import SymmetricGraph, TrainingData, View, graph_view, pairs, training_data
+from cikg.recommend.data.views import SymmetricGraph, TrainingData, View, graph_view, pairs, training_data
 from cikg.schema import SplitCode
 from tests.unit.recommend.planted import write_snapshot
 

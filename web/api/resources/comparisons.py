@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from cikg.recommend.comparison import Verdict
-from cikg.recommend.report import SHOWN, kept
+from cikg.recommend.evaluation.comparison import Verdict
+from cikg.recommend.evaluation.report import SHOWN, kept
 from web import comparing
 from web.api.operation import operation
 from web.api.resources.models import RUN_ID, TAG

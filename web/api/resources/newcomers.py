@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.access.accounts import Scope
-from cikg.recommend.newcomer import LONGEST_SENTENCE, Suggestions, by_intents, suggest
+from cikg.recommend.newcomers.newcomer import LONGEST_SENTENCE, Suggestions, by_intents, suggest
 from web import newcomers
 from web.api.operation import operation
 from web.store import settings

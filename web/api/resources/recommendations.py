@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.errors import NotFoundError
-from cikg.recommend.search import CANDIDATES, UserHits, search
+from cikg.recommend.newcomers.search import CANDIDATES, UserHits, search
 from cikg.schema import uid
 from cikg.serving.recommend import Recommendation, Recommendations, recommend
 from web import newcomers

@@ -8,7 +8,7 @@ from flask import g
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.access.accounts import Scope
-from cikg.recommend.comparison import Verdict
+from cikg.recommend.evaluation.comparison import Verdict
 from cikg.recommend.stages import METRIC
 from web import stages
 from web.api.operation import operation

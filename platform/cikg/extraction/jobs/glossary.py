@@ -2,7 +2,7 @@
 
 Paper: IKGR, "in-context learning": explanations of a dataset's terms stand in the prompts of texts that have them.
 Departures: the paper's knowledge base is written by hand; here terms are found by their looks
-(`cikg.extraction.terms`) and explained by the model, one question a term, from sentences that show it.
+(`cikg.extraction.parts.terms`) and explained by the model, one question a term, from sentences that show it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction import terms
-from cikg.extraction.histories import dataset_row
 from cikg.extraction.job import Job, Request, Subject, Work
-from cikg.extraction.phrases import data_line
-from cikg.extraction.terms import Term
+from cikg.extraction.parts import terms
+from cikg.extraction.parts.histories import dataset_row
+from cikg.extraction.parts.phrases import data_line
+from cikg.extraction.parts.terms import Term
 from cikg.graph import Graph
 from cikg.llm.prompts import template
 from cikg.schema import Label, uid

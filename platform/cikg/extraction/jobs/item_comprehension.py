@@ -13,12 +13,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from cikg.extraction import histories, profiles
-from cikg.extraction.histories import Card, dataset_row
 from cikg.extraction.job import Job, Request, Subject, Work
 from cikg.extraction.jobs.item_intents import ids
-from cikg.extraction.phrases import data_line, line
-from cikg.extraction.profiles import at_most
+from cikg.extraction.parts import histories, profiles
+from cikg.extraction.parts.histories import Card, dataset_row
+from cikg.extraction.parts.phrases import data_line, line
+from cikg.extraction.parts.profiles import at_most
 from cikg.graph import Graph
 from cikg.llm.prompts import template
 from cikg.schema import Label, uid

@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction import glossary, histories
-from cikg.extraction.histories import dataset_row
 from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work
-from cikg.extraction.phrases import Phrase, line, pooled, stands_in
+from cikg.extraction.parts import glossary, histories
+from cikg.extraction.parts.histories import dataset_row
+from cikg.extraction.parts.phrases import Phrase, line, pooled, stands_in
 from cikg.graph import Graph
 from cikg.llm.prompts import template
 from cikg.schema import Label

@@ -12,10 +12,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from cikg.extraction import histories, neighbourhoods, profiles
 from cikg.extraction.job import Job, Request, Subject, Work
 from cikg.extraction.jobs.item_intents import ids
-from cikg.extraction.profiles import Kept, at_most
+from cikg.extraction.parts import histories, neighbourhoods, profiles
+from cikg.extraction.parts.profiles import Kept, at_most
 from cikg.graph import Graph
 from cikg.llm.prompts import template
 from cikg.schema import Label

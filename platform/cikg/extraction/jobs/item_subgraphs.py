@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cikg.extraction import neighbourhoods, subgraphs
 from cikg.extraction.job import Job, Subject, Work
 from cikg.extraction.jobs.item_intents import ids
-from cikg.extraction.subgraphs import Neighbourhood, Subgraph
+from cikg.extraction.parts import neighbourhoods, subgraphs
+from cikg.extraction.parts.subgraphs import Neighbourhood, Subgraph
 from cikg.graph import Graph
 from cikg.schema import Label
 

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work
-from cikg.extraction.phrases import data_line
+from cikg.extraction.parts.phrases import data_line
 from cikg.graph import Graph
 from cikg.llm.prompts import template
 from cikg.schema import Label, uid

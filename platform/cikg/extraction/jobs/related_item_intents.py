@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction import related
 from cikg.extraction.job import Job, Request, Subject, Work
 from cikg.extraction.jobs import item_intents
 from cikg.extraction.jobs.item_intents import Described
-from cikg.extraction.related import MOST_RELATED, Candidates
+from cikg.extraction.parts import related
+from cikg.extraction.parts.related import MOST_RELATED, Candidates
 from cikg.graph import Graph
 from cikg.graph.vectors import written_for
 from cikg.llm.prompts import template

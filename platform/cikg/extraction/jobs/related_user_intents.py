@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction import histories, portraits, related
 from cikg.extraction.job import Job, Request, Subject, Work
-from cikg.extraction.portraits import Portrait
-from cikg.extraction.related import MOST_RELATED, Candidates
+from cikg.extraction.parts import histories, portraits, related
+from cikg.extraction.parts.portraits import Portrait
+from cikg.extraction.parts.related import MOST_RELATED, Candidates
 from cikg.graph import Graph
 from cikg.llm.prompts import template
 from cikg.schema import Label

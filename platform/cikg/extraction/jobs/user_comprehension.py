@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from cikg.extraction import histories, profiles
-from cikg.extraction.histories import History
 from cikg.extraction.job import Job, Request, Subject, Work
-from cikg.extraction.phrases import line
-from cikg.extraction.profiles import at_most
+from cikg.extraction.parts import histories, profiles
+from cikg.extraction.parts.histories import History
+from cikg.extraction.parts.phrases import line
+from cikg.extraction.parts.profiles import at_most
 from cikg.llm.prompts import template
 from cikg.schema import Label
 

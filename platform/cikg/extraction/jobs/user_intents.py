@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction import histories, portraits
 from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work
-from cikg.extraction.phrases import Phrase, cited, stands_in
-from cikg.extraction.portraits import Portrait
+from cikg.extraction.parts import histories, portraits
+from cikg.extraction.parts.phrases import Phrase, cited, stands_in
+from cikg.extraction.parts.portraits import Portrait
 from cikg.llm.prompts import template
 from cikg.schema import Label
 

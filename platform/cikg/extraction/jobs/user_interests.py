@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction.tastes import Taste, tastes_job
+from cikg.extraction.parts.tastes import Taste, tastes_job
 
 
 class UserInterests(BaseModel):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction.tastes import Taste, tastes_job
+from cikg.extraction.parts.tastes import Taste, tastes_job
 
 
 class UserPreferences(BaseModel):

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cikg.extraction import histories, neighbourhoods, subgraphs
 from cikg.extraction.job import Job, Subject, Work
-from cikg.extraction.subgraphs import Neighbourhood, Subgraph
+from cikg.extraction.parts import histories, neighbourhoods, subgraphs
+from cikg.extraction.parts.subgraphs import Neighbourhood, Subgraph
 from cikg.graph import Graph
 from cikg.schema import Label
 

@@ -24,13 +24,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cikg.recommend import losses
+from cikg.recommend.data.views import ContrastViews, SymmetricGraph, TrainingData, View, graph_view
 from cikg.recommend.method import Gradient, Method, Span
-from cikg.recommend.propagation import drop_edges, memory, propagate
-from cikg.recommend.ranking import SEARCH, Batch, Ranking, RankingConfig
+from cikg.recommend.parts import losses
+from cikg.recommend.parts.propagation import drop_edges, memory, propagate
+from cikg.recommend.parts.ranking import SEARCH, Batch, Ranking, RankingConfig
+from cikg.recommend.parts.translation import Facts, Translation
 from cikg.recommend.scorers import DotScorer
-from cikg.recommend.translation import Facts, Translation
-from cikg.recommend.views import ContrastViews, SymmetricGraph, TrainingData, View, graph_view
 
 Fidelity = Literal["improved", "paper", "reference"]
 

@@ -10,10 +10,10 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from cikg.recommend import linear
+from cikg.recommend.data.views import TrainingData
 from cikg.recommend.method import ClosedForm, Config, Method, Span
+from cikg.recommend.parts import linear
 from cikg.recommend.scorers import ItemWeightScorer, Scorer
-from cikg.recommend.views import TrainingData
 
 PENALTIES = (30.0, 100.0, 300.0, 1000.0)
 

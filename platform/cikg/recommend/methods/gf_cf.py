@@ -12,10 +12,10 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 from typing_extensions import override
 
-from cikg.recommend import linear
+from cikg.recommend.data.views import Array, TrainingData
 from cikg.recommend.method import ClosedForm, Config, Method, Span
+from cikg.recommend.parts import linear
 from cikg.recommend.scorers import DotScorer, ItemWeightScorer, Scorer
-from cikg.recommend.views import Array, TrainingData
 
 RANKS = (32, 64, 128, 256)
 

@@ -11,9 +11,9 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
+from cikg.recommend.data.views import Pairs, TrainingData
 from cikg.recommend.method import ClosedForm, Config, Method, Span
 from cikg.recommend.scorers import DotScorer, Scorer
-from cikg.recommend.views import Pairs, TrainingData
 
 ENTRIES = 2**24
 """Numbers that the linear systems solved at once hold: bounds their memory to 64 MiB."""

@@ -20,14 +20,14 @@ from scipy import sparse
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cikg.recommend import losses
-from cikg.recommend.choices import ChoiceModel
-from cikg.recommend.intent_scoring import IntentScorer, prefixed
-from cikg.recommend.intents import Links, translation
+from cikg.recommend.data.intents import Links, translation
+from cikg.recommend.data.views import Array, SymmetricGraph, TrainingData
 from cikg.recommend.method import Config, Gradient, Method, Span
-from cikg.recommend.propagation import drop_edges, propagate
-from cikg.recommend.sampling import NegativeSampler
-from cikg.recommend.views import Array, SymmetricGraph, TrainingData
+from cikg.recommend.parts import losses
+from cikg.recommend.parts.choices import ChoiceModel
+from cikg.recommend.parts.intent_scoring import IntentScorer, prefixed
+from cikg.recommend.parts.propagation import drop_edges, propagate
+from cikg.recommend.parts.sampling import NegativeSampler
 
 POSSESSES, SATISFIES, CONSUMES = 0, 1, 2
 CHOICE_WEIGHTS = (2.0, 1.0, 0.5, 0.0)

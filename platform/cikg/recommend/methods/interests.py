@@ -15,10 +15,10 @@ from pydantic import Field
 from typing_extensions import override
 
 from cikg.errors import InputError
-from cikg.recommend import linear
+from cikg.recommend.data.views import Pairs, TrainingData
 from cikg.recommend.method import ClosedForm, Config, Method, Span
+from cikg.recommend.parts import linear
 from cikg.recommend.scorers import ItemWeightScorer, Scorer
-from cikg.recommend.views import Pairs, TrainingData
 
 
 class InterestsConfig(Config):

@@ -14,15 +14,16 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cikg.recommend import distributed, losses
+from cikg.recommend import distributed
+from cikg.recommend.data.views import SymmetricGraph, TrainingData, View, graph_view
 from cikg.recommend.method import Gradient, Method, Span
-from cikg.recommend.propagation import drop_edges, memory, propagate
-from cikg.recommend.ranking import SEARCH, Batch, Ranking, RankingConfig
+from cikg.recommend.parts import losses
+from cikg.recommend.parts.propagation import drop_edges, memory, propagate
+from cikg.recommend.parts.ranking import SEARCH, Batch, Ranking, RankingConfig
 from cikg.recommend.scorers import DotScorer
-from cikg.recommend.views import SymmetricGraph, TrainingData, View, graph_view
 
 if TYPE_CHECKING:
-    from cikg.recommend.neighbourhoods import Neighbourhoods
+    from cikg.recommend.parts.neighbourhoods import Neighbourhoods
 
 
 class LightgcnConfig(RankingConfig):
@@ -65,7 +66,7 @@ class Lightgcn(Gradient):
         self._ranking = Ranking(data, config, device, sampled=bool(config.fan_out))
         self._neighbourhoods: Neighbourhoods | None = None
         if config.fan_out:
-            from cikg.recommend.neighbourhoods import Neighbourhoods  # noqa: PLC0415 - PyG loads for seconds
+            from cikg.recommend.parts.neighbourhoods import Neighbourhoods  # noqa: PLC0415 - PyG loads for seconds
 
             self._neighbourhoods = Neighbourhoods(self._graph.to(torch.device("cpu")), config.fan_out, device)
 

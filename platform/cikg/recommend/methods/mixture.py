@@ -29,7 +29,7 @@ import torch
 from pydantic import Field, field_validator
 from typing_extensions import override
 
-from cikg.recommend import linear, matching, mixing
+from cikg.recommend.data.views import TrainingData, View
 from cikg.recommend.fitting import GradientFit
 from cikg.recommend.method import ClosedForm, Config, Method
 from cikg.recommend.methods.ease import Ease, EaseConfig
@@ -39,8 +39,8 @@ from cikg.recommend.methods.interests import Interests, InterestsConfig
 from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
 from cikg.recommend.methods.popularity import Popularity, PopularityConfig
 from cikg.recommend.methods.texts import Texts, TextsConfig
+from cikg.recommend.parts import linear, matching, mixing
 from cikg.recommend.scorers import MixtureScorer, Scorer
-from cikg.recommend.views import TrainingData, View
 from cikg.recommend.workshop import Part, Workshop
 
 SHARES = (0.3, 0.6, 1.2)

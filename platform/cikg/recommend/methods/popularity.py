@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from typing_extensions import override
 
+from cikg.recommend.data.views import TrainingData
 from cikg.recommend.method import ClosedForm, Config, Method
 from cikg.recommend.scorers import Scorer, StaticScorer
-from cikg.recommend.views import TrainingData
 
 
 class PopularityConfig(Config):

@@ -10,10 +10,10 @@ import torch
 from pydantic import Field
 from typing_extensions import override
 
-from cikg.recommend import linear
+from cikg.recommend.data.views import TrainingData
 from cikg.recommend.method import ClosedForm, Config, Method, Span
+from cikg.recommend.parts import linear
 from cikg.recommend.scorers import ItemWeightScorer, Scorer
-from cikg.recommend.views import TrainingData
 
 
 class Rp3betaConfig(Config):

@@ -23,12 +23,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cikg.recommend import losses, matching
+from cikg.recommend.data.views import Array, TrainingData, View, graph_view
 from cikg.recommend.method import Gradient, Method, Span
-from cikg.recommend.propagation import propagate
-from cikg.recommend.ranking import SEARCH, Batch, Ranking
+from cikg.recommend.parts import losses, matching
+from cikg.recommend.parts.propagation import propagate
+from cikg.recommend.parts.ranking import SEARCH, Batch, Ranking
 from cikg.recommend.scorers import GatedScorer
-from cikg.recommend.views import Array, TrainingData, View, graph_view
 from cikg.text.distillation import distill
 
 BLOCK = 1024

@@ -10,11 +10,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from cikg.recommend import linear, losses
+from cikg.recommend.data.views import TrainingData
 from cikg.recommend.method import Gradient, Method, Span
-from cikg.recommend.ranking import LossName, Ranking, RankingConfig
+from cikg.recommend.parts import linear, losses
+from cikg.recommend.parts.ranking import LossName, Ranking, RankingConfig
 from cikg.recommend.scorers import DotScorer
-from cikg.recommend.views import TrainingData
 
 
 class SimplexConfig(RankingConfig):

@@ -14,10 +14,10 @@ from pydantic import Field
 from typing_extensions import override
 
 from cikg.errors import InputError
-from cikg.recommend import matching
+from cikg.recommend.data.views import TrainingData
 from cikg.recommend.method import ClosedForm, Config, Method, Span
+from cikg.recommend.parts import matching
 from cikg.recommend.scorers import DotScorer
-from cikg.recommend.views import TrainingData
 from cikg.text.distillation import distill
 
 

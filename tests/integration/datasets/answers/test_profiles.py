@@ -14,7 +14,7 @@ from cikg.datasets.loader import load
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
-from cikg.recommend.views import training_data
+from cikg.recommend.data.views import training_data
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.datasets.formats import test_colakg

@@ -1,0 +1,1 @@
+"""What jobs are made of: what prompts show, and how answers are checked."""

@@ -1,0 +1,1 @@
+"""Steps of a pipeline that ask no LLM: vectors, interests, merged intents."""

@@ -1,0 +1,1 @@
+"""What methods may see of a snapshot: nodes, views, intents, sequences and examples, as columns."""

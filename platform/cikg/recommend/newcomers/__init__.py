@@ -1,0 +1,1 @@
+"""Recommending, without training, to whoever came later or with a sentence alone."""

@@ -1,0 +1,1 @@
+"""What methods are made of: losses, samplers, propagation, linear algebra, gates."""

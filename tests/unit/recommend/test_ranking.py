@@ -84,6 +84,22 @@ def test_batches_are_all_interactions_once_and_the_seed_decides(loss: str, data:
         assert sum(pair in seen for pair in drawn) < 0.02 * len(drawn), "of all pairs, a quarter is known"
 
 
+def test_the_more_interactions_the_larger_a_step(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    def steps(least: int, most: int, batch_size: int | None = None, *, sampled: bool = False) -> int:
+        monkeypatch.setattr(objective, "BATCH", (least, most))
+        ranking = Ranking(data, RankingConfig(batch_size=batch_size), CPU, sampled=sampled)
+        return len(list(ranking.batches(torch.Generator())))
+
+    monkeypatch.setattr(objective, "STEPS", 4)
+    count = len(data.fit)
+    assert count % 4 == 0
+    assert steps(2, 10**6) == 4
+    assert steps(2, 10) == -(-count // 10), "a step has to fit in memory"
+    assert steps(count, 10**6) == 1
+    assert steps(2, 10**6, sampled=True) == count // 2, "what costs as much as its batch gains nothing"
+    assert steps(2, 10**6, batch_size=50) == -(-count // 50)
+
+
 def test_a_softmax_gets_a_users_interactions_together(data: TrainingData) -> None:
     users = torch.cat([batch.user for batch in Ranking(data, RankingConfig(), CPU).batches(torch.Generator())])
     assert len(torch.unique_consecutive(users)) == len(torch.unique(users))

@@ -78,7 +78,7 @@ class MixtureConfig(Config):
     layers: int = Field(3, ge=1, description="Its layers")
     temperature: float = Field(0.2, gt=0, description="τ of its softmax loss")
     learning_rate: float = Field(0.005, gt=0, description="Its step size")
-    batch_size: int = Field(2048, ge=1, description="Interactions a step")
+    batch_size: int | None = Field(None, ge=1, description="Interactions a step; by default as LightGCN's")
     graph_epochs: int | None = Field(None, ge=1, description="Epochs of the graph expert")
     most_epochs: int = Field(24, ge=1, description="The most that are tried")
     factors: int = Field(64, ge=1, description="Width of the factors' vectors")

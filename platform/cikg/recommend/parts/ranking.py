@@ -30,6 +30,9 @@ LossName = Literal["softmax", "bsl", "psl", "directau", "cosine", "bpr", "margin
 FULL = 100_000
 """Items up to which a softmax is over all of them; beyond, over a sample."""
 
+BATCH, STEPS = (2_048, 65_536), 64
+"""Interactions a step, at least and at most; steps an epoch in between: each is a propagation over the whole graph."""
+
 PAIRWISE = ("bpr", "margin")
 """Losses of inner products, which compare each interaction with one item drawn for it. All others take cosines."""
 
@@ -37,7 +40,9 @@ PAIRWISE = ("bpr", "margin")
 class RankingConfig(Config):
     """Hyper-parameters of the objective."""
 
-    batch_size: int = Field(2048, ge=1, description="Interactions a step")
+    batch_size: int | None = Field(
+        None, ge=1, description="Interactions a step; by default 2,048, or a 64th of all where that is more"
+    )
     loss: LossName = Field("softmax", description="What ranks: softmax, bsl, psl, directau, cosine, bpr or margin")
     temperature: float = Field(0.2, gt=0, description="τ of softmax, bsl and psl: the smaller, the harder")
     positive_temperature: float = Field(1.0, gt=0, description="τ₁ of bsl: the smaller, the less doubtful reads count")
@@ -120,6 +125,9 @@ class Ranking:
         self.config, self.nodes = config, data.nodes
         self._user = torch.from_numpy(data.fit.user_index).to(device)
         self._item = torch.from_numpy(data.fit.item_index).to(device)
+        least, most = BATCH
+        shared = least if sampled else min(max(least, len(data.fit) // STEPS), most)  # a sample costs as its batch does
+        self._batch_size = config.batch_size or shared
         self._samples = config.loss in ("psl", "cosine") or (
             config.loss == "softmax" and (sampled or data.nodes.items > FULL)
         )
@@ -139,8 +147,8 @@ class Ranking:
             order = torch.randperm(len(self._user), generator=generator, device=generator.device)
         user, item = self._user[order], self._item[order]
         drawn = self._negatives.draw(user, generator) if self.config.loss in PAIRWISE else None
-        for start in range(0, len(order), self.config.batch_size):
-            part = slice(start, start + self.config.batch_size)
+        for start in range(0, len(order), self._batch_size):
+            part = slice(start, start + self._batch_size)
             negative = self._sample(generator) if drawn is None else drawn[part]
             yield Batch(user[part], item[part], negative)
 

@@ -72,8 +72,8 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = ["Entity/none_2", "Intent/lexical_2", "Item/lexical_2", "Profile/lexical_3"]
     ready = exporting._ready
 
-    def told(rows: Iterable[Row], name: str) -> Row:
-        properties = ready(rows, name)
+    def told(graph: Graph, rows: Iterable[Row], name: str) -> Row:
+        properties = ready(graph, rows, name)
         return properties | {"embeddings": listed} if "AUTHOR" in properties["relations"] else properties
 
     monkeypatch.setattr(exporting, "_ready", told)

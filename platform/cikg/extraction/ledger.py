@@ -159,9 +159,11 @@ def start(graph: Graph, plan: Plan, budget: Budget | None = None, batch: str | N
     run = plan.run
     if plan.pending:
         _, node = describe(run.job, run.dataset, run.model)
-        graph.write("open_run", run=run.uid, properties=node, budget=_allow(graph, run.uid, budget), batch=batch)
+        allowed = _allow(graph, run.uid, budget)
         rows = sorted(plan.rewrite, key=lambda row: str(row["uid"]))
+        # Before the run is opened: a sweeper closes one that is open and has nothing to do.
         graph.write_rows("plan_subjects", rows, run=run.uid, dataset=run.dataset, kind=str(run.job.about))
+        graph.write("open_run", run=run.uid, properties=node, budget=allowed, batch=batch)
         graph.write("count_run", run=run.uid, total=plan.total)
     else:
         finish(graph, run.uid)

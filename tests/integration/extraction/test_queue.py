@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -109,6 +111,24 @@ def test_work_that_no_message_announces_is_found(place: Workplace) -> None:
     place.graph.execute("MATCH (r:Run {uid: $run}) SET r.resume_at = timestamp()", run=plan.run.uid)
     wait_for(lambda: ledger.progress(place.graph, plan.run.uid)["state"] == "done", "the end of the run")
     assert ledger.progress(place.graph, plan.run.uid)["done"] == 70
+
+
+def test_a_run_is_not_closed_while_it_is_planned(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever a sweeper comes by."""
+    place.planted(3)
+    plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "stand-in")
+    written = {name: getattr(place.graph, name) for name in ("write", "write_rows")}
+
+    def swept(name: str, *given: Any, **named: Any) -> Any:
+        answer = written[name](*given, **named)
+        written["write"]("finish_run", run=plan.run.uid)
+        return answer
+
+    for name in written:
+        monkeypatch.setattr(place.graph, name, partial(swept, name))
+    assert ledger.start(place.graph, plan) == [0]
+    stands = ledger.progress(place.graph, plan.run.uid)
+    assert (stands["state"], stands["planned"]) == ("running", 3)
 
 
 def test_nothing_is_queued_while_messages_wait(place: Workplace) -> None:

@@ -77,7 +77,11 @@ SET subject.leased_until = timestamp() + $milliseconds
 RETURN run.state AS state, count(subject) AS subjects
 
 // name: release_subjects(run, shard, lease, forgiven) -> none
-// Give back what a worker leased and did not close; `forgiven` attempts do not count.
+// Give back what a worker leased and did not close; `forgiven` attempts do not count. Setting the run's state to itself
+// locks it: `finish_run` must not look in between, and find the subjects neither running nor planned.
+MATCH (run:Run {uid: $run})
+SET run.state = run.state
+WITH run
 MATCH (subject:Subject {run: $run, shard: $shard, lease: $lease})
 SET subject.state = 'planned', subject.lease = null, subject.leased_until = null, subject.attempts = subject.attempts - $forgiven
 
@@ -124,8 +128,11 @@ WHERE subject.state = 'planned' OR (subject.state = 'running' AND subject.leased
 RETURN DISTINCT subject.shard AS shard ORDER BY shard
 
 // name: finish_run(run) -> none
-// Close a run once none of its subjects is planned or running; its state follows from theirs. Safe to repeat.
+// Close a run once none of its subjects is planned or running; its state follows from theirs. The two are looked for one
+// after the other, so the run is locked as for leasing and giving back, which move subjects between them. Safe to repeat.
 MATCH (run:Run {uid: $run})
+SET run.state = run.state
+WITH run
 WHERE NOT EXISTS { MATCH (:Subject {run: $run, state: 'planned'}) }
   AND NOT EXISTS { MATCH (:Subject {run: $run, state: 'running'}) }
 WITH run, CASE WHEN EXISTS { MATCH (:Subject {run: $run, state: 'failed'}) } THEN 'failed' ELSE 'done' END AS state

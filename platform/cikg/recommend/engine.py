@@ -11,8 +11,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -30,7 +29,7 @@ from cikg.recommend.evaluation.measuring import Metrics, judge, measure, split_d
 from cikg.recommend.fitting import Fitted, GradientFit, Progress
 from cikg.recommend.method import ClosedForm, Config, Gradient, Method, configure, find
 from cikg.recommend.options import Options, Precision, Protocol
-from cikg.recommend.workshop import Workshop
+from cikg.recommend.workshop import Workshop, seeded
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 
@@ -286,14 +285,6 @@ def code_version() -> str:
     for path in sorted(directory.rglob("*.py")):
         digest.update(path.relative_to(directory).as_posix().encode() + b"\0" + path.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:12]}"
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the initialisers of torch, and put back what was there afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
 
 
 def pick_device(name: str) -> torch.device:

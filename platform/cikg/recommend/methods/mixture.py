@@ -22,7 +22,6 @@ fitted like everything else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -41,7 +40,7 @@ from cikg.recommend.methods.popularity import Popularity, PopularityConfig
 from cikg.recommend.methods.texts import Texts, TextsConfig
 from cikg.recommend.parts import linear, matching, mixing
 from cikg.recommend.scorers import MixtureScorer, Scorer
-from cikg.recommend.workshop import Part, Workshop
+from cikg.recommend.workshop import Part, Workshop, seeded
 
 SHARES = (0.3, 0.6, 1.2)
 """What facts or texts may weigh in the Gram matrix, as a share of the penalty on whose diagonal they stand."""
@@ -206,7 +205,7 @@ class Mixture(ClosedForm):
             interests=not self._blind,
             rounds=ROUNDS,
         )
-        with self._seeded():
+        with seeded(self._seed, self._device):  # whichever experts were fitted before it or taken up
             return _only(Ials(self._data, settings, self._device))
 
     def _linear(self, found: Mapping[str, Any]) -> Part:
@@ -271,15 +270,8 @@ class Mixture(ClosedForm):
             learning_rate=config.learning_rate,
             batch_size=config.batch_size,
         )
-        with self._seeded():
+        with seeded(self._seed, self._device):  # whichever experts were fitted before it or taken up
             return Lightgcn(self._data, settings, self._device)
-
-    @contextmanager
-    def _seeded(self) -> Iterator[None]:
-        """Each expert begins with the same random numbers, whichever were fitted before it or taken up."""
-        with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
-            torch.manual_seed(self._seed)
-            yield
 
 
 def _climb(values: Iterable[float], better: Callable[[float], bool]) -> float | None:

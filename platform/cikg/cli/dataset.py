@@ -16,7 +16,7 @@ from cikg.datasets.archive import FORMATS, export_dataset
 from cikg.datasets.overview import Overview, all_datasets, overview
 from cikg.errors import InputError, NotFoundError
 from cikg.graph import Graph, connect
-from cikg.graph.datasets import properties
+from cikg.graph.datasets import check
 from cikg.schema import dataset_name
 from cikg.settings import load_settings
 
@@ -149,7 +149,7 @@ def _exists(graph: Graph, dataset: str, *, or_else: bool) -> bool:
         NotFoundError: there is none, nor anything else to drop.
     """
     try:
-        properties(graph, dataset)
+        check(graph, dataset)
     except NotFoundError:
         if or_else:
             return False

@@ -57,6 +57,8 @@ def propose(
     *, method: str, threshold: float, embedding: str | None, actor: str | None, dataset: str, as_json: bool
 ) -> None:
     """Look for intents that may mean the same, and queue them for review."""
+    if embedding is not None and method != Method.VECTOR:
+        raise InputError(f"{method} compares no vectors", cure="Give --embedding with --method vector")
     with _connect() as graph:
         found = merging.propose(graph, dataset, Method(method), threshold=threshold, embedding=embedding, actor=actor)
         waiting = len(merging.pairs(graph, dataset, Verdict.PROPOSED))

@@ -12,7 +12,7 @@ from cikg.cli._follow import follow
 from cikg.cli._output import console, dataset_option, json_option, messages, print_facts, print_json, print_table
 from cikg.errors import InputError
 from cikg.extraction import batching, commands, control, ledger, queue
-from cikg.graph import Graph, connect
+from cikg.graph import Graph, connect, datasets
 from cikg.schema import State, uid
 from cikg.settings import Settings, load_settings
 
@@ -40,6 +40,8 @@ def list_runs(*, everywhere: bool, dataset: str, as_json: bool) -> None:
     whose = None if everywhere else dataset
     with connect(load_settings()) as graph:
         rows, queued = control.runs(graph, whose), control.commands(graph, whose)
+        if whose is not None and not rows and not queued:
+            datasets.check(graph, whose)
     if as_json:
         print_json({"runs": rows, "commands": queued})
         return
@@ -191,12 +193,12 @@ def queue_command(*, arguments: tuple[str, ...], as_json: bool) -> None:
     """
     settings = load_settings()
     with connect(settings) as graph:
-        run = commands.enqueue(graph, settings, arguments).partition(":")[2]
+        dataset, _, run = commands.enqueue(graph, settings, arguments).partition(":")
     name = commands.COMMANDS[arguments[0]]
     if as_json:
         print_json({"command": list(arguments), "queue": name, "run": run})
     else:
-        text = f"`cikg {' '.join(arguments)}` waits in the queue {name}. Next: cikg jobs show {run}"
+        text = f"`cikg {' '.join(arguments)}` waits in the queue {name}. Next: cikg jobs show {run} --dataset {dataset}"
         messages.print(text, soft_wrap=True, markup=False, highlight=False)
 
 

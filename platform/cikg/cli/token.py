@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from cikg.access import tokens
+from cikg.access import accounts, tokens
 from cikg.access.accounts import Scope
 from cikg.access.audit import command_line
 from cikg.cli._output import json_option, messages, print_json, print_table
@@ -56,6 +56,8 @@ def create(*, name: str, account: str | None, scopes: tuple[str, ...], days: flo
 def list_tokens(*, account: str | None, as_json: bool) -> None:
     """Show all tokens, without their secrets."""
     with connect(load_settings()) as graph:
+        if account is not None:
+            accounts.find(graph, account)
         found = tokens.listed(graph, MOST_SHOWN, account=account)
     if as_json:
         print_json({"tokens": [vars(each) for each in found]})

@@ -28,7 +28,7 @@ from cikg.errors import InputError
 from cikg.files import new_folder
 from cikg.graph import Graph
 from cikg.graph.database import Row
-from cikg.graph.datasets import properties
+from cikg.graph.datasets import check
 from cikg.graph.export import read_one_state
 from cikg.progress import Progress
 from cikg.schema import SPLIT_KEYS
@@ -168,7 +168,7 @@ def export_dataset(graph: Graph, dataset: str, folder: Path, format: str, progre
     """
     if folder.exists() or folder.is_symlink():
         raise InputError(f"{folder} is already there", cure="Name a folder that is not")
-    properties(graph, dataset)  # where there is none, this names the nearest
+    check(graph, dataset)
     with progress("reading", None) as advance:
         described, frames = _read(graph, dataset, advance)
     rows = {name: frame.height for name, frame in frames.items()}

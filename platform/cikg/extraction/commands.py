@@ -24,7 +24,7 @@ from cikg import progress
 from cikg.errors import InputError, ServiceError
 from cikg.extraction import ledger, queue
 from cikg.files import identity
-from cikg.graph import Graph
+from cikg.graph import Graph, datasets
 from cikg.schema import State, dataset_name, uid
 from cikg.settings import Settings
 
@@ -58,13 +58,17 @@ def enqueue(graph: Graph, settings: Settings, arguments: Sequence[str], dataset:
 
     Raises:
         InputError: it is none that workers carry out.
+        NotFoundError: it names a dataset that is not there.
         UnreachableError: Redis does not answer; a worker's sweeper finds the command once it does.
     """
     name = next(iter(arguments), "")
     if name not in COMMANDS:
         raise InputError(f"workers do not carry out {name!r}", cure=f"They do: {', '.join(sorted(COMMANDS))}")
     app = queue.create_app(settings)
-    whose = dataset or _dataset(arguments)
+    named = _dataset(arguments)
+    if named is not None and name != "import":
+        datasets.check(graph, named)
+    whose = dataset or named or "demo"  # as every command without the option
     identifier = f"{name}-{uuid.uuid4().hex[:12]}"
     run = uid(whose, identifier)
     properties = {
@@ -81,13 +85,13 @@ def enqueue(graph: Graph, settings: Settings, arguments: Sequence[str], dataset:
     return run
 
 
-def _dataset(arguments: Sequence[str]) -> str:
-    """The dataset that a command names."""
+def _dataset(arguments: Sequence[str]) -> str | None:
+    """The dataset that a command names, if it does."""
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         option, _, value = argument.partition("=")
         if option == "--dataset":
             return dataset_name(value or following)
-    return "demo"  # as every command without the option
+    return None
 
 
 def carry_out(graph: Graph, settings: Settings, run: str, leaving: Callable[[], bool] = lambda: False) -> None:

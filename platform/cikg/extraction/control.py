@@ -14,7 +14,7 @@ from cikg.extraction import batching, ledger, queue
 from cikg.extraction.budget import Budget
 from cikg.extraction.budget import parse as parse_budget
 from cikg.extraction.job import job
-from cikg.graph import Graph
+from cikg.graph import Graph, datasets
 from cikg.llm.answers import address_and_model
 from cikg.schema import State, uid
 from cikg.settings import Settings
@@ -38,7 +38,7 @@ def find(graph: Graph, dataset: str, name: str) -> str:
     """The uid of a run that a person names: its id, the beginning of it, or a job or command, whose newest it is then.
 
     Raises:
-        NotFoundError: there is none; says which there are.
+        NotFoundError: there is none, and says which there are; or no such dataset.
         InputError: several begin like this.
     """
     known = [*runs(graph, dataset), *commands(graph, dataset)]
@@ -49,6 +49,8 @@ def find(graph: Graph, dataset: str, name: str) -> str:
     if len(begun) > 1:
         raise InputError(f"{name!r} is the beginning of {' and '.join(begun)}", cure="Give more of it")
     if not begun:
+        if not known:  # the import of a dataset that is not there yet is a run of it, too
+            datasets.check(graph, dataset)
         shown = ", ".join(row["run"] for row in known[:5]) or "none; `cikg extract` begins one"
         raise NotFoundError(f"the dataset {dataset!r} has no run {name!r}", cure=f"Its runs: {shown}")
     return uid(dataset, begun[0])
@@ -182,10 +184,11 @@ def trail(graph: Graph, dataset: str, subject: str) -> list[dict[str, Any]]:
     """Everything that jobs did about one user or item, the oldest first.
 
     Raises:
-        NotFoundError: no job ever had it as a subject.
+        NotFoundError: no job ever had it as a subject, or there is no such dataset.
     """
     rows = graph.many("subject_trail", dataset=dataset, id=subject)
     if not rows:
+        datasets.check(graph, dataset)
         raise NotFoundError(
             f"no job of the dataset {dataset!r} was about {subject!r}", cure="Give the id of a user or an item"
         )
@@ -200,11 +203,18 @@ def purge(graph: Graph, dataset: str, *, prompt: str = "", model: str = "", run:
         dataset: the dataset's name.
         prompt: of which prompt; empty for any, like the next two.
         model: of which model.
-        run: asked for by which run.
+        run: asked for by which run; its id, or what else `find` takes.
         dry_run: only count them.
+
+    Raises:
+        NotFoundError: there is no such run or dataset.
+        InputError: several runs begin like this.
     """
-    chosen = {"dataset": dataset, "prompt": prompt, "model": model, "run": run}
+    identifier = find(graph, dataset, run).partition(":")[2] if run else ""
+    chosen = {"dataset": dataset, "prompt": prompt, "model": model, "run": identifier}
     count: int = graph.one("count_completions", **chosen)["completions"]
+    if not count:  # those of a dataset that was dropped may still be there
+        datasets.check(graph, dataset)
     while not dry_run and graph.write("purge_completions", **chosen, size=PURGED)[0]["purged"]:
         pass
     return count

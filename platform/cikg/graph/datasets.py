@@ -20,6 +20,15 @@ def properties(graph: Graph, dataset: str) -> Row:
     raise unknown(graph, dataset)
 
 
+def check(graph: Graph, dataset: str) -> None:
+    """Say so where a dataset is not there, instead of showing nothing of it.
+
+    Raises:
+        NotFoundError: there is no such dataset.
+    """
+    properties(graph, dataset)
+
+
 def unknown(graph: Graph, dataset: str) -> NotFoundError:
     """The error for a name that no dataset has; names the nearest that one has."""
     names = [row["id"] for row in graph.many("dataset_names")]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cikg.errors import ConflictError, NotFoundError, SnapshotError
 from cikg.files import alone
+from cikg.graph import datasets
 from cikg.graph.database import Graph
 from cikg.graph.snapshot import LATEST, MANIFEST, Snapshot, latest, open_snapshot
 from cikg.settings import Settings
@@ -73,12 +74,17 @@ def kept(settings: Settings, dataset: str, graph: Graph | None) -> list[Kept]:
         settings: say where snapshots and runs lie.
         dataset: the dataset's name.
         graph: where further runs and published models are known; None where it cannot be asked.
+
+    Raises:
+        NotFoundError: there are none, and no such dataset.
     """
     folder = settings.snapshots / dataset
     used: dict[str, set[str]] = {}
     for run, snapshot in [*_of_runs(settings, dataset), *(_of_graph(graph, dataset) if graph else ())]:
         used.setdefault(snapshot[:DIGITS], set()).add(run)
     last = _latest_folder(folder)
+    if graph is not None and not folder.is_dir():  # those of a dataset that was dropped may still be there
+        datasets.check(graph, dataset)
     found = [_kept(path, path.name == last, used.get(path.name, ())) for path in _folders(folder)]
     return sorted(found, key=lambda each: (each.taken, each.path.name), reverse=True)
 
@@ -118,9 +124,11 @@ def collect(settings: Settings, dataset: str, graph: Graph, *, dry_run: bool = F
 
     Raises:
         ConflictError: a training is not finished, which may need any of them.
+        NotFoundError: there are none, and no such dataset.
     """
     folder = settings.snapshots / dataset
     if not folder.is_dir():
+        datasets.check(graph, dataset)
         return Collected((), 0, 0)
     with alone(folder):  # so that nobody takes one meanwhile
         for path in settings.runs.glob("*/checkpoint-*.safetensors"):

@@ -19,14 +19,16 @@ from tests.unit.graph.planted import Content, made
 
 
 class Runs:
-    """A graph that knows runs and models, and nothing else."""
+    """A graph that knows a dataset, its runs and models, and nothing else."""
 
     def __init__(self, *rows: dict[str, Any]) -> None:
         self.rows = list(rows)
 
     def many(self, name: str, /, **parameters: Any) -> list[dict[str, Any]]:
-        assert (name, parameters) == ("used_snapshots", {"dataset": "planted"})
-        return self.rows
+        if name == "used_snapshots":
+            return self.rows
+        assert name in ("find_dataset", "dataset_names")
+        return [{"id": "planted", "dataset": {}}] if parameters.get("dataset") != "unknown" else []
 
 
 def graph(*rows: dict[str, Any]) -> Graph:
@@ -133,6 +135,17 @@ def test_snapshots_are_listed_with_what_is_wrong_with_them(settings: Settings) -
     assert oldest.used_by == ("ease-planted-000000000000",)
     assert oldest.needed and not oldest.latest
     assert kept(settings, "unknown", None) == []
+
+
+def test_a_dataset_that_is_not_there_is_told_unless_it_left_snapshots(settings: Settings) -> None:
+    assert kept(settings, "planted", graph()) == []
+    for look in (kept, collect):
+        with pytest.raises(NotFoundError, match="there is no dataset 'unknown'"):
+            look(settings, "unknown", graph())
+    taken(settings, 0)
+    (settings.snapshots / "planted").rename(settings.snapshots / "unknown")
+    assert len(kept(settings, "unknown", graph())) == 1
+    assert collect(settings, "unknown", graph()).kept == 1
 
 
 def test_a_snapshot_is_found_by_the_beginning_of_its_hash(settings: Settings) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.extraction.parts.histories import dataset_row
-from cikg.graph import Graph
+from cikg.graph import Graph, datasets
 from cikg.graph.vectors import near_duplicates
 from cikg.schema import uid
 
@@ -295,11 +295,12 @@ def _intents(graph: Graph, dataset: str, ids: Sequence[str]) -> dict[str, dict[s
     """What stands in the way of merging intents, by id.
 
     Raises:
-        NotFoundError: one of them is not there.
+        NotFoundError: one of them is not there, or the dataset is not.
     """
     found = {row["id"]: row for row in graph.many("intent_for_merging", dataset=dataset, ids=list(ids))}
     for identifier in ids:
         if identifier not in found:
+            datasets.check(graph, dataset)
             raise NotFoundError(
                 f"there is no intent {identifier!r} in the dataset {dataset!r}",
                 cure="An intent's id is its phrase in small letters, as `cikg query intents_by_holders` shows it",

@@ -45,12 +45,17 @@ SET run.said = $said, run.lease = null, run.leased_until = null, run.finished_at
 // name: release_command(run, lease) -> none
 // Give back a command whose worker is told to end: another goes on with it, and the attempt counts as none. Key: the run's uid.
 MATCH (run:Run {uid: $run, state: 'running', lease: $lease})
-SET run.state = 'planned', run.lease = null, run.leased_until = null, run.attempts = run.attempts - 1
+SET run.state = 'planned', run.lease = null, run.leased_until = null, run.attempts = run.attempts - 1, run.progress = null
 
-// name: open_commands() -> many
-// Commands that nobody has in hand, for the sweeper, with the queue that each belongs into. Scan: Run.
+// name: open_commands(home) -> many
+// Commands that nobody has in hand and whose files a sweeper's home has, with the queue that each belongs into. Those of
+// another home are not announced again, which would go on for ever where no worker sees it: they say that they wait for
+// one. Scan: Run.
 MATCH (run:Run)
 WHERE run.kind = 'command' AND (run.state = 'planned' OR (run.state = 'running' AND run.leased_until < timestamp()))
+WITH run, run.home = $home AS visible, 'waits for a worker whose CIKG_HOME is ' + run.home_path AS waits
+FOREACH (other IN CASE WHEN visible OR run.progress = waits THEN [] ELSE [run] END | SET other.progress = waits)
+WITH run WHERE visible
 RETURN run.uid AS run, run.queue AS queue, run.created_at AS since ORDER BY since, run
 
 // name: command_runs(dataset, limit) -> many

@@ -63,7 +63,10 @@ def _sweep() -> None:
     with suppress(CikgError):  # where a server is away, the first task says so
         runner()  # made by the time that the first task comes
     while not _ended.wait(settings.sweep_seconds):
-        for look in (lambda: batching.tend(runner().graph, settings), lambda: sweep(runner().graph, app)):
+        for look in (
+            lambda: batching.tend(runner().graph, settings),
+            lambda: sweep(runner().graph, app, settings.home),
+        ):
             try:
                 look()
             except CikgError as error:  # a server is away; the next look finds it, or says so again

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from celery import Celery
 from kombu import exceptions as queue_errors
@@ -16,6 +17,7 @@ from kombu.entity import Queue
 
 from cikg.errors import SettingsError, UnreachableError
 from cikg.extraction import ledger
+from cikg.files import identity
 from cikg.graph import Graph
 from cikg.settings import Settings
 
@@ -147,10 +149,16 @@ def waiting(app: Celery, name: str = LLM_QUEUE) -> int:
         return int(connection.default_channel.client.llen(name))  # Redis keeps a queue as a list of its name
 
 
-def sweep(graph: Graph, app: Celery) -> int:
+def sweep(graph: Graph, app: Celery, home: Path) -> int:
     """Queue again what the ledger wants done and no message announces: lost ones, and runs that have rested.
 
-    While messages wait, nothing is queued: what seems lost may be among them.
+    While messages wait, nothing is queued: what seems lost may be among them. Commands of another home are left to its
+    workers.
+
+    Args:
+        graph: the graph.
+        app: the queue.
+        home: whose files this worker sees.
 
     Returns:
         How many shards and commands were queued.
@@ -159,7 +167,7 @@ def sweep(graph: Graph, app: Celery) -> int:
         UnreachableError: Redis does not answer.
     """
     queued = 0
-    lost = graph.many("open_commands")
+    lost = graph.write("open_commands", home=identity(home))
     silent = {name for name in {row["queue"] for row in lost} if not waiting(app, name)}
     for row in lost:
         if row["queue"] in silent:

@@ -116,6 +116,17 @@ def test_a_command_is_left_to_a_worker_that_sees_its_files(
     waiting = stands(place)
     assert (waiting["state"], waiting["attempts"], waiting["error"]) == (State.PLANNED, 0, None)
     assert waiting["progress"] == f"waits for a worker whose CIKG_HOME is {tmp_path}"
+
+    def is_announced_by(home: Path) -> bool:
+        return run in {row["run"] for row in place.graph.write("open_commands", home=identity(home))}
+
+    place.graph.execute("MATCH (r:Run {uid: $run}) SET r.progress = null", run=run)
+    assert not is_announced_by(elsewhere.home), "or it would be sent to and fro for ever"
+    assert stands(place)["progress"] == waiting["progress"], "although no worker ever got its message"
+    place.graph.execute(
+        "MATCH (r:Run {uid: $run}) SET r.state = 'running', r.leased_until = 0, r.lease = 'dead'", run=run
+    )
+    assert is_announced_by(settings.home) and not is_announced_by(elsewhere.home)
     (tmp_path / "mounted").symlink_to(tmp_path)
     commands.carry_out(place.graph, settings.model_copy(update={"home": tmp_path / "mounted"}), run)
     assert stands(place)["state"] == State.DONE, "the same home under another path"
@@ -162,7 +173,7 @@ def test_a_command_that_no_message_announces_is_found(place: Workplace, settings
     app = queue.create_app(settings)
     with app.connection_for_write() as connection:
         connection.default_channel.client.delete("graph")  # the message is lost
-    queue.sweep(place.graph, app)
+    queue.sweep(place.graph, app, settings.home)
     assert queue.waiting(app, "graph") >= 1
     with app.connection_for_write() as connection:
         connection.default_channel.client.delete("graph")

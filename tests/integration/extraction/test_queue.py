@@ -133,13 +133,14 @@ def test_a_run_is_not_closed_while_it_is_planned(place: Workplace, monkeypatch: 
 
 def test_nothing_is_queued_while_messages_wait(place: Workplace) -> None:
     place.planted(3)
-    app = queue.create_app(place.settings(place.standin(), redis_url=unused_database(place)))
+    settings = place.settings(place.standin(), redis_url=unused_database(place))
+    app = queue.create_app(settings)
     plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "stand-in")
     ledger.start(place.graph, plan)
     try:
-        assert queue.sweep(place.graph, app) >= 1
+        assert queue.sweep(place.graph, app, settings.home) >= 1
         assert queue.waiting(app) >= 1
-        assert queue.sweep(place.graph, app) == 0
+        assert queue.sweep(place.graph, app, settings.home) == 0
     finally:
         app.control.purge()
         ledger.stop(place.graph, plan.run.uid, State.CANCELLED, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,12 @@ from cikg.settings import Settings
 Row = dict[str, Any]
 BATCH = 10_000
 """Rows a write transaction: large enough to amortise a commit, small enough for the server's memory limit."""
+SILENCE = 15.0
+"""Seconds after which a server that takes a connection and says nothing counts as away; the driver would wait for 60. A
+connection that is open already has all the time that its statement takes."""
+
+# Where nobody has set up logs, as on the command line, our sentence is all that a person sees of a lost connection.
+logging.getLogger("neo4j").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -321,6 +328,7 @@ def connect(settings: Settings, *, retry_seconds: float = 30) -> Graph:
             settings.neo4j_uri,
             auth=(settings.neo4j_user, password),
             connection_timeout=10,
+            connection_acquisition_timeout=SILENCE,
             max_transaction_retry_time=retry_seconds,
             user_agent="cikg",
             notifications_min_severity="OFF",
@@ -422,7 +430,7 @@ def _translated(address: str | None = None) -> Iterator[None]:
         raise AuthenticationError(
             f"Neo4j{where} refuses the user or password", cure="Set CIKG_NEO4J_USER and CIKG_NEO4J_PASSWORD"
         ) from error
-    except driver_errors.ServiceUnavailable as error:
+    except (driver_errors.ServiceUnavailable, driver_errors.SessionExpired) as error:
         raise UnreachableError(
             f"Neo4j{where} does not answer", cure="Start it with `cikg up`, or correct CIKG_NEO4J_URI"
         ) from error

@@ -19,7 +19,7 @@ from typing import Any
 from cikg.graph.snapshot import open_snapshot
 from cikg.recommend.engine import train
 from cikg.recommend.evaluation.measuring import evaluate
-from cikg.recommend.fitting import Progress
+from cikg.recommend.workshop import Progress
 from cikg.settings import Settings
 
 SHOWN = ("recall@50", "ndcg@50", "recall@100", "ndcg@100")

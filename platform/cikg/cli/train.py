@@ -25,7 +25,7 @@ from cikg.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from cikg.recommend.engine import Observer, Trained
-    from cikg.recommend.fitting import Progress as Standing
+    from cikg.recommend.workshop import Progress as Standing
 
 
 @click.command("train", short_help="Train a method on a dataset.")

@@ -19,8 +19,8 @@ from cikg.settings import load_settings
 
 if TYPE_CHECKING:
     from cikg.graph.snapshot import Snapshot
-    from cikg.recommend.fitting import Progress as Standing
     from cikg.recommend.tuning import Observer, Tuned
+    from cikg.recommend.workshop import Progress as Standing
 
 LISTED = 10
 """Trials that are shown, the best first."""

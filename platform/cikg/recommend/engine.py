@@ -26,10 +26,10 @@ from cikg.memory import available_memory, peak_memory
 from cikg.recommend import distributed, runs
 from cikg.recommend.data.views import TrainingData, training_data
 from cikg.recommend.evaluation.measuring import Metrics, judge, measure, split_digest
-from cikg.recommend.fitting import Fitted, GradientFit, Progress
+from cikg.recommend.fitting import Fitted, GradientFit
 from cikg.recommend.method import ClosedForm, Config, Gradient, Method, configure, find
 from cikg.recommend.options import Options, Precision, Protocol
-from cikg.recommend.workshop import Workshop, seeded
+from cikg.recommend.workshop import Progress, Workshop, seeded
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,32 +19,7 @@ from cikg.recommend.data.views import TrainingData
 from cikg.recommend.evaluation.measuring import Metrics, judge
 from cikg.recommend.method import Gradient
 from cikg.recommend.scorers import Scorer
-from cikg.recommend.workshop import Workshop
-
-Phase = Literal["select", "refit"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands.
-
-    Attributes:
-        phase: selecting, or fitting again with what was chosen.
-        done: epochs or candidates done in this phase.
-        total: the most there will be, where it is known.
-        loss: mean loss of the epoch by optimiser.
-        metric: the selection metric now; None in a refit.
-        best: the best so far.
-        seconds_left: at most, at this pace; None where it is unknown.
-    """
-
-    phase: Phase
-    done: int
-    total: int | None
-    loss: dict[str, float]
-    metric: float | None
-    best: float | None
-    seconds_left: float | None
+from cikg.recommend.workshop import Phase, Progress, Workshop
 
 
 @dataclass(frozen=True)

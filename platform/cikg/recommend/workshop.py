@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import torch
 
@@ -15,11 +15,32 @@ from cikg.errors import SnapshotError
 from cikg.recommend import distributed, runs
 from cikg.recommend.scorers import Scorer
 
-if TYPE_CHECKING:
-    from cikg.recommend.fitting import Progress
-
+Phase = Literal["select", "refit"]
 Part = tuple[Scorer, dict[str, Any]]
 """A fitted part of a model, and the settings that were found for it."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands.
+
+    Attributes:
+        phase: selecting, or fitting again with what was chosen.
+        done: epochs or candidates done in this phase.
+        total: the most there will be, where it is known.
+        loss: mean loss of the epoch by optimiser.
+        metric: the selection metric now; None in a refit.
+        best: the best so far.
+        seconds_left: at most, at this pace; None where it is unknown.
+    """
+
+    phase: Phase
+    done: int
+    total: int | None
+    loss: dict[str, float]
+    metric: float | None
+    best: float | None
+    seconds_left: float | None
 
 
 def _nobody(_: Progress) -> None:

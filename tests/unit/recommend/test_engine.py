@@ -20,9 +20,9 @@ from cikg.recommend import method, runs
 from cikg.recommend.engine import Trained, pick_device, train
 from cikg.recommend.evaluation.measuring import evaluate, split_digest
 from cikg.recommend.evaluation.places import Places
-from cikg.recommend.fitting import Progress
 from cikg.recommend.method import Config, Gradient, Method
 from cikg.recommend.scorers import StaticScorer
+from cikg.recommend.workshop import Progress
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import two_tastes, write_snapshot

@@ -14,11 +14,11 @@ from cikg.graph.snapshot import Snapshot
 from cikg.recommend import runs
 from cikg.recommend.data.views import SymmetricGraph, training_data
 from cikg.recommend.engine import train
-from cikg.recommend.fitting import Progress
 from cikg.recommend.method import configure
 from cikg.recommend.methods.lightgcn import Lightgcn, LightgcnConfig
 from cikg.recommend.parts.neighbourhoods import Neighbourhoods
 from cikg.recommend.parts.propagation import propagate
+from cikg.recommend.workshop import Progress
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 

@@ -16,9 +16,9 @@ from cikg.graph.snapshot import Snapshot
 from cikg.recommend import runs, stages
 from cikg.recommend.engine import train
 from cikg.recommend.evaluation.comparison import Interval
-from cikg.recommend.fitting import Progress
 from cikg.recommend.method import configure
 from cikg.recommend.stages import STAGES, Report, drawing, measure, priced
+from cikg.recommend.workshop import Progress
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import write_snapshot

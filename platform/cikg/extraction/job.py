@@ -15,10 +15,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cikg.digests import digest
 from cikg.errors import NotFoundError
 from cikg.extraction import jobs
 from cikg.graph import Graph
-from cikg.llm.completions import digest
 from cikg.llm.prompts import Prompt
 from cikg.schema import Label
 

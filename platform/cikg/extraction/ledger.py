@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cikg.digests import digest
 from cikg.errors import ConflictError
 from cikg.extraction.budget import Budget, Unit, metered
 from cikg.extraction.job import Job, Subject, job
 from cikg.extraction.parts.histories import dataset_row
 from cikg.graph import Graph
-from cikg.llm.completions import digest
 from cikg.llm.prompts import template
 from cikg.schema import State, uid
 

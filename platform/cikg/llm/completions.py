@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 
+from cikg.digests import digest
 from cikg.graph import Graph
 from cikg.llm.answers import Usage
 from cikg.llm.prompts import Prompt
 from cikg.schema import uid
-
-
-def digest(value: Any) -> str:
-    """Hexadecimal SHA-256 of a JSON value, independent of the order of keys."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def key(model: str, parameters: Mapping[str, Any], prompt: Prompt, schema: type[BaseModel]) -> str:

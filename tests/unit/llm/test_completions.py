@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cikg.llm.completions import digest, key
+from cikg.llm.completions import key
 from cikg.llm.prompts import Prompt
 
 
@@ -33,7 +33,3 @@ def test_the_key_changes_with_everything_that_an_answer_depends_on_and_with_noth
     keys = [key(**{**ASKED, **change}) for change in changes]
     assert len(set(keys)) == len(changes)
     assert key(**{**ASKED, "parameters": {"seed": 1, "temperature": 0}}) == keys[0]
-
-
-def test_the_digest_is_the_same_in_every_process() -> None:
-    assert digest({"b": [1, "ü"], "a": None}) == "6bafd57c7869b3aca54e576a5157b40cc195c8486124cab93d52f1b59556838e"

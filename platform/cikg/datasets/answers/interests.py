@@ -16,8 +16,8 @@ from cikg.datasets.answers.importing import KIND, Answers, AnswersReport, Number
 from cikg.datasets.formats import cikgrec
 from cikg.datasets.reading.source import Source
 from cikg.datasets.reading.values import bare_name
+from cikg.digests import digest
 from cikg.graph import Graph
-from cikg.llm.completions import digest
 from cikg.progress import Progress
 from cikg.schema import uid
 

@@ -14,13 +14,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from cikg.digests import digest
 from cikg.errors import NotFoundError, SettingsError
 from cikg.extraction.parts.histories import cards, dataset_row
 from cikg.graph import Graph, vectors
 from cikg.graph.schema_files import available
 from cikg.graph.schema_state import definitions
 from cikg.graph.vectors import EMBEDDED, written_for
-from cikg.llm.completions import digest
 from cikg.progress import Progress, silent
 from cikg.schema import Label, uid
 from cikg.settings import Settings

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cikg.digests import digest
 from cikg.errors import InputError
 from cikg.extraction.parts.histories import dataset_row
 from cikg.graph import Graph
-from cikg.llm.completions import digest
 from cikg.schema import uid
 from cikg.text.clustering import Cluster, cluster
 

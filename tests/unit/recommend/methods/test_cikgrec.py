@@ -22,7 +22,7 @@ from tests.unit.recommend.planted import write_snapshot
 
 SMALL = {"dimension": 16, "batch_size": 128, "learning_rate": 0.02, "translation_learning_rate": 0.02}
 CPU = torch.device("cpu")
-DBBOOK = Path(__file__).parents[4] / "shared" / "data" / "cikgrec" / "dbbook2014"
+DBBOOK = Path(__file__).parents[5] / "shared" / "data" / "cikgrec" / "dbbook2014"
 
 
 def test_cikgrec_finds_items_that_nobody_has_read_through_their_facts(snapshot: Snapshot, offline: Settings) -> None:

@@ -18,7 +18,7 @@ from cikg.recommend.evaluation import measuring as evaluation
 from cikg.recommend.evaluation.measuring import judge, measure, rank
 from cikg.recommend.evaluation.places import CUTOFFS, DEPTH, PER_USER, Places, parse_metric
 from cikg.recommend.scorers import DotScorer, ItemWeightScorer, Scorer, StaticScorer
-from tests.unit.recommend import by_ranx
+from tests.unit.recommend.evaluation import by_ranx
 
 
 class Table(Scorer):

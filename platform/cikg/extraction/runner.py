@@ -43,6 +43,9 @@ _PATIENCE = 10.0
 """Seconds that closing waits for what is under way to give its subjects back."""
 _GATHERING = 0.02
 """Seconds in which subjects that end are gathered to be committed together, as long as others are being asked about."""
+_UNSETTLED = 3
+"""Subjects for each slot that may be asked about or wait for their commit. What a worker that is killed had been
+answered and had not committed is asked for again, and paid for again: a slow Neo4j must not let it pile up."""
 _READERS = 2
 """Shards that are read at once: the first one's questions go out before the last one is read."""
 
@@ -129,6 +132,7 @@ class Runner:
         self._askers: dict[str, Asker] = {}
         self._breakers: dict[str, Breaker] = {}
         self._token = uuid.uuid4().hex  # every lease of this process is this one's, so that it commits them together
+        self._unsettled = asyncio.Semaphore(_UNSETTLED * settings.llm_concurrency)
         self._asking = 0  # subjects that are being asked about
         self._commit: Grouped[_Outcome, None] = Grouped(self._write, lambda: self._asking > 0, _GATHERING)
         self._find: Grouped[tuple[str, str], str | None] = Grouped(self._look_up)
@@ -270,7 +274,7 @@ class Runner:
                         row = _row(work.run, lost, State.CANCELLED, "it has no input any more")
                         subjects.create_task(self._end(work, _Outcome(work.run, row)))
                     for subject, conversation, question in opened:
-                        subjects.create_task(self._carry(work, subject, conversation, question))
+                        subjects.create_task(self._settle(work, subject, conversation, question))
             finally:
                 keeper.cancel()
 
@@ -292,8 +296,15 @@ class Runner:
             facts = {name: outcome.row[name] for name in ("uid", "state", "error", "calls")}
             _log.warning("a subject did not end well", job=work.run.job.name, **facts)
 
-    async def _carry(self, work: _Shard, subject: Subject, conversation: Work, question: _Question) -> None:
-        """Take one subject through its conversation, and commit what became of it."""
+    async def _settle(self, work: _Shard, subject: Subject, conversation: Work, question: _Question) -> None:
+        """Take a subject through its conversation in its turn, and commit what became of it."""
+        async with self._unsettled:
+            outcome = await self._carry(work, subject, conversation, question)
+            if outcome is not None:
+                await self._end(work, outcome)
+
+    async def _carry(self, work: _Shard, subject: Subject, conversation: Work, question: _Question) -> _Outcome | None:
+        """Take one subject through its conversation; what became of it, or None if it is to be given back."""
         self._asking += 1
         run, usage = work.run, Usage()
         row = _row(run, subject.id, State.DONE, input_hash=subject.input_hash)
@@ -311,7 +322,7 @@ class Runner:
             work.later = work.later or (rest if isinstance(rest, LaterError) else None)
             work.spent = work.spent or (rest if isinstance(rest, SpentError) else None)
             await asyncio.to_thread(completions.store, self.graph, run.dataset, outcome.answers)  # they are paid for
-            return
+            return None
         except (AnswerError, UnusableAnswerError) as error:
             row.update(state=State.QUARANTINED, error=str(error))
             for answer in outcome.answers[-1:]:  # it is kept to be looked at, and not to be used again
@@ -325,7 +336,7 @@ class Runner:
             self._asking -= 1
         row.update(calls=usage.calls, cost=usage.cost)
         row.update(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
-        await self._end(work, outcome)
+        return outcome
 
     async def _converse(
         self, work: _Shard, conversation: Work, question: _Question, outcome: _Outcome, usage: Usage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +13,7 @@ from cikg.extraction import ledger
 from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
 from cikg.settings import Settings
+from tests.workplace import wait_for
 
 from .conftest import Workplace, everything, found
 
@@ -126,6 +128,31 @@ def test_two_deliveries_of_a_shard_ask_once(place: Workplace) -> None:
             work.result()
     assert ledger.progress(place.graph, plan.run.uid)["done"] == 24
     assert llm.calls == 24
+
+
+def test_answers_do_not_pile_up_before_a_graph_that_takes_its_time(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.planted(40)
+    llm = place.standin()
+    plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "stand-in")
+    (shard,) = ledger.start(place.graph, plan)
+    free, commit = threading.Event(), ledger.commit
+
+    def slow(*given: Any) -> None:
+        free.wait(60)
+        commit(*given)
+
+    monkeypatch.setattr(ledger, "commit", slow)
+    with Runner(place.graph, place.settings(llm, llm_concurrency=4)) as runner, ThreadPoolExecutor(1) as pool:
+        work = pool.submit(runner.work_shard, plan.run.uid, shard)
+        wait_for(lambda: llm.calls >= 12, "three questions a slot")
+        time.sleep(0.5)  # any more would come at once
+        asked = llm.calls
+        free.set()
+        work.result()
+    assert asked == 12
+    assert ledger.progress(place.graph, plan.run.uid)["done"] == llm.calls == 40
 
 
 def test_a_subject_that_loses_its_worker_too_often_is_tried_alone_and_fails_without_the_others(

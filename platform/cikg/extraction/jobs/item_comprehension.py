@@ -14,7 +14,6 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from cikg.extraction.job import Job, Request, Subject, Work
-from cikg.extraction.jobs.item_intents import ids
 from cikg.extraction.parts import histories, profiles
 from cikg.extraction.parts.histories import Card, dataset_row
 from cikg.extraction.parts.phrases import data_line, line
@@ -99,7 +98,7 @@ JOB = Job(
     help="What each item is, from its facts and its neighbours in the graph.",
     about=Label.ITEM,
     prompts=("item_comprehension",),
-    ids=ids,
+    ids=histories.items,
     read=read,
     plan=plan,
     work=work,

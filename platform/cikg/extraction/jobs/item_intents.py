@@ -6,25 +6,19 @@ Departures: the answer quotes the words that each intent rests on, and what it c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work
-from cikg.extraction.parts import glossary, histories
-from cikg.extraction.parts.histories import dataset_row
-from cikg.extraction.parts.phrases import Phrase, line, pooled, stands_in
-from cikg.graph import Graph
+from cikg.extraction.parts import descriptions, histories
+from cikg.extraction.parts.descriptions import Described
+from cikg.extraction.parts.phrases import Phrase, pooled, stands_in
 from cikg.llm.prompts import template
 from cikg.schema import Label
 
-LONGEST_TEXT = 1_500
-"""Characters of an item's text that the prompt shows."""
 MOST_INTENTS = 10
-BATCH = 500
-"""Items read with one statement."""
 
 
 class ItemIntent(BaseModel):
@@ -42,34 +36,6 @@ class ItemIntents(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     intents: list[ItemIntent] = Field(min_length=1, max_length=MOST_INTENTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """An item as a prompt shows it: one line of JSON, and a line for each of its terms that the glossary has."""
-
-    id: str
-    shown: str
-    glossary: str = ""
-
-
-def ids(graph: Graph, dataset: str) -> list[str]:
-    """The ids of a dataset's items."""
-    return [row["item"] for row in graph.many("dataset_items", dataset=dataset)]
-
-
-def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[Described]:
-    """Yield what is known about items, and the meanings of the terms therein.
-
-    Raises:
-        NotFoundError: there is no such dataset.
-    """
-    relations = dataset_row(graph, dataset)["relations"]
-    terms = glossary.read(graph, dataset)
-    for start in range(0, len(chosen), BATCH):
-        for _, card in histories.cards(graph, dataset, chosen[start : start + BATCH], relations):
-            shown = line(card, LONGEST_TEXT)
-            yield Described(card.id, shown, terms.within(shown))
 
 
 def plan(found: Iterable[Described], field: str) -> Iterator[Subject]:
@@ -101,8 +67,8 @@ JOB = Job(
     help="What people may want each item for, from its name, facts and text.",
     about=Label.ITEM,
     prompts=("item_intents",),
-    ids=ids,
-    read=read,
+    ids=histories.items,
+    read=descriptions.read,
     plan=plan,
     work=work,
     apply=apply,

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from cikg.extraction.job import Job, Request, Subject, Work
-from cikg.extraction.jobs.item_intents import ids
 from cikg.extraction.parts import histories, neighbourhoods, profiles
 from cikg.extraction.parts.profiles import Kept, at_most
 from cikg.graph import Graph
@@ -65,7 +64,7 @@ JOB = Job(
     help="What each item is and whom it suits, in at most 200 words, from its text and subgraph.",
     about=Label.ITEM,
     prompts=("item_profiles",),
-    ids=ids,
+    ids=histories.items,
     read=read,
     plan=profiles.plan,
     work=work,

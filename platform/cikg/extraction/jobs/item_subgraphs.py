@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cikg.extraction.job import Job, Subject, Work
-from cikg.extraction.jobs.item_intents import ids
-from cikg.extraction.parts import neighbourhoods, subgraphs
+from cikg.extraction.parts import histories, neighbourhoods, subgraphs
 from cikg.extraction.parts.subgraphs import Neighbourhood, Subgraph
 from cikg.graph import Graph
 from cikg.schema import Label
@@ -41,7 +40,7 @@ JOB = Job(
     help="What of each item's neighbourhood tells what it is; prunes the intents that do not.",
     about=Label.ITEM,
     prompts=("item_pruning", "item_evaluating"),
-    ids=ids,
+    ids=histories.items,
     read=read,
     plan=subgraphs.plan,
     work=work,

@@ -14,9 +14,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.extraction.job import Job, Request, Subject, Work
-from cikg.extraction.jobs import item_intents
-from cikg.extraction.jobs.item_intents import Described
-from cikg.extraction.parts import related
+from cikg.extraction.parts import descriptions, related
+from cikg.extraction.parts.descriptions import Described
 from cikg.extraction.parts.related import MOST_RELATED, Candidates
 from cikg.graph import Graph
 from cikg.graph.vectors import written_for
@@ -59,7 +58,7 @@ def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[Choice]:
         NotFoundError: there is no such dataset.
     """
     candidates = dict(related.near(graph, dataset, "intents_near_items", chosen))
-    for item in item_intents.read(graph, dataset, [one for one in chosen if one in candidates]):
+    for item in descriptions.read(graph, dataset, [one for one in chosen if one in candidates]):
         yield Choice(item, candidates[item.id])
 
 

@@ -52,6 +52,11 @@ def users(graph: Graph, dataset: str) -> list[str]:
     return sorted(found, key=lambda user: (len(user), user) if user.isdecimal() else (1 << 30, user))
 
 
+def items(graph: Graph, dataset: str) -> list[str]:
+    """Ids of all items."""
+    return [row["item"] for row in graph.many("dataset_items", dataset=dataset)]
+
+
 def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[History]:
     """Yield the histories of users, in the order of their ids as text.
 

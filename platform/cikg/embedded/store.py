@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cikg.embedded import guard, neo4j, staging, supervisor
+from cikg.embedded import guard, java, neo4j, staging, supervisor
 from cikg.errors import ServiceError
 from cikg.settings import Settings, load_settings
 
@@ -103,7 +103,7 @@ def main() -> None:
     configuration = home / "conf" / "neo4j.conf"
     configuration.parent.mkdir()
     configuration.write_text("db.tx_log.preallocate=false\n", encoding="utf-8")
-    neo4j.start_java(load_settings())
+    java.start(load_settings())
     sys.exit(neo4j.administer(home, ["database", "import", "full", staging.DATABASE, *arguments]))
 
 

@@ -75,7 +75,7 @@ def test_ials_solves_each_row_exactly(data: TrainingData, interests: bool) -> No
     config = IalsConfig(dimension=5, unobserved_weight=0.2, penalty=0.03, rounds=2, interests=interests)
     torch.manual_seed(3)
     model = Ials(data, config, CPU)
-    items = model._items.double().numpy()
+    items = model._starts[0].double().numpy()
 
     def solve(x: np.ndarray, other: np.ndarray) -> np.ndarray:
         rows = []
@@ -91,6 +91,20 @@ def test_ials_solves_each_row_exactly(data: TrainingData, interests: bool) -> No
     ((chosen, scorer),) = model.candidates()
     assert chosen == {"rounds": 2}
     np.testing.assert_allclose(scores(scorer, data), (users @ items.T)[:, : data.nodes.items], atol=1e-3)
+
+
+def test_several_starts_of_ials_are_the_mean_of_one_each(data: TrainingData) -> None:
+    torch.manual_seed(0)
+    several = Ials(data, IalsConfig(dimension=4, rounds=2, starts=3), CPU)
+    ((_, mean),) = several.candidates()
+    each = []
+    for start in several._starts:
+        one = Ials(data, IalsConfig(dimension=4, rounds=2), CPU)
+        one._starts = start[None]
+        ((_, scorer),) = one.candidates()
+        each.append(scores(scorer, data))
+    assert np.abs(each[0] - each[1]).max() > 0.01, "they end where they start from"
+    np.testing.assert_allclose(scores(mean, data), np.mean(each, axis=0), atol=1e-5)
 
 
 def test_gf_cf_is_its_formula_and_its_thin_form_the_ideal_filter_alone(data: TrainingData) -> None:

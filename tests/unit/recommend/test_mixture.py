@@ -171,6 +171,25 @@ def test_the_gate_finds_who_is_right_and_for_whom(snapshot: Snapshot) -> None:
     assert weight.get("nothing", 0.0) < min(weight["long"], weight["short"]) / 2
 
 
+def test_what_a_few_users_happen_to_prefer_does_not_throw_an_expert_out(snapshot: Snapshot) -> None:
+    """The gate is the mean of what halves of the users find, whichever user comes first."""
+    data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
+    random = torch.Generator().manual_seed(0)
+    vectors = [torch.randn(data.nodes.users, data.nodes.items, generator=random) for _ in range(2)]
+    experts = {name: DotScorer(each, torch.eye(data.nodes.items)) for name, each in zip("ab", vectors, strict=True)}
+    ballot = mixing.cast(data, experts, 0)
+    length = mixing.history_lengths(data.fit, data.nodes.users)[torch.from_numpy(ballot.user_index)]
+    order, found = np.random.default_rng(0), []
+    for _ in range(mixing.SPLITS):
+        for half in np.array_split(order.permutation(len(length)), 2):
+            only = mixing.Ballot(ballot.user_index[half], ballot.scores[half], ballot.right[half])
+            found.append(mixing.ascend(only, length[half]).numpy())
+    assert np.std(found, axis=0).max() > 0.1, "the halves differ"
+    a, b = np.mean(found, axis=0)
+    gate = mixing.fit_gate(data, experts, 0)
+    np.testing.assert_allclose([gate[name] for name in "ab"], np.stack([a - a.max(), b], axis=1), atol=1e-4)
+
+
 def test_an_expert_is_worth_what_another_does_not_know(snapshot: Snapshot) -> None:
     """One knows by heart what the other knows too; one knows, less surely, what the other does not."""
     data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)

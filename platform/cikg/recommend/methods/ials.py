@@ -32,6 +32,7 @@ class IalsConfig(Config):
     frequency_power: float = Field(1.0, ge=0, le=1, description="ν: 1 penalises by how often one occurs, 0 all alike")
     interests: bool = Field(False, description="A user's interests are factorised too, as if they were items chosen")
     rounds: int | None = Field(None, ge=1, description="Rounds; without any, 4, 8, 12 or 16, the best on valid")
+    starts: int = Field(1, ge=1, description="Factorisations from as many random starts, whose scores are averaged")
 
 
 class Ials(ClosedForm):
@@ -39,6 +40,9 @@ class Ials(ClosedForm):
 
     Rows are users. Columns are items, and interests where these are asked for (as in the collective factorisation of
     Singh and Gordon, KDD 2008): a user's vector has to say both what the user chose and what they care for.
+
+    Where a factorisation ends depends on where it starts. The mean of several ranks better than each, and is one
+    product again: that of their vectors side by side.
     """
 
     def __init__(self, data: TrainingData, config: IalsConfig, device: torch.device) -> None:
@@ -49,8 +53,7 @@ class Ials(ClosedForm):
             user = np.concatenate([user, data.interest_user_index])
             item = np.concatenate([item, data.interest_index + columns])
             columns += nodes.interests
-        self._users = torch.randn(nodes.users, config.dimension).to(device) * scale
-        self._items = torch.randn(columns, config.dimension).to(device) * scale
+        self._starts = torch.randn(config.starts, columns, config.dimension).to(device) * scale
         self._by_user = _sorted(Pairs.of(user, item), nodes.users, device)
         self._by_item = _sorted(Pairs.of(item, user), columns, device)
         self._catalogue = nodes.items
@@ -58,11 +61,13 @@ class Ials(ClosedForm):
     @override
     def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
         stops = range(EVERY, 4 * EVERY + 1, EVERY) if self._config.rounds is None else (self._config.rounds,)
+        columns = list(self._starts)
         for done in range(1, stops[-1] + 1):
-            self._users = self._solve(*self._by_user, self._items)
-            self._items = self._solve(*self._by_item, self._users)
+            users = [self._solve(*self._by_user, each) for each in columns]
+            columns = [self._solve(*self._by_item, each) for each in users]
             if done in stops:
-                yield {"rounds": done}, DotScorer(self._users, self._items[: self._catalogue].clone())
+                items = torch.cat([each[: self._catalogue] for each in columns], dim=1)
+                yield {"rounds": done}, DotScorer(torch.cat(users, dim=1) / len(users), items)
 
     def _solve(self, offsets: Tensor, others: Tensor, vectors: Tensor) -> Tensor:
         """The best vectors of one side, given the other's.
@@ -101,7 +106,8 @@ METHOD = Method(
     departures=(
         "the penalty grows with how often a user or item occurs (S. Rendle, W. Krichene, L. Zhang, Y. Koren: "
         "Revisiting the performance of iALS on item recommendation benchmarks. RecSys 2022)",
-        "the number of rounds is chosen on the validation split, and interests may be factorised beside items",
+        "the number of rounds is chosen on the validation split, interests may be factorised beside items, and scores "
+        "of several factorisations averaged",
     ),
     config=IalsConfig,
     build=Ials,

@@ -4,7 +4,7 @@
 `linear`       EASE over interactions, facts and texts, as far as the validation split finds these useful
 `spectral`     the low frequencies of the graph of items: GF-CF's ideal filter
 `graph`        LightGCN over the collaborative-interest knowledge graph under a softmax loss
-`factors`      iALS over interactions and interests: vectors of users, items and interests
+`factors`      iALS over interactions and interests, the mean of several: vectors of users, items and interests
 `texts`        what is described like the items that the user chose
 `interests`    what holders of the user's interests choose
 `popularity`   what everybody chooses
@@ -83,6 +83,7 @@ class MixtureConfig(Config):
     factors: int = Field(64, ge=1, description="Width of the factors' vectors")
     unobserved_weight: float = Field(0.006, gt=0, description="α₀ of the factors: the weight of what was not chosen")
     factors_penalty: float = Field(0.05, gt=0, description="λ of the factors")
+    factors_starts: int = Field(4, ge=1, description="Random starts of the factors, whose scores are averaged")
     unproven_weight: float = Field(
         0.15, ge=0, description="Weight of interests without evidence, where all other experts together weigh 1"
     )
@@ -204,6 +205,7 @@ class Mixture(ClosedForm):
             penalty=config.factors_penalty,
             interests=not self._blind,
             rounds=ROUNDS,
+            starts=config.factors_starts,
         )
         with seeded(self._seed, self._device):  # whichever experts were fitted before it or taken up
             return _only(Ials(self._data, settings, self._device))

@@ -3,11 +3,12 @@
     weight of expert e for user u = exp(aₑ + bₑ·xᵤ) / Σ over experts,  xᵤ = standardised log of the history's length
 
 a and b are sought uphill, one at a time, on the ranking itself: the `quality` of users' held-out items. They are two
-numbers an expert, so that a small validation split is enough. A likelihood would be smoother, and was tried: scores of
-linear models have tails so heavy that its optimum ranks worse than equal weights do. Which expert is trusted for whom
-is the idea of mixtures of experts (Jacobs et al., Neural Computation 1991); adding standardised scores that of fusion
-(Fox and Shaw, TREC-2, 1994); seeking weights uphill on the metric that of coordinate ascent (Metzler and Croft,
-Information Retrieval 2007).
+numbers an expert, so that a small validation split is enough. Such a walk also follows what a few users happen to
+prefer; so it is made on several halves of them, and the mean of where these end is served (bagging: Breiman, Machine
+Learning 1996). A likelihood would be smoother, and was tried: scores of linear models have tails so heavy that its
+optimum ranks worse than equal weights do. Which expert is trusted for whom is the idea of mixtures of experts (Jacobs
+et al., Neural Computation 1991); adding standardised scores that of fusion (Fox and Shaw, TREC-2, 1994); seeking
+weights uphill on the metric that of coordinate ascent (Metzler and Croft, Information Retrieval 2007).
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ LEAST = 0.01
 """Mean weight below which an expert is left out."""
 GAIN = 2e-5
 """The least gain of a move: below it, staying is simpler."""
+SPLITS = 2
+"""How often the judges are split into halves, of which each finds a gate."""
 
 Gate = dict[str, tuple[float, float]]
 """(a, b) of each expert."""
@@ -61,6 +64,15 @@ class Ballot:
     user_index: Array
     scores: Tensor
     right: Tensor
+
+    def of(self, some: Array) -> Ballot:
+        """What only some of the users judge.
+
+        Args:
+            some: their places, shape (n,).
+        """
+        places = torch.from_numpy(some)
+        return Ballot(self.user_index[some], self.scores[places], self.right[places])
 
     def quality(self, weights: Tensor) -> Tensor:
         """NDCG: the mean over users and `DEPTHS`.
@@ -107,12 +119,25 @@ def fit_gate(data: TrainingData, experts: Mapping[str, Scorer], seed: int) -> Ga
     Args:
         data: what the experts were fitted to, with a selection split.
         experts: by name, fitted.
-        seed: which users judge, where there are more than `JUDGES`.
+        seed: which users judge, where there are more than `JUDGES`, and how they are split.
     """
-    ballot = cast(data, experts, seed)
+    ballot, random = cast(data, experts, seed), np.random.default_rng(seed)
     length = history_lengths(data.fit, data.nodes.users)[torch.from_numpy(ballot.user_index)]
-    alone = torch.stack([ballot.quality(row.expand(len(length), -1)) for row in torch.eye(len(experts))])
-    parameters = torch.zeros(2, len(experts))
+    judges = len(ballot.user_index)
+    halves = [half for _ in range(SPLITS) for half in np.array_split(random.permutation(judges), min(2, judges))]
+    parameters = torch.stack([ascend(ballot.of(half), length[torch.from_numpy(half)]) for half in halves]).mean(0)
+    share = torch.softmax(parameters[0] + length[:, None] * parameters[1], dim=1).mean(0)
+    a, b = (parameters[0] - parameters[0].max()).tolist(), parameters[1].tolist()
+    kept = [place for place in range(len(experts)) if share[place] >= LEAST]
+    names = list(experts)
+    return {names[place]: (round(a[place], 4), round(b[place], 4)) for place in kept}
+
+
+def ascend(ballot: Ballot, length: Tensor) -> Tensor:
+    """The a and b of each expert that a walk uphill ends at, the largest a being 0; shape (2, experts)."""
+    count = ballot.scores.shape[2]
+    alone = torch.stack([ballot.quality(row.expand(len(length), -1)) for row in torch.eye(count)])
+    parameters = torch.zeros(2, count)
     parameters[0] = 2 * torch.log(alone.clamp_min(1e-6) / alone.max().clamp_min(1e-6)).clamp_min(DROPPED / 2)
 
     def value(of: Tensor) -> float:
@@ -120,15 +145,12 @@ def fit_gate(data: TrainingData, experts: Mapping[str, Scorer], seed: int) -> Ga
 
     best = value(parameters)
     for step in STEPS:
-        for expert in range(len(experts)):
+        for expert in range(count):
             for moved in _moves(parameters, expert, step):
                 if (reached := value(moved)) > best + GAIN:
                     best, parameters = reached, moved
-    share = torch.softmax(parameters[0] + length[:, None] * parameters[1], dim=1).mean(0)
-    a, b = (parameters[0] - parameters[0].max()).tolist(), parameters[1].tolist()
-    kept = [place for place in range(len(experts)) if share[place] >= LEAST]
-    names = list(experts)
-    return {names[place]: (round(a[place], 4), round(b[place], 4)) for place in kept}
+    parameters[0] -= parameters[0].max()
+    return parameters
 
 
 def worth(data: TrainingData, expert: Scorer, beside: Scorer | None, seed: int) -> float:

@@ -78,10 +78,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def standin(folder: Path, latency_ms: float, processes: int = 1, *, counting: bool = False) -> Iterator[str]:
+def standin(folder: Path, latency_ms: float, *, counting: bool = False) -> Iterator[str]:
     """A stand-in that waits before each answer, and counts its calls if wanted; yields its address."""
     port = free_port()
-    process = start_standin(folder, port, latency_ms, processes, counting=counting)
+    process = start_standin(folder, port, latency_ms, counting=counting)
     try:
         if counting:
             counted(f"http://127.0.0.1:{port}/v1", {"latency_ms": latency_ms})
@@ -90,15 +90,12 @@ def standin(folder: Path, latency_ms: float, processes: int = 1, *, counting: bo
         end(process)
 
 
-def start_standin(
-    folder: Path, port: int, latency_ms: float = 0.0, processes: int = 1, *, counting: bool
-) -> subprocess.Popen[bytes]:
+def start_standin(folder: Path, port: int, latency_ms: float = 0.0, *, counting: bool) -> subprocess.Popen[bytes]:
     """Start a stand-in on a port; returns once it answers. One that counts takes its latency from whoever tells it."""
-    options = ("--interface", "asgi", "--host", "127.0.0.1", "--port", str(port), "--workers", str(processes))
-    app = "tests.integration.extraction.counting:app" if counting else "cikg.llm.standin:app"
+    module = "tests.integration.extraction.counting" if counting else "cikg.llm.standin"
     with (folder / f"standin-{port}.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "granian", *options, "--no-access-log", app],
+            [sys.executable, "-m", module, "--port", str(port)],
             env={**os.environ, "CIKG_STANDIN_LATENCY_MS": str(latency_ms)},
             cwd=REPOSITORY,
             stdout=log,

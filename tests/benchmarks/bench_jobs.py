@@ -206,7 +206,6 @@ def main() -> None:
     parser.add_argument("--latency", type=float, nargs="+", default=[50.0], help="milliseconds before each answer")
     parser.add_argument("--warm", type=int, default=WARM, help="runs before those that are measured")
     parser.add_argument("--processes", type=int, default=8, help="of the peer; 0 leaves it out")
-    parser.add_argument("--standins", type=int, default=1, help="processes of the stand-in")
     parser.add_argument("--kills", type=int, default=0, help="kill so many workers instead")
     parser.add_argument("--seed", type=int, default=0, help="of the moments at which they are killed")
     given = parser.parse_args()
@@ -224,7 +223,7 @@ def main() -> None:
             "sweep_seconds": 3600.0,
         }
         for number, latency in enumerate(given.latency):
-            with standin(Path(folder), latency, given.standins, counting=given.kills > 0) as url:
+            with standin(Path(folder), latency, counting=given.kills > 0) as url:
                 settings = reached.model_copy(update={**told, "openai_base_url": url})
                 if given.kills:
                     often = settings.model_copy(update={"sweep_seconds": 0.3, "lease_seconds": 2.0})

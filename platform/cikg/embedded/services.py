@@ -200,12 +200,6 @@ def _redis_command(settings: Settings) -> list[str]:
     return [str(redis_server.binary()), str(configuration)]
 
 
-def _granian(interface: str, target: str, host: str, port: int, *options: str) -> list[str]:
-    return _module(
-        "granian", "--interface", interface, "--host", host, "--port", str(port), "--no-ws", *options, target
-    )
-
-
 SERVICES: dict[str, Service] = {
     service.name: service
     for service in (
@@ -244,8 +238,8 @@ SERVICES: dict[str, Service] = {
                 "openai_api_key": secrets.openai_api_key,
                 "openai_model": "stand-in",
             },
-            command=lambda settings: _granian(
-                "asgi", "cikg.llm.standin:app", _LOOPBACK, _port(settings.openai_base_url)
+            command=lambda settings: _module(
+                "cikg.llm.standin", "--host", _LOOPBACK, "--port", str(_port(settings.openai_base_url))
             ),
             probe=_probe_stand_in,
             address=lambda settings: settings.openai_base_url,
@@ -269,14 +263,9 @@ SERVICES: dict[str, Service] = {
             title="dashboard",
             needs=("neo4j", "redis"),
             provides=lambda port, secrets: {"web_port": port, "secret_key": secrets.secret_key},
-            command=lambda settings: _granian(
-                "wsgi",
-                "web:create_app",
-                settings.web_host,
-                settings.web_port or 0,
-                "--factory",
-                "--blocking-threads",
-                "8",
+            command=lambda settings: _module(
+                *("granian", "--interface", "wsgi", "--no-ws", "--factory", "--blocking-threads", "8"),
+                *("--host", settings.web_host, "--port", str(settings.web_port or 0), "web:create_app"),
             ),
             probe=_probe_web,
             address=web_address,

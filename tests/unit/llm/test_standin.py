@@ -1,4 +1,4 @@
-"""The stand-in over real HTTP: a granian process on loopback, asked through the `openai` client."""
+"""The stand-in over real HTTP: a process on loopback, asked through the `openai` client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,11 +49,10 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
-    granian = Path(sys.executable).with_name("granian")
     log = tmp_path_factory.mktemp("standin") / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [granian, "--interface", "asgi", "cikg.llm.standin:app", "--host", "127.0.0.1", "--port", str(port)],
+            [sys.executable, "-m", "cikg.llm.standin", "--port", str(port)],
             env={**os.environ, "CIKG_STANDIN_KEY": KEY, "CIKG_STANDIN_FAULT": "server-error@Doomed Book"},
             stdout=output,
             stderr=output,

@@ -1,9 +1,9 @@
 """The stand-in LLM: a server that speaks OpenAI's API and answers by rule, for demos and tests without a model.
 
 It understands nothing. It counts what a history has in common and words the result; its answers are deterministic.
-Run it with `granian --interface asgi cikg.llm.standin:app --host 127.0.0.1 --port 8089`.
+Run it with `python -m cikg.llm.standin --port 8089`.
 """
 
-from cikg.llm.standin.server import MODEL, app, create_app
+from cikg.llm.standin.server import MODEL, StandIn
 
-__all__ = ["MODEL", "app", "create_app"]
+__all__ = ["MODEL", "StandIn"]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
 
 HEADERS = {"x-stand-in": "answers by rule; no language model is behind this address"}
 
@@ -24,3 +28,12 @@ class ApiError(Exception):
         self.status = status
         self.headers = headers
         self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def json_response(
+    what: Mapping[str, Any] | bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """An answer in JSON."""
+    body = what if isinstance(what, bytes) else json.dumps(what, ensure_ascii=False).encode()
+    kind = {"content-type": "application/json"}
+    return web.Response(body=body, status=status, headers={**HEADERS, **kind, **(headers or {})})

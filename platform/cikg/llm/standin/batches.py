@@ -8,17 +8,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from aiohttp import web
 
-from cikg.llm.standin.api import HEADERS, ApiError
+from cikg.llm.standin.api import HEADERS, ApiError, json_response
 from cikg.llm.standin.faults import Fault
 
 MOST_LINES = 50_000
@@ -28,8 +26,6 @@ LARGEST_FILE = 200_000_000
 _AT_ONCE = 50
 """Lines answered before other requests have their turn."""
 _ENDED = ("completed", "failed", "expired", "cancelled")
-_PART_NAME = re.compile(rb'name="([^"]*)"')
-_FILE_NAME = re.compile(rb'filename="([^"]*)"')
 
 Choose = Callable[[dict[str, Any]], Fault | None]
 Complete = Callable[[dict[str, Any], Fault | None], dict[str, Any]]
@@ -67,48 +63,47 @@ class Batches:
         self._batches: dict[str, _Batch] = {}
         self._working: set[asyncio.Task[None]] = set()
 
-    async def upload(self, request: Request) -> Response:
+    async def upload(self, request: web.Request) -> web.Response:
         """Take a file in."""
-        parts = _parts(request.headers.get("content-type", ""), await request.body())
-        name, content = parts.get("file", ("", b""))
-        if parts.get("purpose", ("", b""))[1] != b"batch" or not content:
+        form = await request.post()
+        file = form.get("file")
+        content = file.file.read() if isinstance(file, web.FileField) else b""
+        if form.get("purpose") != "batch" or not isinstance(file, web.FileField) or not content:
             raise ApiError(400, "The stand-in takes files for the purpose 'batch' alone.", param="purpose")
-        if len(content) > LARGEST_FILE:
-            raise ApiError(413, f"The file is larger than {LARGEST_FILE:,} bytes.", param="file")
-        return JSONResponse(self._keep(name, content, "batch"), headers=HEADERS)
+        return json_response(self._keep(file.filename, content, "batch"))
 
-    async def file(self, request: Request) -> Response:
+    async def file(self, request: web.Request) -> web.Response:
         """Describe a file."""
-        return JSONResponse(self._file(request)[0], headers=HEADERS)
+        return json_response(self._file(request)[0])
 
-    async def content(self, request: Request) -> Response:
+    async def content(self, request: web.Request) -> web.Response:
         """Give a file out."""
-        return Response(self._file(request)[1], media_type="application/octet-stream", headers=HEADERS)
+        return web.Response(body=self._file(request)[1], content_type="application/octet-stream", headers=HEADERS)
 
-    async def listed(self, request: Request) -> Response:
+    async def listed(self, request: web.Request) -> web.Response:
         """The batches, the newest first, a page at a time."""
         known = [batch.shown for batch in reversed(self._batches.values())]
-        after = request.query_params.get("after")
+        after = request.query.get("after")
         if after is not None:
             known = known[1 + next((at for at, shown in enumerate(known) if shown["id"] == after), len(known)) :]
-        limit = int(request.query_params.get("limit", 20))
+        limit = int(request.query.get("limit", 20))
         page = {"object": "list", "data": known[:limit], "has_more": len(known) > limit}
         page |= {"first_id": known[0]["id"], "last_id": known[:limit][-1]["id"]} if known else {}
-        return JSONResponse(page, headers=HEADERS)
+        return json_response(page)
 
-    async def retrieve(self, request: Request) -> Response:
+    async def retrieve(self, request: web.Request) -> web.Response:
         """Where a batch stands."""
-        return JSONResponse(self._batch(request).shown, headers=HEADERS)
+        return json_response(self._batch(request).shown)
 
-    async def cancel(self, request: Request) -> Response:
+    async def cancel(self, request: web.Request) -> web.Response:
         """Stop a batch; what was answered until then is given out."""
         batch = self._batch(request)
         if batch.shown["status"] in _ENDED:
             raise ApiError(409, f"The batch is {batch.shown['status']} already.")
         batch.shown["status"] = "cancelling"
-        return JSONResponse(batch.shown, headers=HEADERS)
+        return json_response(batch.shown)
 
-    def create(self, body: dict[str, Any], choose: Choose, seconds: float) -> Response:
+    def create(self, body: dict[str, Any], choose: Choose, seconds: float) -> web.Response:
         """Begin a batch.
 
         Args:
@@ -143,7 +138,7 @@ class Batches:
             task = asyncio.get_running_loop().create_task(self._work(batch, faults))
             self._working.add(task)
             task.add_done_callback(self._working.discard)
-        return JSONResponse(shown, headers=HEADERS)
+        return json_response(shown)
 
     async def _work(self, batch: _Batch, faults: list[Fault | None]) -> None:
         began = time.monotonic()
@@ -194,29 +189,17 @@ class Batches:
         self._files[shown["id"]] = (shown, content)
         return shown
 
-    def _file(self, request: Request) -> tuple[dict[str, Any], bytes]:
+    def _file(self, request: web.Request) -> tuple[dict[str, Any], bytes]:
         try:
-            return self._files[request.path_params["file"]]
+            return self._files[request.match_info["file"]]
         except KeyError:
             raise ApiError(404, "The stand-in has no such file.") from None
 
-    def _batch(self, request: Request) -> _Batch:
+    def _batch(self, request: web.Request) -> _Batch:
         try:
-            return self._batches[request.path_params["batch"]]
+            return self._batches[request.match_info["batch"]]
         except KeyError:
             raise ApiError(404, "The stand-in has no such batch.") from None
-
-
-def _parts(kind: str, body: bytes) -> dict[str, tuple[str, bytes]]:
-    """The parts of a form by name: file name and content."""
-    _, _, boundary = kind.partition("boundary=")
-    found = {}
-    for part in body.split(b"--" + boundary.strip('"').encode())[1:-1] if boundary else []:
-        head, _, content = part.partition(b"\r\n\r\n")
-        name, file = _PART_NAME.search(head), _FILE_NAME.search(head)
-        if name:
-            found[name[1].decode()] = (file[1].decode() if file else "", content.removesuffix(b"\r\n"))
-    return found
 
 
 def _read(content: bytes) -> tuple[list[dict[str, Any]], str | None]:

@@ -7,21 +7,16 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import re
 import struct
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from aiohttp import web
 
-from cikg.llm.standin.api import HEADERS, ApiError
-from cikg.llm.standin.batches import Batches
+from cikg.llm.standin.api import ApiError, json_response
+from cikg.llm.standin.batches import LARGEST_FILE, Batches
 from cikg.llm.standin.faults import Fault, FaultBook, parse_faults
 from cikg.llm.standin.rules import RULES
 from cikg.llm.standin.wording import (
@@ -36,11 +31,11 @@ MODEL = "stand-in"
 
 _NUMBER = re.compile(r"(?<=[\[ ])-?\d+(?=[,\]}])")
 """A number of a JSON text, and not one within a string of it that reads like a list."""
-_Endpoint = Callable[[Request], Awaitable[Response]]
+_Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def create_app(key: str | None = None, latency_ms: float = 0, fault: str = "") -> Starlette:
-    """Make the server.
+class StandIn:
+    """The endpoints.
 
     Args:
         key: bearer key that requests have to carry; None asks for none.
@@ -51,77 +46,61 @@ def create_app(key: str | None = None, latency_ms: float = 0, fault: str = "") -
     Raises:
         ValueError: `fault` is misspelt.
     """
-    batches = Batches(lambda body, met: _complete(body, _digest(body), met))
-    server = _Server(key, latency_ms, FaultBook(parse_faults(fault)), batches)
-    return Starlette(
-        routes=[
-            Route("/healthz", server.health),
-            Route("/v1/models", server.models),
-            Route("/v1/models/{model}", server.model),
-            Route("/v1/chat/completions", server.chat, methods=["POST"]),
-            Route("/v1/embeddings", server.embeddings, methods=["POST"]),
-            Route("/v1/files", server.guarded(batches.upload), methods=["POST"]),
-            Route("/v1/files/{file}", server.guarded(batches.file)),
-            Route("/v1/files/{file}/content", server.guarded(batches.content)),
-            Route("/v1/batches", server.guarded(batches.listed)),
-            Route("/v1/batches", server.begin_batch, methods=["POST"]),
-            Route("/v1/batches/{batch}", server.guarded(batches.retrieve)),
-            Route("/v1/batches/{batch}/cancel", server.guarded(batches.cancel), methods=["POST"]),
-        ],
-        exception_handlers={ApiError: _show_error, HTTPException: _show_error},
-    )
 
-
-async def _show_error(_request: Request, error: Exception) -> Response:
-    if isinstance(error, HTTPException):
-        error = ApiError(error.status_code, f"The stand-in has no such endpoint: {error.detail}")
-    assert isinstance(error, ApiError)  # noqa: S101 - registered for these two alone
-    return JSONResponse(error.body, error.status, {**HEADERS, **(error.headers or {})})
-
-
-class _Server:
-    """The endpoints; holds what `create_app` was given."""
-
-    def __init__(self, key: str | None, latency_ms: float, faults: FaultBook, batches: Batches) -> None:
+    def __init__(self, key: str | None = None, latency_ms: float = 0, fault: str = "") -> None:
         self._key = key
         self._latency_ms = latency_ms
-        self._faults = faults
-        self._batches = batches
+        self._faults = FaultBook(parse_faults(fault))
+        self._batches = Batches(lambda body, met: _complete(body, _digest(body), met))
 
-    def guarded(self, endpoint: _Endpoint) -> _Endpoint:
-        """An endpoint that asks for the key."""
+    def application(self) -> web.Application:
+        """The server, to be run once."""
+        batches = self._batches
+        app = web.Application(client_max_size=LARGEST_FILE)
+        for method, path, endpoint in (
+            ("POST", "/v1/chat/completions", self.chat),
+            ("POST", "/v1/embeddings", self.embeddings),
+            ("GET", "/v1/models", self.models),
+            ("GET", "/v1/models/{model}", self.model),
+            ("POST", "/v1/files", batches.upload),
+            ("GET", "/v1/files/{file}", batches.file),
+            ("GET", "/v1/files/{file}/content", batches.content),
+            ("GET", "/v1/batches", batches.listed),
+            ("POST", "/v1/batches", self.begin_batch),
+            ("GET", "/v1/batches/{batch}", batches.retrieve),
+            ("POST", "/v1/batches/{batch}/cancel", batches.cancel),
+        ):
+            app.router.add_route(method, path, _told(endpoint, self._check_key))
+        app.router.add_get("/healthz", self.health)
+        app.router.add_route("*", "/{path:.*}", _told(_unknown))
+        return app
 
-        async def answer(request: Request) -> Response:
-            self._check_key(request)
-            return await endpoint(request)
+    async def health(self, _request: web.Request) -> web.Response:
+        """Whether it runs."""
+        return json_response({"status": "ok", "model": MODEL})
 
-        return answer
+    async def models(self, _request: web.Request) -> web.Response:
+        """The one model."""
+        return json_response({"object": "list", "data": [_MODEL_ROW]})
 
-    async def health(self, _request: Request) -> Response:
-        return JSONResponse({"status": "ok", "model": MODEL}, headers=HEADERS)
+    async def model(self, request: web.Request) -> web.Response:
+        """Describe it."""
+        _check_model(request.match_info)
+        return json_response(_MODEL_ROW)
 
-    async def models(self, request: Request) -> Response:
-        self._check_key(request)
-        return JSONResponse({"object": "list", "data": [_MODEL_ROW]}, headers=HEADERS)
-
-    async def model(self, request: Request) -> Response:
-        self._check_key(request)
-        _check_model(request.path_params)
-        return JSONResponse(_MODEL_ROW, headers=HEADERS)
-
-    async def chat(self, request: Request) -> Response:
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """Answer a prompt by rule."""
         came = time.monotonic()
-        self._check_key(request)
         body = await _read_body(request)
         digest = _digest(body)
         fault = self._fault(request, body, digest)
         await self._wait(request, came)
         await _meet_before_answer(fault)
-        return _send(_complete(body, digest, fault), fault)
+        return await _send(request, _complete(body, digest, fault), fault)
 
-    async def embeddings(self, request: Request) -> Response:
+    async def embeddings(self, request: web.Request) -> web.StreamResponse:
+        """Vectors of texts."""
         came = time.monotonic()
-        self._check_key(request)
         body = await _read_body(request)
         fault = self._fault(request, body, _digest(body))
         await self._wait(request, came)
@@ -135,43 +114,67 @@ class _Server:
             for index, text in enumerate(texts)
         ]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return JSONResponse({"object": "list", "model": MODEL, "data": data, "usage": usage}, headers=HEADERS)
+        return json_response({"object": "list", "model": MODEL, "data": data, "usage": usage})
 
-    async def begin_batch(self, request: Request) -> Response:
-        self._check_key(request)
+    async def begin_batch(self, request: web.Request) -> web.Response:
+        """Take a batch in."""
         body = await _read_body(request)
-        latency_ms = self._latency(request)
+        latency_ms = self.latency(request)
 
         def choose(question: dict[str, Any]) -> Fault | None:
             return self._fault(request, question, _digest(question))
 
         return self._batches.create(body, choose, latency_ms / 1000)
 
-    def _check_key(self, request: Request) -> None:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._key is not None and not hmac.compare_digest(given.encode(), self._key.encode()):
-            raise ApiError(401, "Incorrect API key provided to the stand-in.", code="invalid_api_key")
-
-    async def _wait(self, request: Request, came: float) -> None:
-        left = came + self._latency(request) / 1000 - time.monotonic()
-        if left > 0:
-            await asyncio.sleep(left)
-
-    def _latency(self, request: Request) -> float:
-        asked = request.headers.get("x-standin-latency-ms") or request.query_params.get("latency_ms")
+    def latency(self, request: web.Request) -> float:
+        """Milliseconds until a request is answered."""
+        asked = request.headers.get("x-standin-latency-ms") or request.query.get("latency_ms")
         try:
             return float(asked) if asked else self._latency_ms
         except ValueError:
             raise ApiError(400, f"{asked!r} is not a number of milliseconds.", param="latency_ms") from None
 
-    def _fault(self, request: Request, body: dict[str, Any], digest: str) -> Fault | None:
+    def asked_fault(self, request: web.Request, _body: dict[str, Any]) -> str:
+        """The fault that a request asks for, as `faults` spells it."""
+        return request.headers.get("x-standin-fault", "")
+
+    def _check_key(self, request: web.Request) -> None:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if self._key is not None and not hmac.compare_digest(given.encode(), self._key.encode()):
+            raise ApiError(401, "Incorrect API key provided to the stand-in.", code="invalid_api_key")
+
+    async def _wait(self, request: web.Request, came: float) -> None:
+        left = came + self.latency(request) / 1000 - time.monotonic()
+        if left > 0:
+            await asyncio.sleep(left)
+
+    def _fault(self, request: web.Request, body: dict[str, Any], digest: str) -> Fault | None:
         try:
-            asked = parse_faults(request.headers.get("x-standin-fault", ""))
+            asked = parse_faults(self.asked_fault(request, body))
         except ValueError as error:
             raise ApiError(400, f"{error}.", param="x-standin-fault") from None
         if not asked and not self._faults.standing:
             return None
         return self._faults.choose(asked, json.dumps(body, ensure_ascii=False), digest)
+
+
+def _told(endpoint: _Endpoint, check: Callable[[web.Request], None] = lambda _request: None) -> _Endpoint:
+    """An endpoint that checks the request first, and tells what is wrong in OpenAI's shape."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            check(request)
+            return await endpoint(request)
+        except ApiError as error:
+            return json_response(error.body, error.status, error.headers)
+        except web.HTTPRequestEntityTooLarge:
+            return json_response(ApiError(413, f"The body is larger than {LARGEST_FILE:,} bytes.").body, 413)
+
+    return answer
+
+
+async def _unknown(request: web.Request) -> web.StreamResponse:
+    raise ApiError(404, f"The stand-in has no such endpoint: {request.method} {request.path}")
 
 
 _MODEL_ROW = {"id": MODEL, "object": "model", "created": 0, "owned_by": "cikg"}
@@ -181,7 +184,7 @@ def _digest(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-async def _read_body(request: Request) -> dict[str, Any]:
+async def _read_body(request: web.Request) -> dict[str, Any]:
     try:
         body = await request.json()
     except ValueError:
@@ -266,26 +269,30 @@ def _spoil(content: str, fault: Fault | None) -> str:
     return content
 
 
-def _send(completion: dict[str, Any], fault: Fault | None) -> Response:
+async def _send(request: web.Request, completion: dict[str, Any], fault: Fault | None) -> web.StreamResponse:
     payload = json.dumps(completion, ensure_ascii=False).encode()
-    headers = {**HEADERS, "x-request-id": completion["id"]}
+    answer = json_response(payload, headers={"x-request-id": completion["id"]})
     match fault:
         case Fault(name="drip", argument=pause_ms):
-            return StreamingResponse(_drip(payload, pause_ms / 1000), media_type="application/json", headers=headers)
+            return await _stream(request, answer.headers, (bytes([byte]) for byte in payload), pause_ms / 1000)
         case Fault(name="reset"):
-            headers["content-length"] = str(len(payload))
-            half = payload[: len(payload) // 2]
-            return StreamingResponse(_drip(half, 0), media_type="application/json", headers=headers)
-    return Response(payload, media_type="application/json", headers=headers)
+            answer.headers["content-length"] = str(len(payload))
+            broken = await _stream(request, answer.headers, [payload[: len(payload) // 2]])
+            if request.transport is not None:
+                request.transport.abort()
+            return broken
+    return answer
 
 
-async def _drip(payload: bytes, pause: float) -> AsyncIterator[bytes]:
-    if not pause:
-        yield payload
-        raise ConnectionResetError
-    for byte in payload:
-        yield bytes([byte])
+async def _stream(
+    request: web.Request, headers: Mapping[str, str], parts: Iterable[bytes], pause: float = 0.0
+) -> web.StreamResponse:
+    answer = web.StreamResponse(headers=headers)
+    await answer.prepare(request)
+    for part in parts:
+        await answer.write(part)
         await asyncio.sleep(pause)
+    return answer
 
 
 def _read_messages(body: dict[str, Any]) -> list[dict[str, str]]:
@@ -354,11 +361,3 @@ def _read_texts(body: dict[str, Any]) -> list[str]:
 
 def _pack(vector: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-
-
-app = create_app(
-    key=os.environ.get("CIKG_STANDIN_KEY"),
-    latency_ms=float(os.environ.get("CIKG_STANDIN_LATENCY_MS", "0")),
-    fault=os.environ.get("CIKG_STANDIN_FAULT", ""),
-)
-"""The server as the environment describes it: `CIKG_STANDIN_KEY`, `CIKG_STANDIN_LATENCY_MS`, `CIKG_STANDIN_FAULT`."""

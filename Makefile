@@ -18,7 +18,7 @@ endif
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Make the environment .venv from the lock, and fetch the embedded Neo4j
+setup: ## Make the environment .venv from the lock, fetch the embedded Neo4j, and have it rehearse
 	$(set_up)
 
 setup-test:

@@ -209,6 +209,7 @@ class Client:
                 headers=self._headers,
                 connector=aiohttp.TCPConnector(limit=0, ssl=httpx2.create_ssl_context()),  # who asks has slots
                 timeout=aiohttp.ClientTimeout(),  # none: who sends has one
+                cookie_jar=aiohttp.DummyCookieJar(),  # an API sets none, and looking for them is work at every request
                 proxy=_proxy(self._url),
             )
         try:

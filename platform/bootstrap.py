@@ -247,7 +247,15 @@ def fetch_downloads() -> None:
 
 def rehearse() -> None:
     """Have Neo4j rehearse, so that it starts faster; whatever hinders that is told, and set-up goes on without."""
-    subprocess.run([str(ENVIRONMENT / "bin" / "python"), "-m", "cikg.embedded.rehearsal"], cwd=ROOT, check=False)
+    command = [str(ENVIRONMENT / "bin" / "python"), "-m", "cikg.embedded.rehearsal"]
+    # Out of the terminal's reach: what interrupts it reaches it once, and it has a server to stop and files to remove.
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as child:
+        try:
+            child.wait()
+        except KeyboardInterrupt:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
 
 
 def fetch_browser() -> None:

@@ -229,6 +229,38 @@ def test_a_fetcher_that_fails_keeps_the_packages(finished_checkout: Checkout) ->
     assert sentences(finished_checkout.run(CIKG_CACHE="/another")) == said, "tried again"
 
 
+def test_an_interrupted_rehearsal_may_tidy_up_and_is_held_again(finished_checkout: Checkout) -> None:
+    rehearsal = """
+import time
+from pathlib import Path
+try:
+    Path("begun").touch()
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.5)
+    Path("tidied").touch()
+    raise SystemExit(130)
+"""
+    files = {"cikg/__init__.py": "", "cikg/embedded/__init__.py": "", "cikg/embedded/fetch.py": ""}
+    lock = write_wheel(finished_checkout.index, "cikg", "4.0", {**files, "cikg/embedded/rehearsal.py": rehearsal})
+    root = finished_checkout.root
+    (root / "requirements.lock").write_text(lock)
+    stopped = finished_checkout.run(
+        before=f"""
+import os, signal, threading, time
+from pathlib import Path
+def interrupt():
+    while not Path({str(root / "begun")!r}).exists():
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt, daemon=True).start()
+"""
+    )
+    assert stopped.returncode == 130, stopped.stderr
+    assert (root / "tidied").exists()
+    assert "rehearsal" not in json.loads((root / ".venv" / "cikg-setup.json").read_text())
+
+
 def test_an_environment_of_somebody_else_is_left_alone(checkout: Checkout) -> None:
     mine = checkout.root / ".venv" / "mine"
     mine.parent.mkdir()

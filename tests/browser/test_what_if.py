@@ -21,6 +21,7 @@ def test_an_interest_is_taken_away_and_given_back(visit: Visit, axe: str) -> Non
     page.evaluate("document.body.dataset.stays = 'yes'")  # gone if the page were loaded anew
     page.get_by_role("link", name="Leave out gardens").first.click()
     expect(page.get_by_role("heading", name="What would be recommended")).to_be_visible()
+    expect(page.get_by_role("heading", name="What would be recommended")).to_be_in_viewport()
     expect(page.get_by_role("link", name="Put back gardens").first).to_be_focused()
     page.get_by_label("What if there were also").fill("nothing is named so")
     page.keyboard.press("Enter")

@@ -69,6 +69,14 @@ document.addEventListener("htmx:afterSettle", () => {
   scrolled = null;
 });
 
+// Whoever asks what would be recommended is shown it: on a narrow screen the list stands far above the question.
+document.addEventListener("htmx:afterSettle", (event) => {
+  const heading = event.target.id === "taste" && document.getElementById("recommended");
+  if (!heading) return;
+  const { top, bottom } = heading.getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) heading.closest("section").scrollIntoView();
+});
+
 // What cannot be taken back is asked about; what a button has sent is not sent twice by a second click.
 let sent = new WeakMap();
 document.addEventListener("submit", (event) => {

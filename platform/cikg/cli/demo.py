@@ -65,6 +65,9 @@ def command(leave: bool, as_json: bool) -> None:
             with suppress(KeyboardInterrupt):  # the ordinary end of a demo
                 while True:  # a library's thread may receive the signal: Python then acts on it when this one wakes
                     time.sleep(0.5)
+    if not as_json and not supervisor.is_running(settings):
+        text = "Everything is kept: `.venv/bin/cikg up` serves it, and `.venv/bin/cikg login` opens the dashboard."
+        messages.print(text, soft_wrap=True, highlight=False)
 
 
 class _Demo:
@@ -89,6 +92,7 @@ class _Demo:
             "counts": imported | learned["cluster"],
             "llm_calls": sum(result.get("calls", 0) for result in learned.values()),
             "runs": {method: run.run_id for method, run in runs.items()},
+            "training_seconds": {method: run.manifest["timings"]["total"] for method, run in runs.items()},
             "test": test,
             "published": published,
             "seconds": self.seconds,
@@ -149,7 +153,7 @@ def _show(summary: dict[str, Any]) -> None:
             method,
             *figures.values(),
             f"{figures['ndcg@10'] / yardstick:.1f}",
-            f"{summary['seconds'][f'train {method}']:.1f}",
+            f"{summary['training_seconds'][method]:.1f}",
         ]
         for method, figures in summary["test"].items()
     ]

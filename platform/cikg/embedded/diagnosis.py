@@ -127,7 +127,7 @@ def _java(settings: Settings) -> str:
     found = java.jvm()
     if not java.cached(settings):
         raise _DoubtError(
-            f"{found}, without a cache to start from: Neo4j starts in about twice the time",
+            f"{found}, without a cache to start from: Neo4j starts more slowly",
             cure="`python -m cikg.embedded.rehearsal` makes one",
         )
     return f"{found}, starts from its cache"

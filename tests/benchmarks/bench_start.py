@@ -4,8 +4,8 @@ python -m tests.benchmarks.bench_start [--repeat N]
 
 Each start is that of a server's process on an empty home, as the supervisor starts it. Measured are the time until it
 takes connections (its first password, the system's database and the store are made in it), that of the first query,
-that of 60 queries of which no two are alike to the planner, and the processor time of all of it. Starts with and without
-the cache alternate, and of each figure the median is shown.
+that of 60 queries of which no two are alike to the planner, and the processor time of all of it. Starts with and
+without the cache alternate, and of each figure the median is shown.
 """
 
 from __future__ import annotations

@@ -61,13 +61,14 @@ RETURN DISTINCT interest.run AS run
 
 // name: clear_imported_interests(dataset, kept) -> none
 // Take back imported interests, those of the dataset's own files too, but for nodes that stay under the same key. First step
-// of the transaction that writes the new ones, whose commit counts the dataset's version. Key: the dataset.
+// of the transaction that writes the new ones, whose commit counts the dataset's version. What was corrected stays. Key: the
+// dataset.
 MATCH (dataset:Dataset {uid: $dataset, state: 'ready'})
 SET dataset.version = coalesce(dataset.version, 0) + 1, dataset.interests = 'imported'
 WITH dataset
 MATCH (interest:Interest {dataset: $dataset, source: 'imported'})
 CALL (interest) {
-  MATCH (interest)<-[old:HAS_INTEREST]-()
+  MATCH (interest)<-[old:HAS_INTEREST]-() WHERE old.pruned_by IS NULL
   DELETE old
 }
 WITH interest
@@ -87,4 +88,5 @@ CALL () {
 UNWIND $rows AS row
 MATCH (user:User {uid: row.user})
 MATCH (interest:Interest {uid: row.interest})
-CREATE (user)-[:HAS_INTEREST {run: $run}]->(interest)
+MERGE (user)-[edge:HAS_INTEREST]->(interest)
+SET edge.run = $run

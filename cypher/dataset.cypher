@@ -168,9 +168,9 @@ CALL () {
 RETURN head, relation, tail
 
 // name: archive_user_interests(dataset) -> many
-// Who has which imported interest: edges that no model made, so that they have no evidence.
+// Who has which imported interest: edges that no model made, so that they have no evidence; what was corrected is left out.
 MATCH (user:User {dataset: $dataset})-[has:HAS_INTEREST]->(interest:Interest {source: 'imported'})
-WHERE has.evidence IS NULL
+WHERE has.evidence IS NULL AND has.pruned_by IS NULL
 RETURN user.id AS user, collect(interest.id) AS interest
 
 // name: knowledge_intents(dataset) -> many

@@ -17,8 +17,9 @@ MERGE (model:Model {uid: $uid})
 SET model.dataset = $dataset, model.id = $id, model.run = $id, model.method = $method, model.manifest = $manifest
 
 // name: write_recommendations(model, rows) -> none
-// Give each user exactly the recommendations of its row under this model. Rows: {user, items: [{item, rank, score,
-// because, support, cohort, share, experts, shares}]}, sorted by user. Keys: User.uid, Item.uid; other models' edges stay.
+// Give each user exactly the recommendations of its row under this model. Rows: {user, corrected, items: [{item, rank,
+// score, because, support, cohort, share, experts, shares}]}, sorted by user. Keys: User.uid, Item.uid; other models' edges
+// stay. `corrected` says which corrections the list heeds (see corrections.cypher); null where there was none.
 UNWIND $rows AS row
 MATCH (user:User {uid: row.user})
 CALL (user, row) {
@@ -33,8 +34,12 @@ CALL (user, row) {
   MERGE (user)-[edge:RECOMMENDED {model: $model}]->(item)
   SET edge.rank = entry.rank, edge.score = entry.score, edge.because = entry.because,
       edge.support = entry.support, edge.cohort = entry.cohort, edge.share = entry.share,
-      edge.experts = entry.experts, edge.shares = entry.shares
+      edge.experts = entry.experts, edge.shares = entry.shares, edge.corrected = row.corrected
 }
+
+// name: length_of_list(user, model) -> one
+// How many items a model recommends to a user. Key: the user's, then their recommendations.
+RETURN COUNT { MATCH (:User {uid: $user})-[edge:RECOMMENDED]->() WHERE edge.model = $model } AS items
 
 // name: switch_model(dataset, model, expected, users, explained) -> many
 // Serve a model from now on, but only if all its edges are there; returns one row, or none when edges are missing.
@@ -96,18 +101,23 @@ RETURN served.id AS dataset, model.uid AS model, model.id AS run, model.method A
 
 // name: served_to(dataset, user, k) -> many
 // What a dataset serves, and the user with what it recommends to them, if there is one; no row when there is no such dataset,
-// a null model when nothing is published. Keys: Dataset.uid, User.uid, Model.uid. Cost: the user's own edges.
+// a null model when nothing is published. An interest that was pruned since is no reason any more, and `corrected` of the
+// user and of an item differ where something was corrected since. Keys: Dataset.uid, User.uid, Model.uid. Cost: the user's own
+// edges.
 MATCH (served:Dataset {uid: $dataset})
 OPTIONAL MATCH (user:User {uid: $user})
 OPTIONAL MATCH (model:Model {uid: served.published})
-RETURN user IS NOT NULL AS known, user.name AS name, model.uid AS model, model.id AS run, model.method AS method, COLLECT {
+RETURN user IS NOT NULL AS known, user.name AS name, model.uid AS model, model.id AS run, model.method AS method,
+       coalesce(user.corrected, 0) AS corrected, COLLECT {
   MATCH (user)-[edge:RECOMMENDED]->(item:Item)
   WHERE edge.model = served.published AND edge.rank <= $k
   OPTIONAL MATCH (interest:Interest {uid: edge.because})
+  WHERE NOT EXISTS { MATCH (user)-[gone:HAS_INTEREST]->(interest) WHERE gone.pruned_by IS NOT NULL }
   WITH edge, item, interest ORDER BY edge.rank
   RETURN {rank: edge.rank, item_uid: item.uid, item: item.id, name: coalesce(item.name, item.id), score: edge.score,
           interest: interest.id, interest_name: coalesce(interest.name, interest.id), support: edge.support,
-          cohort: edge.cohort, share: edge.share, experts: coalesce(edge.experts, []), shares: coalesce(edge.shares, [])}
+          cohort: edge.cohort, share: edge.share, experts: coalesce(edge.experts, []), shares: coalesce(edge.shares, []),
+          corrected: coalesce(edge.corrected, 0)}
 } AS items
 
 // name: find_user(user) -> many

@@ -13,7 +13,7 @@ from cikg.graph import Graph
 from cikg.graph.snapshot import open_snapshot
 from cikg.schema import uid
 from cikg.serving.counterfactual import Served
-from cikg.serving.publish import known_items
+from cikg.serving.ranking import known_items
 from web.store import settings
 
 _KEY = "cikg.served"

@@ -9,7 +9,7 @@ from cikg.errors import InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import Snapshot, take
 from cikg.serving.counterfactual import Evidence, Served, counterfactual, known_of, standardise
-from cikg.serving.publish import known_items, top_k
+from cikg.serving.ranking import known_items, top_k
 from cikg.settings import Settings
 from tests import planted
 

@@ -12,6 +12,7 @@ from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import Snapshot, take
 from cikg.schema import uid
+from cikg.serving import lists
 from cikg.serving import publish as publishing
 from cikg.serving.publish import publish, roll_back
 from cikg.serving.recommend import recommend
@@ -28,7 +29,7 @@ def snapshot(graph: Graph, settings: Settings, dataset: str) -> Snapshot:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Several chunks and batches, as in a large dataset."""
-    monkeypatch.setattr(publishing, "SCORED_AT_ONCE", 7)
+    monkeypatch.setattr(lists, "SCORED_AT_ONCE", 7)
     monkeypatch.setattr(publishing, "WRITTEN_AT_ONCE", 3)
     yield
 

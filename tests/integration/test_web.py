@@ -15,7 +15,8 @@ from cikg.access.sessions import one_time_token
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
 from cikg.serving.counterfactual import Served
-from cikg.serving.publish import known_items, publish
+from cikg.serving.publish import publish
+from cikg.serving.ranking import known_items
 from cikg.settings import Settings
 from tests import planted
 from tests.relay import Relay

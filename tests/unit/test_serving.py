@@ -11,7 +11,7 @@ from scipy import sparse
 from cikg.graph.snapshot import Snapshot
 from cikg.schema import relation_in_words
 from cikg.serving.explain import MINIMUM_SUPPORT, Explainer
-from cikg.serving.publish import top_k
+from cikg.serving.ranking import top_k
 from cikg.serving.recommend import FactReason, InterestReason, sentence
 
 USERS, ITEMS, INTERESTS = 8, 5, 4

@@ -24,7 +24,7 @@ from scipy import sparse
 
 from cikg.errors import InputError, NotFoundError
 from cikg.graph.snapshot import Snapshot
-from cikg.serving.publish import Recommender, top_k
+from cikg.serving.ranking import Recommender, top_k
 
 MOST_HOLDERS, MOST_USERS = 256, 1024
 
@@ -41,6 +41,9 @@ class Evidence:
     interests: Sequence[str] = ()
     intents: Sequence[str] = ()
     items: Sequence[str] = ()
+
+
+NOTHING = Evidence()
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,9 @@ def standardise(scores: Scores) -> Scores:
     return result
 
 
-def counterfactual(served: Served, user: str, without: Evidence, added: Evidence, k: int) -> Counterfactual:
+def counterfactual(
+    served: Served, user: str, without: Evidence, added: Evidence, k: int, *, corrected: Evidence = NOTHING
+) -> Counterfactual:
     """What a user would be recommended.
 
     Args:
@@ -132,6 +137,7 @@ def counterfactual(served: Served, user: str, without: Evidence, added: Evidence
         without: what to take away; the user has it.
         added: what to add; the user has not.
         k: the length of both lists.
+        corrected: what people said since is wrong about the user, which both lists heed.
 
     Raises:
         NotFoundError: the model does not know the user, or a piece of evidence.
@@ -140,9 +146,11 @@ def counterfactual(served: Served, user: str, without: Evidence, added: Evidence
     snapshot = served.snapshot
     index = _place(snapshot, "users", user)
     owner = np.array([index])
-    before = served.standardised(owner)[0]
+    before = served.standardised(owner)[0] - effect_of(served, index, corrected)
     after, estimated = before.copy(), False
     for kind in _KINDS:
+        wrong = set(getattr(without, kind)).intersection(getattr(corrected, kind))
+        _require(not wrong, f"the user does not have {min(wrong, default='')!r}: that was corrected")
         shift = _shift(served, index, kind, getattr(without, kind), getattr(added, kind))
         after += shift
         estimated = estimated or bool(shift.any())
@@ -154,6 +162,22 @@ def counterfactual(served: Served, user: str, without: Evidence, added: Evidence
     return Counterfactual(
         served.recommender.run_id, estimated, *_compared(snapshot, (before, history), (after, kept), k)
     )
+
+
+def effect_of(served: Served, user_index: int, evidence: Evidence) -> Scores:
+    """What interests and intents of a user do in the model, by the formula above: shape (I,).
+
+    What the model's snapshot does not say of the user does nothing.
+    """
+    snapshot = served.snapshot
+    shift = np.zeros(served.known.shape[1])
+    for kind, (table, column) in _KINDS.items():
+        wanted = set(getattr(evidence, kind))
+        if wanted:
+            edges, ids = getattr(snapshot, table), snapshot.nodes(kind).ids
+            mine = np.unique(np.asarray(getattr(edges, column))[np.asarray(edges.user_index) == user_index])
+            shift -= _shift(served, user_index, kind, [ids[place] for place in mine if ids[place] in wanted], ())
+    return shift
 
 
 def known_of(served: Served, user: str) -> dict[str, list[tuple[str, str]]]:

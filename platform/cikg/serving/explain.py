@@ -12,7 +12,9 @@ Rules for Market Basket Data" (SIGMOD 1997), there called interest.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +51,10 @@ class Explainer:
 
     Args:
         snapshot: the one that the recommender was trained on.
+        wrong: users and interests, by index, that do not belong together after all.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, wrong: Collection[tuple[int, int]] = ()) -> None:
         users, items, interests = len(snapshot.users.ids), len(snapshot.items.ids), len(snapshot.interests.ids)
         known = np.asarray(snapshot.interactions.split) != SplitCode.TEST
         read = _binary(
@@ -59,11 +62,14 @@ class Explainer:
             np.asarray(snapshot.interactions.item_index)[known],
             (users, items),
         )
-        self._holds = _binary(
-            np.asarray(snapshot.has_interest.user_index),
-            np.asarray(snapshot.has_interest.interest_index),
-            (users, interests),
-        )
+        holder = np.asarray(snapshot.has_interest.user_index)
+        held = np.asarray(snapshot.has_interest.interest_index)
+        if wrong:
+            right = np.array(
+                [pair not in wrong for pair in zip(holder.tolist(), held.tolist(), strict=True)], dtype=bool
+            )
+            holder, held = holder[right], held[right]
+        self._holds = _binary(holder, held, (users, interests))
         together = sparse.csr_array(self._holds.T @ read)  # (J, I) holders of j who read i
         together.sort_indices()
         rows = np.repeat(np.arange(interests), np.diff(together.indptr))
@@ -110,7 +116,7 @@ class Explainer:
         return np.where(self._keys[at] == wanted, self._counts[at], 0)
 
 
-def _binary(rows: Indices, columns: Indices, shape: tuple[int, int]) -> sparse.csr_array:
+def _binary(rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int]) -> sparse.csr_array:
     """A 0/1 matrix; pairs that occur twice count once."""
     matrix = sparse.csr_array((np.ones(len(rows), dtype=np.int64), (rows, columns)), shape=shape)
     matrix.sum_duplicates()

@@ -8,46 +8,22 @@ publication, so that going back to it is one transaction too.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
 
 from cikg.errors import ConflictError, InputError
 from cikg.graph import Graph, datasets
 from cikg.graph.snapshot import Snapshot
-from cikg.schema import SplitCode, uid
-from cikg.serving.explain import Explainer
+from cikg.schema import Label, uid
+from cikg.serving import corrections
+from cikg.serving.counterfactual import Served
+from cikg.serving.lists import everyone, lists
+from cikg.serving.ranking import Recommender, known_items
 
-SCORED_AT_ONCE = 1_024
-"""Users a chunk: bounds the dense scores to 1,024 × items."""
 WRITTEN_AT_ONCE = 500
 """Users a transaction."""
-
-
-class Recommender(Protocol):
-    """What publishing needs of a trained model."""
-
-    @property
-    def run_id(self) -> str:
-        """The run that trained it."""
-
-    @property
-    def snapshot_hash(self) -> str:
-        """The snapshot it was trained on."""
-
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """How it was trained; holds `method`."""
-
-    def scores(self, user_index: NDArray[np.int64]) -> NDArray[Any]:
-        """Scores of all items, shape (B, I), for B users."""
-
-    def shares(self, user_index: NDArray[np.int64], item_index: NDArray[np.int64]) -> tuple[list[str], NDArray[Any]]:
-        """Names of the experts that a score is the sum of, if any, and their shares in it: shape (B, k, experts)."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +41,6 @@ class Published:
     users: int
     recommendations: int
     explained: float
-
-
-@dataclass(frozen=True)
-class TopK:
-    """The best items of B users: `item_index` and `score` of shape (B, k); an index of -1 fills up short lists."""
-
-    item_index: NDArray[np.int64]
-    score: NDArray[np.float64]
 
 
 def publish(
@@ -113,8 +81,9 @@ def publish(
         method=str(recommender.manifest.get("method", "")),
         manifest=json.dumps(dict(recommender.manifest), sort_keys=True, default=str),
     )
+    served, corrected = Served(snapshot, recommender, known_items(snapshot)), corrections.of(graph, dataset, Label.USER)
     written = explained = 0
-    for rows in _rows(snapshot, recommender, k):
+    for rows in lists(served, everyone(served), k, corrected):
         graph.write_rows("write_recommendations", rows, batch=WRITTEN_AT_ONCE, advance=progress, model=model)
         entries = [entry for row in rows for entry in row["items"]]
         written += len(entries)
@@ -130,6 +99,34 @@ def publish(
     stale = graph.many("users_with_other_models", dataset=dataset, models=kept)
     graph.write_rows("remove_other_models", stale, batch=WRITTEN_AT_ONCE, models=kept)
     return done
+
+
+def relist(graph: Graph, served: Served, user: str) -> bool:
+    """Make one user's list by the served model anew, so that it heeds what was corrected about the user just now.
+
+    Args:
+        graph: the graph.
+        served: the model that is served.
+        user: the user's id.
+
+    Returns:
+        Whether there was a list to make; none is where the user came after the model's snapshot.
+    """
+    snapshot = served.snapshot
+    model = uid(snapshot.dataset, served.recommender.run_id)
+    length = graph.one("length_of_list", user=uid(snapshot.dataset, user), model=model)["items"]
+    if not length:
+        return False
+    index = np.array([list(snapshot.users.ids).index(user)])
+    corrected = corrections.of(graph, snapshot.dataset, Label.USER, [user])
+    for rows in lists(served, index, length, corrected):
+        graph.write_together(
+            [
+                ("count_change", {"dataset": snapshot.dataset}),
+                ("write_recommendations", {"model": model, "rows": rows}),
+            ]
+        )
+    return True
 
 
 def roll_back(graph: Graph, dataset: str, to: str | None = None) -> Published:
@@ -163,72 +160,3 @@ def roll_back(graph: Graph, dataset: str, to: str | None = None) -> Published:
             f"the recommendations of {former['run']} are no longer all there", cure=f"Publish {former['run']} again"
         )
     return Published(**found[0])
-
-
-def known_items(snapshot: Snapshot) -> sparse.csr_array:
-    """What each user read in train and valid, shape (U, I)."""
-    known = np.asarray(snapshot.interactions.split) != SplitCode.TEST
-    users = np.asarray(snapshot.interactions.user_index)[known]
-    items = np.asarray(snapshot.interactions.item_index)[known]
-    shape = (len(snapshot.users.ids), len(snapshot.items.ids))
-    return sparse.csr_array((np.ones(len(users), dtype=np.int8), (users, items)), shape=shape)
-
-
-def top_k(scores: NDArray[Any], known: sparse.csr_array, k: int) -> TopK:
-    """The k best unknown items of each user; equal scores in the order of the items.
-
-    Args:
-        scores: shape (B, I).
-        known: shape (B, I); its entries are left out.
-        k: items a user; fewer where fewer are left.
-    """
-    masked = np.array(scores, dtype=np.float64)
-    rows = np.repeat(np.arange(masked.shape[0]), np.diff(known.indptr))
-    masked[rows, known.indices] = -np.inf
-    masked[np.isnan(masked)] = -np.inf
-    k = min(k, masked.shape[1])
-    # A threshold first: sorting all of I for k of them would cost more than the scores themselves.
-    threshold = np.partition(masked, masked.shape[1] - k, axis=1)[:, masked.shape[1] - k, None]
-    best = np.full((masked.shape[0], k), -1, dtype=np.int64)
-    value = np.full((masked.shape[0], k), -np.inf)
-    for row, candidates in enumerate(masked >= threshold):
-        items = np.flatnonzero(candidates)
-        items = items[np.argsort(-masked[row, items], kind="stable")][:k]
-        best[row, : len(items)], value[row, : len(items)] = items, masked[row, items]
-    best[np.isneginf(value)] = -1
-    return TopK(best, value)
-
-
-def _rows(snapshot: Snapshot, recommender: Recommender, k: int) -> Iterator[list[dict[str, Any]]]:
-    """The rows of `write_recommendations`, a chunk of users at a time, in the order of the users' keys."""
-    explainer, known = Explainer(snapshot), known_items(snapshot)
-    users = np.array(
-        sorted(range(len(snapshot.users.ids)), key=lambda index: snapshot.users.ids[index]), dtype=np.int64
-    )
-    for start in range(0, len(users), SCORED_AT_ONCE):
-        chunk = users[start : start + SCORED_AT_ONCE]
-        best = top_k(recommender.scores(chunk), known[chunk], k)
-        experts, shares = recommender.shares(chunk, np.maximum(best.item_index, 0))
-        row, column = np.nonzero(best.item_index >= 0)
-        item_index = best.item_index[row, column]
-        why = explainer.explain(chunk[row], item_index)
-        rows: list[dict[str, Any]] = [
-            {"user": uid(snapshot.dataset, snapshot.users.ids[index]), "items": []} for index in chunk
-        ]
-        for pair in range(len(row)):
-            interest = int(why.interest_index[pair])
-            found = interest >= 0
-            rows[row[pair]]["items"].append(
-                {
-                    "item": uid(snapshot.dataset, snapshot.items.ids[item_index[pair]]),
-                    "rank": int(column[pair]) + 1,
-                    "score": float(best.score[row[pair], column[pair]]),
-                    "because": uid(snapshot.dataset, snapshot.interests.ids[interest]) if found else None,
-                    "support": int(why.support[pair]) if found else None,
-                    "cohort": int(why.cohort[pair]) if found else None,
-                    "share": float(why.share[pair]) if found else None,
-                    "experts": experts or None,
-                    "shares": shares[row[pair], column[pair]].tolist() if experts else None,
-                }
-            )
-        yield rows

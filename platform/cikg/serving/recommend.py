@@ -108,6 +108,7 @@ class Served:
         run: the run that is served; None where nothing is published.
         method: its method.
         items: in order of rank.
+        corrected: whether something was corrected about the user since the list was made.
     """
 
     known: bool
@@ -115,6 +116,7 @@ class Served:
     run: str | None
     method: str | None
     items: tuple[Recommendation, ...]
+    corrected: bool
 
 
 def recommend(graph: Graph, dataset: str, user: str, k: int = 10) -> Recommendations:
@@ -146,7 +148,9 @@ def read(graph: Graph, dataset: str, user: str, k: int) -> Served | None:
     facts = graph.many("shared_facts", user=uid(dataset, user), items=unexplained) if unexplained else []
     by_item = {row.pop("item_uid"): FactReason(**row) for row in facts}
     items = tuple(_recommendation(row, by_item.get(row["item_uid"])) for row in rows)
-    return Served(**{name: found[0][name] for name in ("known", "name", "run", "method")}, items=items)
+    corrected = any(row["corrected"] != found[0]["corrected"] for row in rows)
+    known = {name: found[0][name] for name in ("known", "name", "run", "method")}
+    return Served(**known, items=items, corrected=corrected)
 
 
 def _recommendation(row: Row, fact: FactReason | None) -> Recommendation:

@@ -1,0 +1,103 @@
+// What people say is wrong: an intent that somebody does not have or an item does not serve, an interest that somebody does
+// not have. Nothing is deleted: the edge is pruned by `person:NAME`, and everything that leaves out pruned edges leaves it
+// out: questions, pages, clustering, snapshots, and jobs that would find it again. `corrected` of a user or an item counts
+// the changes: a list that was made at another count is not up to date.
+
+// name: correct(dataset, label, node, intents, interests, by, reason) -> none
+// Prune what a user or an item (`label`) is said to have, by uids. With an interest go the user's intents that led to it; with
+// the last intent that leads to an interest goes the interest. What is pruned stays as it is. Keys: the node's, then its
+// edges. The dataset is locked and counted first, as `replace_user_intents` explains.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.version = coalesce(dataset.version, 0) + 1
+WITH dataset
+MATCH (node:User|Item {uid: $node}) WHERE $label IN labels(node)
+CALL (node) {
+  MATCH (node)-[edge:POSSESSES|SATISFIES]->(intent:Intent)
+  WHERE edge.pruned_by IS NULL AND (intent.uid IN $intents
+    OR EXISTS { MATCH (intent)-[:MEMBER_OF]->(of:Interest) WHERE node:User AND of.uid IN $interests })
+  SET edge.pruned_by = $by, edge.pruned_reason = $reason
+  RETURN count(*) AS intents
+}
+CALL (node) {
+  MATCH (node)-[edge:HAS_INTEREST]->(interest:Interest)
+  WHERE edge.pruned_by IS NULL AND (interest.uid IN $interests OR
+    EXISTS { MATCH (node)-[:POSSESSES]->(gone:Intent)-[:MEMBER_OF]->(interest) WHERE gone.uid IN $intents }
+    AND NOT EXISTS { MATCH (node)-[has:POSSESSES]->(:Intent)-[:MEMBER_OF]->(interest) WHERE has.pruned_by IS NULL })
+  SET edge.pruned_by = $by, edge.pruned_reason = $reason
+  RETURN count(*) AS interests
+}
+WITH node WHERE intents + interests > 0
+SET node.corrected = coalesce(node.corrected, 0) + 1
+
+// name: take_back_corrections(dataset, label, node, intents, interests) -> none
+// Let stand again what people said a user or an item (`label`) has not, by uids: an interest with all intents that lead to
+// it, an intent with the interests that it leads to. What a job pruned stays so. Keys: the node's, then its edges.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.version = coalesce(dataset.version, 0) + 1
+WITH dataset
+MATCH (node:User|Item {uid: $node}) WHERE $label IN labels(node)
+CALL (node) {
+  MATCH (node)-[edge:POSSESSES|SATISFIES]->(intent:Intent)
+  WHERE edge.pruned_by STARTS WITH 'person:' AND (intent.uid IN $intents
+    OR EXISTS { MATCH (intent)-[:MEMBER_OF]->(of:Interest) WHERE node:User AND of.uid IN $interests })
+  SET edge.pruned_by = null, edge.pruned_reason = null
+  RETURN count(*) AS intents
+}
+CALL (node) {
+  MATCH (node)-[edge:HAS_INTEREST]->(interest:Interest)
+  WHERE edge.pruned_by STARTS WITH 'person:' AND (interest.uid IN $interests OR
+    EXISTS { MATCH (node)-[:POSSESSES]->(again:Intent)-[:MEMBER_OF]->(interest) WHERE again.uid IN $intents })
+  SET edge.pruned_by = null, edge.pruned_reason = null
+  RETURN count(*) AS interests
+}
+WITH node WHERE intents + interests > 0
+SET node.corrected = coalesce(node.corrected, 0) + 1
+
+// name: corrected_nodes(dataset, label, nodes) -> many
+// Users or items (`label`) that something was corrected about: how often, and what stands corrected now, an intent on its
+// own only where no interest that it leads to is. By uids, or of the whole dataset where `nodes` is null. Keys: the nodes',
+// or the dataset's.
+CALL () {
+  UNWIND $nodes AS uid
+  MATCH (node:User|Item {uid: uid}) WHERE $label IN labels(node)
+  RETURN node
+  UNION ALL
+  WITH * WHERE $nodes IS NULL AND $label = 'User'
+  MATCH (node:User {dataset: $dataset})
+  RETURN node
+  UNION ALL
+  WITH * WHERE $nodes IS NULL AND $label = 'Item'
+  MATCH (node:Item {dataset: $dataset})
+  RETURN node
+}
+WITH node WHERE node.corrected > 0
+RETURN node.id AS id, coalesce(node.name, node.id) AS name, node.corrected AS corrected,
+       COLLECT {
+         MATCH (node)-[edge:HAS_INTEREST]->(interest:Interest) WHERE edge.pruned_by STARTS WITH 'person:'
+         WITH interest, min(edge.pruned_by) AS by, min(edge.pruned_reason) AS reason
+         RETURN {kind: 'interest', id: interest.id, name: coalesce(interest.name, interest.id), by: substring(by, 7),
+                 reason: coalesce(reason, '')} AS row ORDER BY row.name, row.id
+       } + COLLECT {
+         MATCH (node)-[edge:POSSESSES|SATISFIES]->(intent:Intent)
+         WHERE edge.pruned_by STARTS WITH 'person:' AND NOT EXISTS {
+           MATCH (intent)-[:MEMBER_OF]->(:Interest)<-[whole:HAS_INTEREST]-(node) WHERE whole.pruned_by STARTS WITH 'person:'
+         }
+         WITH intent, min(edge.pruned_by) AS by, min(edge.pruned_reason) AS reason
+         RETURN {kind: 'intent', id: intent.id, name: coalesce(intent.name, intent.id), by: substring(by, 7),
+                 reason: coalesce(reason, '')} AS row ORDER BY row.name, row.id
+       } AS rows
+ORDER BY name, id
+
+// name: said_of(label, node, kind, target) -> many
+// Whether a user or an item (`label`) was ever said to have an intent or an interest (`kind`), and whether that stands; no row
+// where it was not. Keys: both nodes'.
+MATCH (node:User|Item {uid: $node}) WHERE $label IN labels(node)
+MATCH (target:Intent|Interest {uid: $target}) WHERE $kind = toLower(labels(target)[0])
+MATCH (node)-[edge:POSSESSES|SATISFIES|HAS_INTEREST]->(target)
+WITH node, collect(edge.pruned_by IS NULL) AS standing
+RETURN true IN standing AS stands
+
+// name: count_change(dataset) -> none
+// Say that something changed in a dataset, so that nobody shows an answer of before. Key: the dataset's.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.version = coalesce(dataset.version, 0) + 1

@@ -72,3 +72,12 @@ RETURN run.id AS run, run.dataset AS dataset, run.name AS command, run.state AS 
        toString(run.created_at) AS created_at, toString(run.started_at) AS started_at,
        toString(run.finished_at) AS finished_at
 ORDER BY created_at DESC, run LIMIT $limit
+
+// name: recent_commands(dataset, name, limit) -> many
+// The last commands of a dataset that were queued, of those whose name begins so, with what they were given and printed.
+// Cost: the dataset's commands.
+MATCH (run:Run {dataset: $dataset, kind: 'command'})
+WHERE run.name STARTS WITH $name
+RETURN run.id AS id, run.name AS name, run.parameters AS parameters, run.state AS state, run.progress AS progress,
+       run.error AS error, run.said AS said
+ORDER BY run.created_at DESC, run.uid LIMIT $limit

@@ -8,35 +8,11 @@ from cikg.access import audit
 from cikg.errors import NotFoundError
 from cikg.extraction import commands
 from cikg.graph import Graph
-from cikg.schema import State, uid
+from cikg.schema import uid
 from cikg.serving.publish import roll_back
 from cikg.settings import Settings
 from web import runs
-from web.runs import ACTIVE
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command that a worker was asked to carry out.
-
-    Attributes:
-        id: of its run among the jobs.
-        about: what it is about: its first argument.
-        state: `planned` while it waits, then `running`, and `done`, `failed` or `cancelled`.
-        progress: how far it is, in words.
-        error: why it failed.
-    """
-
-    id: str
-    about: str
-    state: State
-    progress: str | None
-    error: str | None
-
-    @property
-    def active(self) -> bool:
-        """Whether its end is to be waited for."""
-        return self.state in ACTIVE
+from web.queued import Command, newest
 
 
 @dataclass(frozen=True)
@@ -76,15 +52,6 @@ def standing(graph: Graph, dataset: str) -> Standing:
         served(before[0]) if before else None,
         newest(graph, dataset, "publish "),
     )
-
-
-def newest(graph: Graph, dataset: str, name: str, argument: str = "") -> Command | None:
-    """The last command of a dataset that was queued, of those whose name begins so."""
-    rows = graph.many("newest_command", dataset=dataset, name=name, argument=argument)
-    if not rows:
-        return None
-    row = rows[0]
-    return Command(row["id"], row["name"].partition(" ")[2], State(row["state"]), row["progress"], row["error"])
 
 
 def begin(graph: Graph, settings: Settings, dataset: str, run: str, k: int) -> Standing:

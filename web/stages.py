@@ -13,7 +13,7 @@ from cikg.recommend.evaluation.places import parse_metric
 from cikg.recommend.stages import METRIC, STAGES, drawing, measured, of_method, priced
 from cikg.settings import Settings
 from web import runs
-from web.publishing import Command, newest
+from web.queued import Command, newest
 
 
 @dataclass(frozen=True)

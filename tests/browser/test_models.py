@@ -1,4 +1,4 @@
-"""What a person does with models: put them side by side, publish one, go back, and ask what a stage adds."""
+"""What a person does with models: train one, put them side by side, publish one, go back, ask what a stage adds."""
 
 from __future__ import annotations
 
@@ -112,5 +112,34 @@ def test_what_a_stage_adds_stands_beside_its_cost(visit: Visit, models: list[str
     expect(row).to_contain_text("better, proven")
     expect(row).to_contain_text("not proven")
     expect(page.get_by_role("img", name=re.compile("What each stage adds to lightgcn"))).to_be_visible()
+    visit.check()
+    visit.find_no_barrier(axe)
+
+
+@in_two
+def test_a_method_is_trained_and_stands_in_the_table(visit: Visit, graph: Graph, axe: str) -> None:
+    page, dataset = visit.page, f"test-browser-training-{visit.width}"
+    graph.execute("MATCH (r:Run {dataset: $d}) DETACH DELETE r", d=dataset)
+    planted.write(graph, dataset)
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{dataset}/models")
+    visit.find_no_barrier(axe)
+    expect(page.get_by_role("radio", name="mixture"), "nothing was trained: the form is open").to_be_checked()
+    planted.write_training(graph, dataset, "popularity-1", "popularity", 0.1)
+    page.reload()
+    expect(page.get_by_role("radio", name="mixture")).to_be_hidden()
+    page.get_by_text("Choose a method").press("Enter")
+    page.get_by_role("radio", name="mixture").press("ArrowDown")
+    page.get_by_role("spinbutton", name="Runs").fill("2")
+    visit.check()
+    visit.find_no_barrier(axe)
+    page.get_by_role("button", name="Train", exact=True).press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Training cikgrec waits for a worker")
+    page.get_by_role("checkbox", name="Compare popularity").check()
+    planted.write_training(graph, dataset, "cikgrec-1", "cikgrec", 0.3)
+    graph.execute("MATCH (r:Run {dataset: $d, kind: 'command'}) SET r.state = 'done'", d=dataset)
+    expect(page.get_by_role("link", name="cikgrec"), "the page notices by itself").to_be_visible()
+    expect(page.get_by_role("status")).to_have_count(0)
+    expect(page.get_by_role("checkbox", name="Compare popularity"), "and keeps what is ticked").to_be_checked()
     visit.check()
     visit.find_no_barrier(axe)

@@ -120,9 +120,12 @@ def test_no_handler_swallows_everything() -> None:
     assert not bare, "catch what can be named, or raise again"
 
 
-@pytest.mark.parametrize("modules", ["workers.app, workers.tasks", "cikg.cli, cikg.cli._main", "web"])
+LISTS_METHODS = "web; from cikg.recommend import methods; methods.summaries()"
+
+
+@pytest.mark.parametrize("modules", ["workers.app, workers.tasks", "cikg.cli, cikg.cli._main", LISTS_METHODS])
 def test_starting_loads_no_torch(modules: str) -> None:
-    """Torch takes seconds and half a gigabyte; only training needs it."""
+    """Torch takes seconds and half a gigabyte; only training needs it, not a page that lists what could be trained."""
     code = f"import sys, {modules}; print(*sorted({{'torch', 'transformers', 'sklearn'}} & set(sys.modules)))"
     environment = os.environ | {"CIKG_REDIS_URL": "redis://127.0.0.1:9/0"}
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

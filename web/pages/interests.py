@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, redirect, url_for
+from flask.typing import ResponseReturnValue
 
+from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.schema import uid
-from web import listing, neighbourhood
+from web import clustering, listing, login, neighbourhood
 from web.chrome import Link, render
-from web.store import graph
+from web.clustering import Clustering
+from web.store import graph, settings
 from web.urls import page
 
 blueprint = Blueprint("interests", __name__)
@@ -22,11 +25,12 @@ SHOWN = 30
 
 @dataclass(frozen=True)
 class InterestsPage:
-    """The list of interests."""
+    """The list of interests, and what they could be made of."""
 
     template: ClassVar[str] = "interests.html"
     dataset: str
     listing: listing.Listing
+    clustering: Clustering
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,16 @@ def load_interest(graph: Graph, dataset: str, identifier: str) -> InterestPage:
 @page(blueprint, "/d/<id:dataset>/interests")
 def index(dataset: str) -> Response:
     """The list of interests."""
-    return render(InterestsPage(dataset, listing.load(graph(), "browse_interests", dataset)))
+    found = listing.load(graph(), "browse_interests", dataset)
+    return render(InterestsPage(dataset, found, clustering.load(graph(), dataset)))
+
+
+@blueprint.post("/d/<id:dataset>/interests")
+@login.needs(Scope.WRITE)
+def cluster(dataset: str) -> ResponseReturnValue:
+    """Have a worker make interests of the phrases that were found."""
+    clustering.act(graph(), settings(), dataset, login.caller().name)
+    return redirect(url_for("interests.index", dataset=dataset), 303)
 
 
 @page(blueprint, "/d/<id:dataset>/interests/<id:identifier>")

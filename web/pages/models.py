@@ -16,7 +16,7 @@ from cikg.graph import Graph
 from cikg.recommend.stages import METRIC
 from cikg.schema import uid
 from cikg.settings import Settings
-from web import comparing, login, publishing, runs
+from web import comparing, login, publishing, runs, training
 from web import stages as stage_lift
 from web.chrome import Link, render
 from web.comparing import ComparePage
@@ -24,6 +24,7 @@ from web.formatting import plain
 from web.publishing import Standing
 from web.stages import StagesPage, has_stages
 from web.store import graph, settings
+from web.training import Trainings
 from web.urls import page
 
 blueprint = Blueprint("models", __name__)
@@ -93,12 +94,13 @@ class Metrics:
 
 @dataclass(frozen=True)
 class ModelsPage:
-    """All training runs, newest first, and what is served."""
+    """All training runs, newest first, what is served, and what could be trained."""
 
     template: ClassVar[str] = "models.html"
     dataset: str
     models: tuple[Model, ...]
     standing: Standing
+    trainings: Trainings
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def load_models(graph: Graph, dataset: str) -> ModelsPage:
     models = tuple(
         replace(_model(row["run"], published), apart=settings) for row, settings in zip(rows, apart, strict=True)
     )
-    return ModelsPage(dataset, models, publishing.standing(graph, dataset))
+    return ModelsPage(dataset, models, publishing.standing(graph, dataset), training.load(graph, dataset))
 
 
 def load_model(graph: Graph, dataset: str, identifier: str) -> ModelPage:
@@ -219,7 +221,7 @@ def _model(row: dict[str, Any], published: dict[str, Any]) -> Model:
     seen = published.get(row["id"], {})
     return Model(
         runs.summary(row),
-        row.get("name") or "",
+        row.get("name") or row["id"].rpartition("-")[0],
         runs.unpack(row.get("valid")) or evaluation.get("valid") or {},
         evaluation.get("test") or {},
         seen.get("published_at"),
@@ -231,6 +233,14 @@ def _model(row: dict[str, Any], published: dict[str, Any]) -> Model:
 def index(dataset: str) -> Response:
     """All training runs."""
     return render(load_models(graph(), dataset))
+
+
+@blueprint.post("/d/<id:dataset>/models")
+@login.needs(Scope.WRITE)
+def train(dataset: str) -> ResponseReturnValue:
+    """Have a worker train a method."""
+    training.act(graph(), settings(), dataset, request.form, login.caller().name)
+    return redirect(url_for("models.index", dataset=dataset), 303)
 
 
 @page(blueprint, "/d/<id:dataset>/models/<id:identifier>")

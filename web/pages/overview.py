@@ -137,10 +137,12 @@ def next_step(found: dict[str, Any], newest: tuple[runs.Run, ...]) -> Step | Non
             "Ask the LLM what its users are interested in:", f"cikg extract user_interests --dataset {name}", plan
         )
     if not found["interest_count"]:
-        return Step("Group the phrases that were found into interests:", f"cikg cluster --dataset {name}")
+        interests = url_for("interests.index", dataset=name)
+        return Step("Group the phrases that were found into interests:", f"cikg cluster --dataset {name}", interests)
     trained = next((run for run in newest if run.kind == "train" and run.state == "done"), None)
     if trained is None:
-        return Step("Train a recommender on it:", f"cikg train mixture --dataset {name}")
+        models = url_for("models.index", dataset=name)
+        return Step("Train a recommender on it:", f"cikg train mixture --dataset {name}", models)
     model = url_for("models.model", dataset=name, identifier=trained.id)
     return Step("Serve the recommendations of its newest model:", f"cikg publish {trained.id} --dataset {name}", model)
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import click
 
-import cikg.recommend
 from cikg.errors import CikgError
 from cikg.settings import load_settings
 
@@ -25,12 +22,6 @@ def completing(names: Callable[[], Iterable[str]]) -> Complete:
             return []
 
     return complete
-
-
-def methods() -> list[str]:
-    """All methods, found without importing torch."""
-    folder = Path(cikg.recommend.__path__[0]) / "methods"
-    return [module.name.replace("_", "-") for module in pkgutil.iter_modules([str(folder)])]
 
 
 def trained() -> list[str]:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, Progress, TextColumn
 
-from cikg.cli._completion import completing, methods
+from cikg.cli._completion import completing
 from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json, print_table, progress_bar
 from cikg.cli.evaluate import with_deviation
 from cikg.errors import InputError
 from cikg.graph import Graph, connect
 from cikg.graph.snapshot import Snapshot, open_snapshot, take
 from cikg.progress import tell
+from cikg.recommend import methods
 from cikg.recommend.evaluation.report import SHOWN, over_runs
 from cikg.schema import uid
 from cikg.settings import Settings, load_settings
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @click.command("train", short_help="Train a method on a dataset.")
-@click.argument("method", required=False, shell_complete=completing(methods))
+@click.argument("method", required=False, shell_complete=completing(methods.names))
 @dataset_option
 @click.option("--list", "list_methods", is_flag=True, help="Show every method with its paper, and train nothing.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random; with --seeds, the first.")
@@ -164,7 +165,7 @@ def snapshot_of(settings: Settings, dataset: str, path: Path | None, *, quiet: b
 
 
 def _list(as_json: bool) -> None:
-    from cikg.recommend.method import find, names  # noqa: PLC0415
+    from cikg.recommend.method import find  # noqa: PLC0415
 
     if as_json:
         print_json(
@@ -179,12 +180,12 @@ def _list(as_json: bool) -> None:
                             for key, field in method.config.model_fields.items()
                         },
                     }
-                    for name in names()
+                    for name in methods.names()
                 ]
             }
         )
         return
-    print_table("Methods", ["name", "paper"], [[name, find(name).paper] for name in names()])
+    print_table("Methods", ["name", "paper"], [[name, find(name).paper] for name in methods.names()])
 
 
 @contextmanager

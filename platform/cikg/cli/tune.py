@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, Progress, TextColumn
 
-from cikg.cli._completion import completing, methods
+from cikg.cli._completion import completing
 from cikg.cli._output import dataset_option, json_option, messages, print_json, print_table
 from cikg.cli.train import check, describe, overridden, snapshot_of, with_device
 from cikg.progress import tell
+from cikg.recommend import methods
 from cikg.settings import load_settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ LISTED = 10
 
 
 @click.command("tune", short_help="Look for a method's best settings.")
-@click.argument("method", shell_complete=completing(methods))
+@click.argument("method", shell_complete=completing(methods.names))
 @dataset_option
 @click.option("--trials", default=50, show_default=True, type=click.IntRange(min=1), help="Configurations to try.")
 @click.option("--seconds", type=click.FloatRange(min=0), help="Begin no other trial after this time.")

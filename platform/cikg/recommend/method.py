@@ -16,7 +16,6 @@ default, and a method that names none cannot be tuned:
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
-from cikg.errors import InputError, NotFoundError
+from cikg.errors import InputError
 from cikg.recommend import methods
 from cikg.recommend.data.views import TrainingData
 from cikg.recommend.scorers import Scorer
@@ -140,19 +139,13 @@ class Method:
     search: Mapping[str, Search] = field(default_factory=dict)
 
 
-def names() -> list[str]:
-    """The names of all methods."""
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(methods.__path__))
-
-
 def find(name: str) -> Method:
     """The method called `name`.
 
     Raises:
         NotFoundError: there is none; lists those there are.
     """
-    if name not in names():
-        raise NotFoundError(f"there is no method named {name!r}", cure=f"Known methods: {', '.join(names())}")
+    methods.check(name)
     found: Method = importlib.import_module(f"{methods.__name__}.{name.replace('-', '_')}").METHOD
     return found
 

@@ -72,6 +72,43 @@ def test_a_cancelled_command_is_not_taken_up(
     assert call("POST", f"{path}/cancel").status_code == 409
 
 
+def test_trainings_and_clusterings_are_asked_for_once(call: Call, graph: Graph, dataset: str) -> None:
+    planted.write(graph, dataset)
+    runs, cluster = f"/datasets/{dataset}/runs", f"/datasets/{dataset}/interests/cluster"
+    first = call("POST", runs, json={})
+    assert (first.status_code, first.json["state"]) == (202, "planned"), first.text
+    assert first.json["arguments"] == ["train", "mixture", "--dataset", dataset]
+    assert call("GET", f"/datasets/{dataset}/commands/{first.json['run']}").json == first.json
+    again = call("POST", runs, json={"method": "mixture"})
+    assert again.json["run"] == first.json["run"], "it waits already"
+    other = call("POST", runs, json={"method": "ease", "seed": 3, "seeds": 2})
+    assert other.json["arguments"] == ["train", "ease", "--dataset", dataset, "--seed", "3", "--seeds", "2"]
+    grouped = call("POST", cluster, json={"clusters": 12})
+    assert grouped.json["arguments"] == ["cluster", "--dataset", dataset, "--clusters", "12"]
+    assert [row["command"] for row in call("GET", f"/datasets/{dataset}/commands").json["items"]] == [
+        *("cluster", "train ease", "train mixture")
+    ]
+    call("POST", f"/datasets/{dataset}/commands/{first.json['run']}/cancel")
+    assert call("POST", runs, json={}).json["run"] != first.json["run"], "that one has ended"
+    logged = [(each.action, each.detail) for each in audit.read(graph, 1_000) if each.target.endswith(runs)]
+    assert ("models.train", {"method": "ease", "seed": 3, "seeds": 2}) in logged
+
+
+def test_what_cannot_be_trained_or_clustered_is_refused(call: Call, graph: Graph, dataset: str) -> None:
+    planted.write(graph, dataset)
+    runs, cluster = f"/datasets/{dataset}/runs", f"/datasets/{dataset}/interests/cluster"
+    unknown = call("POST", runs, json={"method": "luck"})
+    assert unknown.status_code == 404
+    assert "Known methods: cikgrec, colakg" in unknown.json["cure"]
+    assert call("POST", runs, json={"method": "ease", "seeds": 11}).status_code == 422
+    assert call("POST", cluster, json={"clusters": 0}).status_code == 422
+    reader = tokens.create(graph, None, dataset, [Scope.READ], actor="tests")[1]
+    for path in (runs, cluster):
+        assert call("POST", path, json={}, bearer=reader).status_code == 403
+        assert call("POST", path.replace(dataset, "absent"), json={}).status_code == 404
+    assert call("GET", f"/datasets/{dataset}/commands").json["items"] == []
+
+
 def test_commands_and_jobs_are_told_apart(call: Call, graph: Graph, dataset: str, queued: list[str]) -> None:
     planted.write_runs(graph, dataset, "running")
     job = call("GET", f"/datasets/{dataset}/commands/extraction")

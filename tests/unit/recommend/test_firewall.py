@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import method, runs
+from cikg.recommend import methods, runs
 from cikg.recommend.engine import Trained, train
 from cikg.recommend.evaluation.measuring import evaluate
 from cikg.settings import Settings
@@ -23,7 +23,7 @@ def weights(trained: Trained) -> bytes:
     return (trained.path / runs.WEIGHTS).read_bytes()
 
 
-@pytest.mark.parametrize("name", method.names())
+@pytest.mark.parametrize("name", methods.names())
 def test_permuted_test_labels_change_neither_what_is_chosen_nor_the_weights(
     name: str, tmp_path: Path, offline: Settings
 ) -> None:
@@ -47,7 +47,7 @@ def test_the_same_comparison_sees_a_selection_on_test(tmp_path: Path, offline: S
     assert [row["ndcg@50"] for row in curves[0]] != [row["ndcg@50"] for row in curves[1]]
 
 
-@pytest.mark.parametrize("name", method.names())
+@pytest.mark.parametrize("name", methods.names())
 def test_the_same_seed_gives_the_same_scores(name: str, snapshot: Snapshot, tmp_path: Path, offline: Settings) -> None:
     elsewhere = Settings(home=tmp_path / "elsewhere", device="cpu")
     one, again = quick(name, snapshot, offline), quick(name, snapshot, elsewhere)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import method
+from cikg.recommend import method, methods
 from cikg.recommend.data.views import training_data
 from cikg.recommend.engine import train
 from cikg.recommend.evaluation.measuring import evaluate
@@ -34,7 +34,7 @@ def ndcg(snapshot: Snapshot, name: str, settings: Settings, **overrides: object)
     return float(evaluate(trained.path, snapshot)["test"]["ndcg@10"])
 
 
-@pytest.mark.parametrize("name", [name for name in method.names() if name != "popularity"])
+@pytest.mark.parametrize("name", [name for name in methods.names() if name != "popularity"])
 def test_every_method_finds_the_planted_tastes(name: str, snapshot: Snapshot, offline: Settings) -> None:
     assert ndcg(snapshot, name, offline) > 1.3 * ndcg(snapshot, "popularity", offline)
 
@@ -44,7 +44,7 @@ def gradient_methods() -> list[str]:
         build = method.find(name).build
         return inspect.isclass(build) and issubclass(build, Gradient)
 
-    return [name for name in method.names() if is_gradient(name)]
+    return [name for name in methods.names() if is_gradient(name)]
 
 
 @pytest.mark.parametrize("name", gradient_methods())
@@ -65,10 +65,12 @@ def test_ten_steps_lower_every_loss(name: str, snapshot: Snapshot) -> None:
         assert np.mean(values[-2:]) < 0.9 * np.mean(values[:2]), which
 
 
-@pytest.mark.parametrize("name", method.names())
+@pytest.mark.parametrize("name", methods.names())
 def test_every_method_cites_its_paper_and_describes_its_settings(name: str) -> None:
     found = method.find(name)
     assert len(found.paper) > 30
+    assert methods.summaries()[name].endswith("."), "a list of methods shows it"
+    assert len(methods.summaries()[name].split()) > 5
     assert issubclass(found.config, Config)
     for field_name, field in found.config.model_fields.items():
         assert field.description, field_name

@@ -17,7 +17,7 @@ from pydantic import Field
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.files import alone
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import method, tuning
+from cikg.recommend import method, methods, tuning
 from cikg.recommend.data.views import TrainingData
 from cikg.recommend.method import ClosedForm, Config, Method, Span
 from cikg.recommend.scorers import Scorer, StaticScorer
@@ -199,7 +199,7 @@ def test_hopeless_trials_of_a_gradient_method_are_given_up(
     assert result.best.settings["learning_rate"] > max(pruned)
 
 
-@pytest.mark.parametrize("name", method.names())
+@pytest.mark.parametrize("name", methods.names())
 def test_every_method_searches_settings_that_it_has(name: str) -> None:
     found = method.find(name)
     for setting, where in found.search.items():

@@ -11,13 +11,15 @@ from cikg.access.accounts import Scope
 from cikg.graph.database import Row
 from cikg.schema import State
 from cikg.serving.publish import roll_back as roll_back_to
-from web import publishing
+from web import jobs, publishing, training
 from web import runs as pages
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_place
+from web.api.resources.commands import CommandDetail
 from web.store import graph, settings
 
 TAG = "Models"
+RUNS = "/datasets/<dataset>/runs"
 RUN_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$"  # never a path
 
 
@@ -68,6 +70,16 @@ class Back(BaseModel):
     )
 
 
+class Training(BaseModel):
+    """What to train."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    method: str = Field(training.FIRST, max_length=50, description="As `cikg train --list` names it")
+    seed: int = Field(0, ge=0, le=training.LAST_SEED, description="Of everything random; with several seeds, the first")
+    seeds: int = Field(1, ge=1, le=training.MOST_SEEDS, description="How many to train with, one run each")
+
+
 class Wanted(BaseModel):
     """What to serve."""
 
@@ -112,18 +124,32 @@ class Standing(BaseModel):
     publication: Queued | None = Field(description="The last that was asked for")
 
 
-@operation("GET", "/datasets/<dataset>/runs", tag=TAG, answer=Page[TrainingRun], query=Paged)
+@operation("GET", RUNS, tag=TAG, answer=Page[TrainingRun], query=Paged)
 def runs(dataset: str, query: Paged) -> Page[Any]:
     """The training runs of a dataset, the newest first."""
     return by_place(query, lambda skip, limit: _runs(dataset, skip + limit)[skip:])
 
 
-@operation("GET", "/datasets/<dataset>/runs/<key:run>", tag=TAG, answer=TrainingDetail)
+@operation("GET", f"{RUNS}/<key:run>", tag=TAG, answer=TrainingDetail)
 def run(dataset: str, run: str) -> Row:
     """One training run, with its settings and its curve."""
     found = pages.training(graph(), dataset, run)
     epochs = (pages.unpack(found.get("curve")) or {}).get("epochs", [])
     return _summary(found) | {"manifest": pages.unpack(found.get("manifest")) or {}, "curve": epochs}
+
+
+@operation(
+    "POST", "/datasets/<dataset>/runs", tag=TAG, answer=CommandDetail, status=202, body=Training, scope=Scope.WRITE
+)
+def train(dataset: str, body: Training) -> Row:
+    """Have a worker train a method on the dataset as it is now; its run stands among the others once it is done.
+
+    `GET …/commands/RUN` says how far it is, and then what it printed: the id of the trained run. The same training is
+    not queued twice while it waits or goes on.
+    """
+    g.audited = body.model_dump()
+    wanted = training.Wanted(body.method, body.seed, body.seeds)
+    return jobs.command(graph(), dataset, training.begin(graph(), settings(), dataset, wanted))
 
 
 @operation("GET", "/datasets/<dataset>/models", tag=TAG, answer=Models)

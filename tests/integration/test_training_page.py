@@ -1,0 +1,173 @@
+"""Training and clustering from their pages, as browsers without JavaScript ask for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from pydantic import SecretStr
+from werkzeug.test import TestResponse
+
+import web
+from cikg.access import accounts, audit
+from cikg.access.accounts import Passwords, Role
+from cikg.access.sessions import begin_session, one_time_token
+from cikg.embedded import supervisor
+from cikg.extraction import commands
+from cikg.graph import Graph
+from cikg.schema import uid
+from cikg.settings import Settings
+from tests import planted, trained
+from web import store
+
+Press = Callable[..., TestResponse]
+KEY = SecretStr("training-test-key-0123456789")
+
+
+@pytest.fixture(scope="module")
+def own(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings with runs of its own."""
+    return settings.model_copy(update={"secret_key": KEY, "home": tmp_path_factory.mktemp("home")})
+
+
+@pytest.fixture(scope="module")
+def app(own: Settings) -> Iterator[Flask]:
+    made = web.create_app(own)
+    yield made
+    store.close(made)
+
+
+@pytest.fixture
+def client(app: Flask, own: Settings) -> FlaskClient:
+    client = app.test_client()
+    client.get(f"/login/{one_time_token(own)}")
+    return client
+
+
+@pytest.fixture
+def press(client: FlaskClient, graph: Graph, dataset: str) -> Press:
+    """Send the form of a page of a planted dataset: `press("models", method="ease")`."""
+    planted.write(graph, dataset)
+
+    def send(name: str, **fields: str) -> TestResponse:
+        value = client.get(f"/d/{dataset}/{name}").text.split('name="csrf_token" value="')[1].split('"')[0]
+        return client.post(f"/d/{dataset}/{name}", data={"csrf_token": value, **fields})
+
+    return send
+
+
+@pytest.fixture
+def work(
+    press: Press, graph: Graph, own: Settings, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Carry out the command that was queued last for the planted dataset, as a worker does."""
+    trained.write(graph, own, dataset)
+    for name, value in supervisor.environment(own).items():
+        monkeypatch.setenv(name, value)
+
+    def carry_out() -> None:
+        newest = graph.many("recent_commands", dataset=dataset, name="", limit=1)[0]
+        commands.carry_out(graph, own, uid(dataset, newest["id"]))
+
+    return carry_out
+
+
+def queued(graph: Graph, dataset: str) -> list[list[str]]:
+    """What was queued for workers, as a person would type it; the newest first."""
+    rows = graph.many("recent_commands", dataset=dataset, name="", limit=10)
+    return [json.loads(row["parameters"])["arguments"] for row in rows]
+
+
+def test_a_worker_trains_what_the_page_asks_for(
+    client: FlaskClient, press: Press, work: Callable[[], None], graph: Graph, dataset: str
+) -> None:
+    address = f"/d/{dataset}/models"
+    form = client.get(address).text
+    assert form.index('value="mixture"') < form.index('value="cikgrec"'), "the flagship first"
+    assert "Popularity: everybody is shown what most users chose." in form
+    answer = press("models", method="popularity", seed="0", seeds="1")
+    assert (answer.status_code, answer.location) == (303, address), answer.text
+    command = ["train", "popularity", "--dataset", dataset]
+    assert queued(graph, dataset) == [command]
+    assert "Training popularity waits for a worker" in client.get(address).text
+    press("models", method="popularity", seed="0", seeds="1")
+    assert queued(graph, dataset) == [command], "sent twice, queued once"
+    work()
+    shown = client.get(f"{address}.json").json
+    assert [model["method"] for model in shown["models"]] == ["popularity"], shown
+    assert (shown["trainings"]["commands"], shown["trainings"]["again"]) == ([], None)
+    (entry, _) = [each for each in audit.read(graph, 100) if each.target == dataset]
+    assert (entry.action, entry.detail) == ("models.train", {"method": "popularity", "seed": 0, "seeds": 1})
+
+
+def test_what_was_trained_before_and_what_fails_are_told(
+    client: FlaskClient, press: Press, graph: Graph, dataset: str
+) -> None:
+    press("models", method="ease", seed="7", seeds="3")
+    assert queued(graph, dataset) == [["train", "ease", "--dataset", dataset, "--seed", "7", "--seeds", "3"]]
+
+    def becomes(**properties: object) -> str:
+        graph.execute("MATCH (r:Run {dataset: $d, kind: 'command'}) SET r += $own", d=dataset, own=properties)
+        return client.get(f"/d/{dataset}/models").text
+
+    assert "Training ease, seed 7: select 1/4 …" in becomes(state="running", progress="ease, seed 7: select 1/4")
+    assert "Training ease failed: it has no items" in becomes(state="failed", error="it has no items")
+    told = becomes(state="done", said=json.dumps({"run": "ease-1", "reused": True}))
+    assert "was trained already" in told
+    assert f'/d/{dataset}/models/ease-1"' in told
+    assert "was trained already" not in becomes(said="the end of something long")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"method": "luck"}, (404, "There is no method named")),
+        ({"method": "ease", "seeds": "11"}, (400, "cannot be the number of seeds")),
+        ({"method": "ease", "seed": "-1"}, (400, "cannot be the seed")),
+        ({"method": "ease", "csrf_token": "wrong"}, (400, "an old form is renewed by loading its page")),
+    ],
+    ids=["method", "seeds", "seed", "token"],
+)
+def test_what_cannot_be_trained_is_refused_in_a_sentence(
+    press: Press, graph: Graph, dataset: str, fields: dict[str, str], said: tuple[int, str]
+) -> None:
+    answer = press("models", **fields)
+    status, sentence = said
+    assert (answer.status_code, sentence in answer.text) == (status, True), answer.text
+    assert queued(graph, dataset) == []
+
+
+def test_a_worker_clusters_what_the_page_asks_for(
+    client: FlaskClient, press: Press, work: Callable[[], None], graph: Graph, dataset: str
+) -> None:
+    address = f"/d/{dataset}/interests"
+    before = client.get(f"{address}.json").json["clustering"]
+    assert press("interests").location == address
+    assert queued(graph, dataset) == [["cluster", "--dataset", dataset]]
+    page = client.get(address).text
+    assert "Clustering waits for a worker" in page
+    assert "<button" not in page.split('id="clustering"')[1].split("</div>")[0], "not while one goes on"
+    work()
+    after = client.get(f"{address}.json").json["clustering"]
+    assert (after["phrases"], after["command"]) == (before["phrases"], None)
+    assert "Cluster again" in client.get(address).text
+    runs = [run["kind"] for run in client.get(f"/d/{dataset}/jobs.json").json["runs"]]
+    assert "cluster" in runs, "the interests are those of a clustering"
+
+
+def test_readers_are_shown_neither_form_and_may_send_none(
+    app: Flask, own: Settings, graph: Graph, dataset: str, press: Press
+) -> None:
+    assert press("interests").status_code == 303, "the dataset is there, and editors may"
+    accounts.add(graph, dataset, Role.VIEWER, Passwords(own).hash("correct horse"), "tests")
+    viewer = app.test_client()
+    with viewer.session_transaction() as session:
+        session["_user_id"] = begin_session(own, dataset)
+    for name in ("models", "interests"):
+        page = viewer.get(f"/d/{dataset}/{name}")
+        assert (page.status_code, f'action="/d/{dataset}/{name}"' in page.text) == (200, False)
+        assert viewer.post(f"/d/{dataset}/{name}", data={"method": "ease"}).status_code in (400, 403)
+    assert queued(graph, dataset) == [["cluster", "--dataset", dataset]]

@@ -1,0 +1,67 @@
+"""Interests made of the phrases that were found: whether there are any, and how far a worker is with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cikg.access import audit
+from cikg.graph import Graph
+from cikg.settings import Settings
+from web import queued
+from web.queued import Command
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """What there is to cluster, and what is done about it.
+
+    Attributes:
+        phrases: how many intents the dataset has.
+        interests: how many interests.
+        command: the clustering that waits or goes on, or the last where it failed; else None.
+    """
+
+    phrases: int
+    interests: int
+    command: Command | None
+
+    @property
+    def active(self) -> bool:
+        """Whether its end is to be waited for."""
+        return self.command is not None and self.command.active
+
+
+def load(graph: Graph, dataset: str) -> Clustering:
+    """What there is to cluster in a dataset, and how far it is."""
+    commands = queued.under_way(graph, dataset, "cluster")
+    counts = graph.one("dataset_detail", dataset=dataset)
+    return Clustering(counts["intents"], counts["interests"], commands[0] if commands else None)
+
+
+def begin(graph: Graph, settings: Settings, dataset: str, *, clusters: int | None = None, seed: int = 0) -> str:
+    """Have a worker group a dataset's phrases into interests; the id of its run among the commands.
+
+    Args:
+        graph: the graph.
+        settings: of this process.
+        dataset: the dataset's name.
+        clusters: how many interests to make, chosen from the phrases if None.
+        seed: of the clustering.
+
+    Raises:
+        UnreachableError: Redis does not answer.
+    """
+    command = ["cluster", "--dataset", dataset]
+    command += ["--clusters", str(clusters)] if clusters is not None else []
+    command += ["--seed", str(seed)] if seed else []
+    return queued.once(graph, settings, dataset, command)
+
+
+def act(graph: Graph, settings: Settings, dataset: str, actor: str) -> None:
+    """Cluster from a page, as the command does without options.
+
+    Raises:
+        UnreachableError: Redis does not answer.
+    """
+    begin(graph, settings, dataset)
+    audit.record(graph, actor, "interests.cluster", dataset)

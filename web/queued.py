@@ -1,0 +1,81 @@
+"""Commands that a page or an operation has a worker carry out: asked for once, and followed to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cikg.extraction import commands
+from cikg.graph import Graph
+from cikg.schema import State
+from cikg.settings import Settings
+from web import runs
+from web.runs import ACTIVE
+
+_LOOKED_AT = 50
+"""Commands of a name; no more of them wait at a time."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that a worker was asked to carry out.
+
+    Attributes:
+        id: of its run among the jobs.
+        about: what it is about: its first argument.
+        state: `planned` while it waits, then `running`, and `done`, `failed` or `cancelled`.
+        progress: how far it is, in words.
+        error: why it failed.
+    """
+
+    id: str
+    about: str
+    state: State
+    progress: str | None
+    error: str | None
+
+    @property
+    def active(self) -> bool:
+        """Whether its end is to be waited for."""
+        return self.state in ACTIVE
+
+
+def newest(graph: Graph, dataset: str, name: str, argument: str = "") -> Command | None:
+    """The last command of a dataset that was queued, of those whose name begins so."""
+    rows = graph.many("newest_command", dataset=dataset, name=name, argument=argument)
+    return _command(rows[0]) if rows else None
+
+
+def under_way(graph: Graph, dataset: str, name: str) -> tuple[Command, ...]:
+    """The commands whose name begins so and whose end is to be waited for, and the newest of all where it failed."""
+    found = [_command(row) for row in _recent(graph, dataset, name)]
+    return tuple(each for each in found if each.active or (each.state is State.FAILED and each is found[0]))
+
+
+def said(graph: Graph, dataset: str, name: str) -> Any:
+    """What the newest of these commands printed, where it is done; else None."""
+    rows = _recent(graph, dataset, name)[:1]
+    return runs.unpack(rows[0]["said"]) if rows and rows[0]["state"] == State.DONE else None
+
+
+def once(graph: Graph, settings: Settings, dataset: str, arguments: Sequence[str]) -> str:
+    """Have a worker carry out a command; the id of its run. One that waits or goes on already is not queued again.
+
+    Two that are asked for in the same moment may both be queued: the second finds what the first made.
+
+    Raises:
+        UnreachableError: Redis does not answer.
+    """
+    for row in _recent(graph, dataset, arguments[0]):
+        if row["state"] in ACTIVE and runs.unpack(row["parameters"]) == {"arguments": list(arguments)}:
+            return str(row["id"])
+    return commands.enqueue(graph, settings, arguments, dataset).partition(":")[2]
+
+
+def _recent(graph: Graph, dataset: str, name: str) -> list[dict[str, Any]]:
+    return graph.many("recent_commands", dataset=dataset, name=name, limit=_LOOKED_AT)
+
+
+def _command(row: dict[str, Any]) -> Command:
+    return Command(row["id"], row["name"].partition(" ")[2], State(row["state"]), row["progress"], row["error"])

@@ -1,0 +1,104 @@
+"""What can be trained from a page, and what a worker is at. A method is known by its file: no torch is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cikg.access import audit
+from cikg.errors import InputError
+from cikg.graph import Graph
+from cikg.recommend import methods
+from cikg.settings import Settings
+from web import queued
+from web.queued import Command
+
+FIRST = "mixture"
+MOST_SEEDS = 10
+LAST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A training that is asked for.
+
+    Attributes:
+        method: its method.
+        seed: of everything random; with several seeds, the first.
+        seeds: how many to train with, one run each.
+    """
+
+    method: str
+    seed: int = 0
+    seeds: int = 1
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """What can be trained, and what is.
+
+    Attributes:
+        methods: each in a sentence, by its name; the flagship first.
+        commands: the trainings that wait or go on, and the last where it failed.
+        again: the run that the last training found there already, from the same data, settings and seed; else None.
+    """
+
+    methods: dict[str, str]
+    commands: tuple[Command, ...]
+    again: str | None
+
+    @property
+    def active(self) -> bool:
+        """Whether any training's end is to be waited for."""
+        return any(command.active for command in self.commands)
+
+
+def load(graph: Graph, dataset: str) -> Trainings:
+    """What can be trained on a dataset, and how far its trainings are."""
+    told = queued.said(graph, dataset, "train ")
+    again = told.get("run") if isinstance(told, dict) and told.get("reused") else None
+    about = methods.summaries()
+    return Trainings({FIRST: about[FIRST]} | about, queued.under_way(graph, dataset, "train "), again)
+
+
+def asked(form: Mapping[str, str]) -> Wanted:
+    """What a form asks for; what is left empty has its default.
+
+    Raises:
+        InputError: a number is none, or out of range.
+    """
+    seed = _whole(form.get("seed") or "0", "seed", 0, LAST_SEED)
+    return Wanted(form.get("method", FIRST), seed, _whole(form.get("seeds") or "1", "number of seeds", 1, MOST_SEEDS))
+
+
+def begin(graph: Graph, settings: Settings, dataset: str, wanted: Wanted) -> str:
+    """Have a worker train a method on the dataset as it is now; the id of its run among the commands.
+
+    Raises:
+        NotFoundError: there is no such method.
+        UnreachableError: Redis does not answer.
+    """
+    methods.check(wanted.method)
+    command = ["train", wanted.method, "--dataset", dataset]
+    command += ["--seed", str(wanted.seed)] if wanted.seed else []
+    command += ["--seeds", str(wanted.seeds)] if wanted.seeds > 1 else []
+    return queued.once(graph, settings, dataset, command)
+
+
+def act(graph: Graph, settings: Settings, dataset: str, form: Mapping[str, str], actor: str) -> None:
+    """Train what a form asks for, from a page.
+
+    Raises:
+        InputError: a number of the form is none, or out of range.
+        NotFoundError: there is no such method.
+        UnreachableError: Redis does not answer.
+    """
+    wanted = asked(form)
+    begin(graph, settings, dataset, wanted)
+    audit.record(graph, actor, "models.train", dataset, vars(wanted))
+
+
+def _whole(text: str, name: str, least: int, most: int) -> int:
+    if not (text.strip().isdecimal() and least <= int(text) <= most):
+        raise InputError(f"{text!r} cannot be the {name}", cure=f"Give a whole number from {least:,} to {most:,}")
+    return int(text)

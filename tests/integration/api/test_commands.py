@@ -74,7 +74,7 @@ def test_a_cancelled_command_is_not_taken_up(
 
 def test_trainings_and_clusterings_are_asked_for_once(call: Call, graph: Graph, dataset: str) -> None:
     planted.write(graph, dataset)
-    runs, cluster = f"/datasets/{dataset}/runs", f"/datasets/{dataset}/interests/cluster"
+    runs, cluster = f"/datasets/{dataset}/runs", f"/datasets/{dataset}/interests"
     first = call("POST", runs, json={})
     assert (first.status_code, first.json["state"]) == (202, "planned"), first.text
     assert first.json["arguments"] == ["train", "mixture", "--dataset", dataset]
@@ -96,7 +96,7 @@ def test_trainings_and_clusterings_are_asked_for_once(call: Call, graph: Graph, 
 
 def test_what_cannot_be_trained_or_clustered_is_refused(call: Call, graph: Graph, dataset: str) -> None:
     planted.write(graph, dataset)
-    runs, cluster = f"/datasets/{dataset}/runs", f"/datasets/{dataset}/interests/cluster"
+    runs, cluster = f"/datasets/{dataset}/runs", f"/datasets/{dataset}/interests"
     unknown = call("POST", runs, json={"method": "luck"})
     assert unknown.status_code == 404
     assert "Known methods: cikgrec, colakg" in unknown.json["cure"]

@@ -29,7 +29,7 @@ class Clustering(BaseModel):
 
 @operation(
     "POST",
-    "/datasets/<dataset>/interests/cluster",
+    "/datasets/<dataset>/interests",
     tag=TAG,
     answer=CommandDetail,
     status=202,

@@ -13,9 +13,10 @@ WORDS = {
     "factors": "similar tastes",
     "spectral": "broad patterns",
     "popularity": "popular",
+    "corrections": "corrected",
 }
 """What an expert goes by, as a reader understands it."""
-HUES = 7
+HUES = 8
 """Colours that the stylesheet has for experts."""
 
 

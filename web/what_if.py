@@ -41,6 +41,11 @@ class Question:
     wanted: str = ""
 
     @property
+    def doubted(self) -> tuple[tuple[str, str], ...]:
+        """What of that which is taken away can be wrong: what somebody did cannot."""
+        return tuple(piece for piece in self.without if piece[0] != "item")
+
+    @property
     def href(self) -> str:
         """The address of this question."""
         without, added = ([f"{kind}:{identifier}" for kind, identifier in each] for each in (self.without, self.added))
@@ -100,15 +105,20 @@ def asked(dataset: str, user: str) -> Question:
     return Question(dataset, user, _pieces_of("without"), _pieces_of("with"), request.args.get("add", "").strip())
 
 
-def answer(graph: Graph, question: Question) -> tuple[Question, WhatIf | None]:
+def answer(graph: Graph, question: Question, wrong: Evidence) -> tuple[Question, WhatIf | None]:
     """The question with what its words stand for, and its answer; None where nothing is otherwise.
 
     What cannot be answered is said beside the list that is served, since a page shows both.
+
+    Args:
+        graph: the graph.
+        question: what is to be otherwise.
+        wrong: what was corrected about the user.
     """
     if not (question.without or question.added or question.wanted):
         return question, None
     try:
-        return _answer(graph, question)
+        return _answer(graph, question, wrong)
     except ServiceError:
         raise
     except CikgError as error:
@@ -119,7 +129,7 @@ def answer(graph: Graph, question: Question) -> tuple[Question, WhatIf | None]:
         return question, WhatIf(False, without, added, "", (), (), (said[:1].upper() + said[1:], error.cure))
 
 
-def _answer(graph: Graph, question: Question) -> tuple[Question, WhatIf]:
+def _answer(graph: Graph, question: Question, wrong: Evidence) -> tuple[Question, WhatIf]:
     """The same.
 
     Raises:
@@ -131,7 +141,7 @@ def _answer(graph: Graph, question: Question) -> tuple[Question, WhatIf]:
     not_added = "" if more else question.wanted
     question = replace(question, added=(*question.added, *([more] if more else [])), wanted="")
     without, added = question.evidence(question.without), question.evidence(question.added)
-    changed = counterfactual(model, question.user, without, added, SHOWN)
+    changed = counterfactual(model, question.user, without, added, SHOWN, corrected=wrong)
     return question, WhatIf(
         changed.estimated,
         _named(graph, question, question.without),

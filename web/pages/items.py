@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 
+from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
-from cikg.schema import uid
-from web import listing, neighbourhood
+from cikg.schema import Label, uid
+from cikg.serving.corrections import Correction
+from web import correcting, listing, login, neighbourhood
 from web.chrome import Link, render
 from web.store import graph
 from web.urls import page
@@ -43,6 +46,7 @@ class ItemPage:
         facts: by relation and direction, the rarest first.
         fact_count: how many there are in all.
         intents: what it offers, in an LLM's words, exact before related ones.
+        corrections: what of these is said to be wrong.
         interests: those whose holders chose it more often than everyone.
         readers: some of the users who chose it.
         reader_count: how many did.
@@ -58,6 +62,7 @@ class ItemPage:
     facts: tuple[dict[str, Any], ...]
     fact_count: int
     intents: tuple[dict[str, Any], ...]
+    corrections: tuple[Correction, ...]
     interests: tuple[dict[str, Any], ...]
     readers: tuple[dict[str, Any], ...]
     reader_count: int
@@ -84,6 +89,7 @@ def load_item(graph: Graph, dataset: str, identifier: str) -> ItemPage:
         facts=tuple(facts),
         fact_count=sum(row["total"] for row in facts),
         intents=tuple(graph.many("intents_of_item", dataset=dataset, item=identifier)),
+        corrections=correcting.load(graph, dataset, Label.ITEM, identifier).corrections,
         interests=tuple(graph.many("item_interests", item=key, limit=SHOWN_INTERESTS)),
         readers=tuple(graph.many("item_readers", item=key, limit=SHOWN_READERS)),
         reader_count=found[0]["readers"],
@@ -102,3 +108,11 @@ def index(dataset: str) -> Response:
 def item(dataset: str, identifier: str) -> Response:
     """One item."""
     return render(load_item(graph(), dataset, identifier))
+
+
+@blueprint.post("/d/<id:dataset>/items/<id:identifier>/corrections")
+@login.needs(Scope.WRITE)
+def correct(dataset: str, identifier: str) -> ResponseReturnValue:
+    """Say that an item does not offer something, or that it does after all."""
+    correcting.decide(graph(), dataset, Label.ITEM, identifier, request.form)
+    return redirect(url_for("items.item", dataset=dataset, identifier=identifier), 303)

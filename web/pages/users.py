@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 
+from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
-from cikg.schema import uid
+from cikg.schema import Label, uid
+from cikg.serving.corrections import Correction
 from cikg.serving.recommend import Recommendation, read
-from web import listing, neighbourhood, served, what_if
+from web import correcting, listing, login, neighbourhood, served, what_if
 from web.chrome import Link, render
 from web.experts import Expert, Part, experts_of, parts_of
 from web.store import graph
@@ -50,6 +53,8 @@ class UserPage:
         what_if: the list as it would be; None while nothing is otherwise.
         interests: with holders, phrases and evidence.
         intents: the phrases that an LLM inferred, with evidence.
+        corrections: what of both is said to be wrong.
+        outdated: whether something was corrected since the list was made.
         history: the newest interactions.
         interactions: how many there are in all.
         neighbourhood: what stands around the user.
@@ -69,6 +74,8 @@ class UserPage:
     what_if: what_if.WhatIf | None
     interests: tuple[dict[str, Any], ...]
     intents: tuple[dict[str, Any], ...]
+    corrections: tuple[Correction, ...]
+    outdated: bool
     history: tuple[dict[str, Any], ...]
     interactions: int
     neighbourhood: neighbourhood.Neighbourhood
@@ -89,7 +96,8 @@ def load_user(graph: Graph, asked: what_if.Question) -> UserPage:
         served.prepare(dataset, shown.run)
     history = graph.one("user_history", user=key, limit=SHOWN_HISTORY)
     name = shown.name or identifier
-    question, answer = what_if.answer(graph, asked)
+    corrected = correcting.load(graph, dataset, Label.USER, identifier)
+    question, answer = what_if.answer(graph, asked, corrected.evidence)
     return UserPage(
         dataset=dataset,
         id=identifier,
@@ -103,6 +111,8 @@ def load_user(graph: Graph, asked: what_if.Question) -> UserPage:
         what_if=answer,
         interests=tuple(graph.many("user_interests", user=key)),
         intents=tuple(graph.many("user_intents", user=key)),
+        corrections=corrected.corrections,
+        outdated=shown.corrected,
         history=tuple(history["rows"]),
         interactions=history["total"],
         neighbourhood=neighbourhood.load(graph, dataset, "User", identifier, name),
@@ -125,3 +135,11 @@ def index(dataset: str) -> Response:
 def user(dataset: str, identifier: str) -> Response:
     """One user; `?without=…&with=…` asks what would be recommended otherwise."""
     return render(load_user(graph(), what_if.asked(dataset, identifier)))
+
+
+@blueprint.post("/d/<id:dataset>/users/<id:identifier>/corrections")
+@login.needs(Scope.WRITE)
+def correct(dataset: str, identifier: str) -> ResponseReturnValue:
+    """Say that something about a user is wrong, or that it stands after all, and show the list that follows."""
+    correcting.decide(graph(), dataset, Label.USER, identifier, request.form)
+    return redirect(url_for("users.user", dataset=dataset, identifier=identifier), 303)

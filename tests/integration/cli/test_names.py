@@ -17,6 +17,8 @@ from tests import planted
 Cikg = Callable[..., subprocess.CompletedProcess[str]]
 NEEDED = {
     "answers import": ("FILE", "--about", "user"),
+    "corrections add": ("x", "--user", "x"),
+    "corrections undo": ("x", "--user", "x"),
     "extract": ("user_interests",),
     "intents merge": ("a", "b"),
     "intents review": ("--accept-from", "1"),

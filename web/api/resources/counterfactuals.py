@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cikg.serving.corrections import wrong_about
 from cikg.serving.counterfactual import Counterfactual, Evidence, counterfactual
 from web import served
 from web.api.operation import operation
@@ -48,8 +49,9 @@ def ask(dataset: str, user: str, body: Question) -> Any:
     """What the served model would recommend without some of what is known of a user, or with more.
 
     Nothing is trained or written. `estimated` says whether the effects were estimated from what the model does with
-    others who have the same, or the model itself gave every score.
+    others who have the same, or the model itself gave every score. Both lists heed what was corrected about the user.
     """
     model = served.load(graph(), dataset)
     without, added = (Evidence(**vars(parts)) for parts in (body.without, body.added))
-    return counterfactual(model, user, without, added, body.limit)
+    wrong = wrong_about(graph(), dataset, user)
+    return counterfactual(model, user, without, added, body.limit, corrected=wrong)

@@ -1,0 +1,183 @@
+"""`cikg corrections`: say what is wrong about a user or an item, or that it stands after all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import chain
+from typing import Any
+
+import click
+
+from cikg.access import audit
+from cikg.cli._output import dataset_option, json_option, messages, print_json, print_table
+from cikg.errors import CikgError, InputError, NotFoundError
+from cikg.graph import Graph, connect, datasets
+from cikg.recommend import runs
+from cikg.schema import Label, uid
+from cikg.serving import corrections
+from cikg.serving.corrections import LONGEST_REASON, Claim, Kind, Owner
+from cikg.serving.counterfactual import Served
+from cikg.serving.publish import relist
+from cikg.serving.ranking import known_items
+from cikg.settings import Settings, load_settings
+
+OWNERS: tuple[Owner, ...] = (Label.USER, Label.ITEM)
+KINDS: tuple[Kind, ...] = ("interest", "intent")
+Choices = dict[Kind, list[tuple[str, str]]]
+"""Ids and names of what can be meant, by kind."""
+MOST_NAMED = 8
+
+
+def _about(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Whom or what it is about: options that `add` and `undo` share."""
+    for option in (
+        click.option("--kind", type=click.Choice(KINDS), help="Where both have that name."),
+        click.option("--item", metavar="ID", help="The item that it is about."),
+        click.option("--user", metavar="ID", help="The user that it is about."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group("corrections")
+def command() -> None:
+    """Say what is wrong about a user or an item, and take it back.
+
+    Nothing is deleted. What is corrected is left out of pages, questions and the user's list at once, of clustering and
+    training the next time, and no job brings it back.
+    """
+
+
+@command.command(short_help="Say that a user or an item has not this interest or intent.")
+@click.argument("what")
+@_about
+@click.option("--reason", default="", help=f"Why, in words; at most {LONGEST_REASON} characters.")
+@dataset_option
+@json_option
+def add(
+    *, what: str, user: str | None, item: str | None, kind: Kind | None, reason: str, dataset: str, as_json: bool
+) -> None:
+    """Say that the interest or intent WHAT, by its name or id, is wrong about a user or an item."""
+    settings = load_settings()
+    with connect(settings) as graph:
+        owner, identifier = _owner(graph, dataset, user, item)
+        found = _find(what, kind, _claimed(graph, dataset, owner, identifier), identifier)
+        claim = Claim(dataset, owner, identifier, *found)
+        corrections.correct(graph, claim, by=audit.command_line(), reason=reason)
+        _report(settings, graph, claim, "wrong", reason, as_json=as_json)
+
+
+@command.command(short_help="Let stand again what was corrected.")
+@click.argument("what")
+@_about
+@dataset_option
+@json_option
+def undo(*, what: str, user: str | None, item: str | None, kind: Kind | None, dataset: str, as_json: bool) -> None:
+    """Let the interest or intent WHAT, by its name or id, stand again."""
+    settings = load_settings()
+    with connect(settings) as graph:
+        owner, identifier = _owner(graph, dataset, user, item)
+        found = _find(what, kind, _corrected(graph, dataset, owner, identifier), identifier)
+        claim = Claim(dataset, owner, identifier, *found)
+        corrections.take_back(graph, claim)
+        _report(settings, graph, claim, "stands", "", as_json=as_json)
+
+
+@command.command("list", short_help="Show what stands corrected, by whom and why.")
+@dataset_option
+@json_option
+def list_all(*, dataset: str, as_json: bool) -> None:
+    """Show what stands corrected about users and items, by whom and why."""
+    with connect(load_settings()) as graph:
+        datasets.check(graph, dataset)
+        found = [
+            (owner, each, one)
+            for owner in OWNERS
+            for each in corrections.of(graph, dataset, owner).values()
+            for one in each.corrections
+        ]
+    if as_json:
+        rows = [{owner.lower(): each.id, "name": each.name, "wrong": asdict(one)} for owner, each, one in found]
+        print_json({"dataset": dataset, "corrections": rows})
+        return
+    shown = [[each.name, one.kind, one.name, one.by, one.reason] for _, each, one in found]
+    print_table(f"{dataset}: corrections", ["about", "kind", "wrong", "says", "because"], shown)
+
+
+def _owner(graph: Graph, dataset: str, user: str | None, item: str | None) -> tuple[Owner, str]:
+    """Whom or what it is about.
+
+    Raises:
+        InputError: it is about nobody, or about both.
+        NotFoundError: there is no such dataset, user or item.
+    """
+    datasets.check(graph, dataset)
+    if (user is None) == (item is None):
+        raise InputError("a correction is about one user or one item", cure="Give --user ID or --item ID")
+    owner: Owner = Label.ITEM if user is None else Label.USER
+    identifier = user or item or ""
+    if not graph.many("find_labelled", label=owner, uid=uid(dataset, identifier)):
+        raise NotFoundError(
+            f"{dataset!r} has no {owner.lower()} {identifier!r}", cure="The dashboard's lists show every id"
+        )
+    return owner, identifier
+
+
+def _claimed(graph: Graph, dataset: str, owner: Owner, identifier: str) -> Choices:
+    """What is said of a user or an item now."""
+    if owner == Label.ITEM:
+        rows = graph.many("intents_of_item", dataset=dataset, item=identifier)
+        return {"interest": [], "intent": [(row["intent"], row["name"]) for row in rows]}
+    interests, intents = (
+        [(row["id"], row["name"]) for row in graph.many(name, user=uid(dataset, identifier))]
+        for name in ("user_interests", "user_intents")
+    )
+    return {"interest": interests, "intent": intents}
+
+
+def _corrected(graph: Graph, dataset: str, owner: Owner, identifier: str) -> Choices:
+    """What stands corrected about a user or an item."""
+    found = corrections.of(graph, dataset, owner, [identifier]).get(identifier)
+    standing = found.corrections if found else ()
+    return {kind: [(one.id, one.name) for one in standing if one.kind == kind] for kind in KINDS}
+
+
+def _find(what: str, kind: Kind | None, choices: Choices, about: str) -> tuple[Kind, str]:
+    """Kind and id of what is meant, by its id, else by its name; an interest before an intent, which goes with it.
+
+    Raises:
+        InputError: nothing has that name.
+    """
+    wanted = [(each, *pair) for each in KINDS if kind in {None, each} for pair in choices[each]]
+    by_id = ((each, target) for each, target, _ in wanted if target == what)
+    by_name = ((each, target) for each, target, name in wanted if name.casefold() == what.casefold())
+    for found in chain(by_id, by_name):
+        return found
+    there = ", ".join(f"“{name}”" for _, _, name in wanted[:MOST_NAMED]) or "nothing"
+    raise InputError(f"{about!r} has no {kind or 'interest or intent'} {what!r} here", cure=f"There is {there}")
+
+
+def _report(settings: Settings, graph: Graph, claim: Claim, verdict: str, reason: str, *, as_json: bool) -> None:
+    """Log what was said, have a user's list heed it where the served model is on this machine, and say so."""
+    detail = {"kind": claim.kind, "id": claim.target} | ({"reason": reason} if reason else {})
+    audit.record(graph, audit.command_line(), f"corrections.{verdict}", uid(claim.dataset, claim.id), detail)
+    anew = claim.owner == Label.USER and _relist(settings, graph, claim)
+    if as_json:
+        about = {"dataset": claim.dataset, claim.owner.lower(): claim.id, "kind": claim.kind, "id": claim.target}
+        print_json(about | {"verdict": verdict, "list_made_again": anew})
+        return
+    messages.print(f"The {claim.kind} {claim.target!r} of {claim.id!r}: {verdict}.", markup=False)
+    messages.print("Their list was made again." if anew else "What is published next heeds it.", style="dim")
+
+
+def _relist(settings: Settings, graph: Graph, claim: Claim) -> bool:
+    model = graph.many("served_model", dataset=claim.dataset)[0]["run"]
+    if model is None:
+        return False
+    try:
+        recommender = runs.load(runs.directory(settings, model))
+        snapshot = runs.snapshot(settings, recommender.manifest)
+    except CikgError:  # trained on another machine: the next publication heeds it
+        return False
+    return relist(graph, Served(snapshot, recommender, known_items(snapshot)), claim.id)

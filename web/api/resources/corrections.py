@@ -1,0 +1,91 @@
+"""What people say is wrong about users and items."""
+
+from __future__ import annotations
+
+from flask import g
+from pydantic import BaseModel, ConfigDict, Field
+
+from cikg.access.accounts import Scope
+from cikg.errors import NotFoundError
+from cikg.schema import Label, uid
+from cikg.serving.corrections import LONGEST_REASON, Correction, Kind, Owner
+from web import correcting
+from web.api.operation import operation
+from web.store import graph
+
+TAG = "Corrections"
+OF_USER = "/datasets/<dataset>/users/<key:user>/corrections"
+OF_ITEM = "/datasets/<dataset>/items/<key:item>/corrections"
+
+
+class Wrong(BaseModel):
+    """What is wrong, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind = Field(description="An item has intents alone")
+    id: str = Field(max_length=500, description="Of the interest or intent")
+    reason: str = Field("", max_length=LONGEST_REASON, description="In words; may be empty")
+
+
+class Corrections(BaseModel):
+    """What stands corrected."""
+
+    items: list[Correction]
+
+
+@operation("GET", OF_USER, tag=TAG, answer=Corrections, versioned=True)
+def of_user(dataset: str, user: str) -> Corrections:
+    """What is said to be wrong about a user."""
+    return _standing(dataset, Label.USER, user)
+
+
+@operation("POST", OF_USER, tag=TAG, answer=Corrections, body=Wrong, scope=Scope.WRITE)
+def correct_user(dataset: str, user: str, body: Wrong) -> Corrections:
+    """Say that a user does not have an interest or an intent.
+
+    Their list heeds it at once, where the served model's files are on this machine; whatever is clustered or trained
+    later heeds it, too, and no job brings it back. With an interest go the intents that led to it.
+    """
+    return _correct(dataset, Label.USER, user, body)
+
+
+@operation("DELETE", f"{OF_USER}/<kind>/<key:target>", tag=TAG, answer=Corrections, scope=Scope.WRITE)
+def take_back_of_user(dataset: str, user: str, kind: str, target: str) -> Corrections:
+    """Let an interest (`kind` is `interest`) or an intent (`intent`) of a user stand again."""
+    return _take_back(dataset, Label.USER, user, kind, target)
+
+
+@operation("GET", OF_ITEM, tag=TAG, answer=Corrections, versioned=True)
+def of_item(dataset: str, item: str) -> Corrections:
+    """What is said to be wrong about an item."""
+    return _standing(dataset, Label.ITEM, item)
+
+
+@operation("POST", OF_ITEM, tag=TAG, answer=Corrections, body=Wrong, scope=Scope.WRITE)
+def correct_item(dataset: str, item: str, body: Wrong) -> Corrections:
+    """Say that an item does not serve an intent. Whatever is trained later heeds it, and no job brings it back."""
+    return _correct(dataset, Label.ITEM, item, body)
+
+
+@operation("DELETE", f"{OF_ITEM}/<kind>/<key:target>", tag=TAG, answer=Corrections, scope=Scope.WRITE)
+def take_back_of_item(dataset: str, item: str, kind: str, target: str) -> Corrections:
+    """Let an intent (`kind` is `intent`) of an item stand again."""
+    return _take_back(dataset, Label.ITEM, item, kind, target)
+
+
+def _standing(dataset: str, owner: Owner, identifier: str) -> Corrections:
+    if not graph().many("find_labelled", label=owner, uid=uid(dataset, identifier)):
+        raise NotFoundError(f"{dataset!r} has no {owner.lower()} {identifier!r}", cure="Search for its name")
+    return Corrections(items=list(correcting.load(graph(), dataset, owner, identifier).corrections))
+
+
+def _correct(dataset: str, owner: Owner, identifier: str, body: Wrong) -> Corrections:
+    g.audited = body.model_dump()
+    correcting.correct(graph(), [correcting.claim(dataset, owner, identifier, body.kind, body.id)], body.reason)
+    return _standing(dataset, owner, identifier)
+
+
+def _take_back(dataset: str, owner: Owner, identifier: str, kind: str, target: str) -> Corrections:
+    correcting.take_back(graph(), [correcting.claim(dataset, owner, identifier, kind, target)])
+    return _standing(dataset, owner, identifier)

@@ -60,3 +60,26 @@ def test_what_is_no_question_asks_nothing(visit: Visit, address: str) -> None:
     visit.page.goto(f"{visit.site.address}/d/{DATASET}/users/0{address}")
     expect(visit.page.get_by_role("heading", name=re.compile("^Recommended"))).to_be_visible()
     visit.check()
+
+
+@in_two
+def test_what_is_wrong_is_said_kept_and_taken_back(visit: Visit, axe: str) -> None:
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{DATASET}/users/5")
+    listed = page.locator(".recommendations li")
+    before = listed.all_inner_texts()
+    page.get_by_role("link", name="Leave out gardens").first.click()
+    page.get_by_label("Nothing is kept yet").fill("It was a present")
+    visit.find_no_barrier(axe)
+    page.get_by_role("button", name="It is wrong").dblclick()  # once is enough, and twice is once
+    expect(page.get_by_text("wrong, says operator: It was a present")).to_be_visible()
+    expect(page.get_by_text("None is left that was not corrected.")).to_be_visible()
+    expect(listed.first).not_to_contain_text("who share")
+    visit.check()
+    visit.find_no_barrier(axe)
+    page.get_by_role("button", name="Take back").click()
+    expect(page.get_by_role("link", name="Leave out gardens").first).to_be_visible()
+    expect(page.get_by_text("says operator")).to_have_count(0)
+    assert listed.all_inner_texts() == before
+    visit.check()

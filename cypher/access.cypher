@@ -90,3 +90,9 @@ WHERE audit.uid < $before AND ($actor = '' OR audit.actor = $actor) AND ($action
 RETURN audit.uid AS id, toString(audit.at) AS at, audit.actor AS actor, audit.action AS action, audit.target AS target,
        audit.detail AS detail
 ORDER BY id DESC LIMIT $limit
+
+// name: audit_names() -> one
+// Who did anything that is logged, and what was done. Scan: Audit. Cost: the log, so that it is asked where a filter found
+// nothing.
+OPTIONAL MATCH (audit:Audit)
+RETURN collect(DISTINCT audit.actor) AS actors, collect(DISTINCT audit.action) AS actions

@@ -5,7 +5,7 @@
 // name: list_datasets() -> many
 // All datasets, with what the overview says about each. Scan: Dataset, which has one node a dataset.
 MATCH (dataset:Dataset)
-RETURN dataset.id AS id, dataset.field AS field, dataset.source AS source, dataset.state AS state,
+RETURN dataset.id AS id, dataset.field AS field, dataset.format AS format, dataset.source AS source, dataset.state AS state,
        dataset.interests AS interests, dataset.published AS published,
        COUNT { MATCH (:User {dataset: dataset.id}) } AS users,
        COUNT { MATCH (:Item {dataset: dataset.id}) } AS items,

@@ -257,6 +257,14 @@ RETURN run.id AS run, run.name AS job, subject.kind AS about, subject.state AS s
        completion.text AS answer
 ORDER BY updated_at, run, turn
 
+// name: completion_names(dataset) -> one
+// The prompts and models that a dataset's kept answers are of, and what its runs were given, which name a model, too. Cost:
+// the dataset's answers, so that it is asked where nothing was found.
+OPTIONAL MATCH (completion:Completion {dataset: $dataset})
+WITH collect(DISTINCT completion.prompt) AS prompts, collect(DISTINCT completion.model) AS models
+OPTIONAL MATCH (run:Run {dataset: $dataset, kind: 'extract'})
+RETURN prompts, models, collect(DISTINCT run.parameters) AS parameters
+
 // name: purge_completions(dataset, prompt, model, run, size) -> one
 // Forget some answers: of a prompt, a model and a run, each '' for any; returns how many. What was made of them stays.
 MATCH (completion:Completion {dataset: $dataset})

@@ -53,7 +53,7 @@ _SAID = {
         "Log in above, or run `cikg login` on the machine that runs the platform and open the link it prints",
     ),
     403: ("You may not do this", "Ask an admin of the platform for a role or a token that allows it"),
-    404: ("There is no such page", "Check the address, or search for a name above"),
+    404: ("There is no such page", "Check the address, or begin at the overview"),
     405: ("This address does not answer such a request", "Open it from the dashboard"),
     413: ("This request is too large", None),
     415: ("This is no kind of content that is taken here", "Send JSON, as application/json"),
@@ -114,6 +114,8 @@ def _page(status: int, error: HTTPException | None = None) -> Response:
     message, cure = _SAID.get(status, (error.name if error else "The request was refused", None))
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         cure = f"Send at most {(request.max_content_length or 0) // 10**6:,} MB"
+    if status == HTTPStatus.NOT_FOUND and problems.asked():
+        message, cure = "there is no such operation", f"Check the path: {problems.PREFIX}v1/docs has all of them"
     response = _shown(status, message, cure)
     if error is not None and error.response is None and "Allow" in dict(error.get_headers()):
         response.headers["Allow"] = dict(error.get_headers())["Allow"]

@@ -21,6 +21,8 @@ Each message is one sentence that says what is wrong; `cure` is one that says wh
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -118,3 +120,9 @@ class JobError(CikgError):
     """A job ended, and some of its subjects failed."""
 
     exit_code = 1
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
+    """The cure for a name that is not known: the nearest one that is, or else another cure."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {near[0]!r}?" if near else otherwise

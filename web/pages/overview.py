@@ -115,13 +115,14 @@ def load_dataset(graph: Graph, dataset: str) -> DatasetPage:
     )
     facts = {
         "field": found["field"] or "items",
-        "source": found["source"] or "–",
+        "source": found["source"] or (f"built in: {found['format']}" if found["format"] else None),
         "state": found["state"] or "ready",
         "interests": found["interests"] or "none",
         "served model": (found["published"] or "none").removeprefix(f"{dataset}:"),
     }
+    known = {name: value for name, value in facts.items() if value is not None}
     interests = tuple(graph.many("top_interests", dataset=dataset, limit=12))
-    return DatasetPage(dataset, counts, facts, interests, newest, next_step(found, newest))
+    return DatasetPage(dataset, counts, known, interests, newest, next_step(found, newest))
 
 
 def next_step(found: dict[str, Any], newest: tuple[runs.Run, ...]) -> Step | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cikg.errors import NotFoundError, did_you_mean
 from cikg.graph import Graph
 
 END = "~"
@@ -58,3 +59,19 @@ def read(graph: Graph, limit: int, *, before: str = END, actor: str = "", action
     """The newest entries before one; of one actor and action, each '' for any."""
     rows = graph.many("audit_log", before=before, actor=actor, action=action, limit=limit)
     return [Entry(**{**row, "detail": json.loads(row["detail"])}) for row in rows]
+
+
+def check(graph: Graph, *, actor: str = "", action: str = "") -> None:
+    """See that what the log is filtered by can stand in it: an actor of it or an account, and an action of it.
+
+    Raises:
+        NotFoundError: nobody of this name, or nothing of this kind; names the nearest.
+    """
+    known = graph.one("audit_names")
+    if actor and actor not in known["actors"] and not graph.many("find_account", account=actor):
+        cure = did_you_mean(actor, known["actors"], "Without --actor, the log shows who did what")
+        raise NotFoundError(f"nobody named {actor!r} has changed anything or has an account", cure=cure)
+    if action and action not in known["actions"]:
+        actions = ", ".join(sorted(known["actions"])) or "nothing"
+        cure = did_you_mean(action, known["actions"], f"What was done: {actions}")
+        raise NotFoundError(f"nothing was done that is called {action!r}", cure=cure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cikg.access import audit
-from cikg.cli._output import json_option, print_json, print_table
+from cikg.cli._output import json_option, messages, print_json, print_table
 from cikg.graph import connect
 from cikg.settings import load_settings
 
@@ -21,8 +21,13 @@ def command(*, limit: int, actor: str, action: str, as_json: bool) -> None:
     """Show the log of changes to accounts and tokens, and of what was done through the API, the newest first."""
     with connect(load_settings()) as graph:
         entries = audit.read(graph, limit, actor=actor, action=action)
+        if not entries:
+            audit.check(graph, actor=actor, action=action)
     if as_json:
         print_json({"entries": [vars(entry) for entry in entries]})
+        return
+    if not entries:
+        messages.print("Nothing was changed" + (" so." if actor or action else " yet."))
         return
     rows = [
         [entry.at[:19].replace("T", " "), entry.actor, entry.action, entry.target, _in_words(entry)]

@@ -259,4 +259,5 @@ def purge(*, prompt: str, model: str, run: str, dry_run: bool, dataset: str, as_
     if as_json:
         print_json({"dataset": dataset, "completions": count, "purged": not dry_run})
         return
-    messages.print(f"{count:,} answers {'would be' if dry_run else 'are'} forgotten.")
+    many = f"{count:,} answers {'would be' if dry_run else 'are'} forgotten."
+    messages.print(many if count else f"No kept answer of {dataset} is such a one: nothing is forgotten.")

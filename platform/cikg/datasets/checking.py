@@ -81,6 +81,8 @@ def check(
     kind = registry.format_named(format)
     if path is None and kind.needs_path:
         raise InputError(f"the format {format!r} needs a path", cure=kind.help)
+    if path is not None and not kind.needs_path:
+        raise InputError(f"the format {format!r} brings its own data and reads no path", cure="Leave out the path")
     with Rejections(home / "imports" / dataset if home is not None else None, rules.max_rejected) as rejections:
         with progress("reading", None) as advance:
             opened = Source(path, advance, rejections.add)

@@ -8,7 +8,7 @@ from typing import Any
 
 from cikg.errors import NotFoundError, SnapshotError
 from cikg.graph import Graph
-from cikg.graph.datasets import properties
+from cikg.graph.datasets import check
 from cikg.graph.snapshot import latest
 from cikg.schema import SPLIT_KEYS
 from cikg.settings import Settings
@@ -65,7 +65,7 @@ def overview(graph: Graph, dataset: str, settings: Settings) -> Overview:
     Raises:
         NotFoundError: there is no such dataset.
     """
-    found = properties(graph, dataset)
+    found = check(graph, dataset)
     runs = graph.many("dataset_runs", dataset=dataset)
     reports = [run.pop("report") for run in runs]
     splits = {row["split"]: row["interactions"] for row in graph.many("dataset_splits", dataset=dataset)}

@@ -6,16 +6,18 @@ The command line, the pages and the API all do it here.
 from __future__ import annotations
 
 import getpass
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from cikg.errors import ConflictError, InputError, NotFoundError
+from cikg.errors import ConflictError, InputError, NotFoundError, did_you_mean
 from cikg.extraction import batching, ledger, queue
 from cikg.extraction.budget import Budget
 from cikg.extraction.budget import parse as parse_budget
 from cikg.extraction.job import job
 from cikg.graph import Graph, datasets
 from cikg.llm.answers import address_and_model
+from cikg.llm.prompts import names as prompt_names
 from cikg.schema import State, uid
 from cikg.settings import Settings
 
@@ -207,7 +209,7 @@ def purge(graph: Graph, dataset: str, *, prompt: str = "", model: str = "", run:
         dry_run: only count them.
 
     Raises:
-        NotFoundError: there is no such run or dataset.
+        NotFoundError: there is no such run or dataset, or nothing was ever asked with this prompt or of this model.
         InputError: several runs begin like this.
     """
     identifier = find(graph, dataset, run).partition(":")[2] if run else ""
@@ -215,6 +217,21 @@ def purge(graph: Graph, dataset: str, *, prompt: str = "", model: str = "", run:
     count: int = graph.one("count_completions", **chosen)["completions"]
     if not count:  # those of a dataset that was dropped may still be there
         datasets.check(graph, dataset)
+        _check_asked(graph, dataset, prompt, model)
     while not dry_run and graph.write("purge_completions", **chosen, size=PURGED)[0]["purged"]:
         pass
     return count
+
+
+def _check_asked(graph: Graph, dataset: str, prompt: str, model: str) -> None:
+    """See that there is such a prompt, and that a run of the dataset has asked such a model; each '' for any."""
+    found = graph.one("completion_names", dataset=dataset)
+    given = [json.loads(parameters) for parameters in found["parameters"]]
+    models = {*found["models"], *(each["model"] for each in given if "model" in each)}
+    prompts = {*found["prompts"], *prompt_names()}
+    if prompt and prompt not in prompts:
+        cure = did_you_mean(prompt, prompts, f"The prompts are: {', '.join(sorted(prompts))}")
+        raise NotFoundError(f"there is no prompt named {prompt!r}", cure=cure)
+    if model and model not in models:
+        cure = did_you_mean(model, models, f"Its models: {', '.join(sorted(models)) or 'none'}")
+        raise NotFoundError(f"no run of the dataset {dataset!r} has asked a model {model!r}", cure=cure)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-
-from cikg.errors import NotFoundError
+from cikg.errors import NotFoundError, did_you_mean
 from cikg.graph.database import Graph, Row
 
 
-def properties(graph: Graph, dataset: str) -> Row:
-    """The properties of a dataset's own node.
+def check(graph: Graph, dataset: str) -> Row:
+    """Say so where a dataset is not there, instead of showing nothing of it; the properties of its own node.
 
     Raises:
         NotFoundError: there is no such dataset.
@@ -20,18 +18,8 @@ def properties(graph: Graph, dataset: str) -> Row:
     raise unknown(graph, dataset)
 
 
-def check(graph: Graph, dataset: str) -> None:
-    """Say so where a dataset is not there, instead of showing nothing of it.
-
-    Raises:
-        NotFoundError: there is no such dataset.
-    """
-    properties(graph, dataset)
-
-
 def unknown(graph: Graph, dataset: str) -> NotFoundError:
     """The error for a name that no dataset has; names the nearest that one has."""
     names = [row["id"] for row in graph.many("dataset_names")]
-    near = difflib.get_close_matches(dataset, names, n=1)
-    cure = f"Did you mean {near[0]!r}?" if near else "`cikg dataset list` shows all; `cikg import` makes one"
+    cure = did_you_mean(dataset, names, "`cikg dataset list` shows all; `cikg import` makes one")
     return NotFoundError(f"there is no dataset {dataset!r}", cure=cure)

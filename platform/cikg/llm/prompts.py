@@ -105,6 +105,11 @@ def parse(text: str, path: Path) -> Template:
     )
 
 
+def names() -> list[str]:
+    """The names of all templates."""
+    return sorted(path.stem for path in _folder().glob("*.md"))
+
+
 @cache
 def template(name: str) -> Template:
     """The template called `name`.
@@ -113,10 +118,14 @@ def template(name: str) -> Template:
         NotFoundError: there is no such file.
         PromptError: it breaks its own declaration.
     """
-    path = Path(str(files("cikg.llm"))) / "prompts" / f"{name}.md"
+    path = _folder() / f"{name}.md"
     if not path.is_file():
         raise NotFoundError(f"there is no prompt named {name!r}")
     return parse(path.read_text(encoding="utf-8"), path)
+
+
+def _folder() -> Path:
+    return Path(str(files("cikg.llm"))) / "prompts"
 
 
 def _field(line: str, path: Path) -> tuple[str, str]:

@@ -177,6 +177,13 @@ def test_the_commands(
     ]
     assert actions == ["account.remove", "token.revoke", "account.role", "token.create", "account.add"]
     assert made["token"] not in shown.stdout
+    (wrong,) = [cikg("audit", "--actor", f"{entry['actor']}x") for entry in json.loads(shown.stdout)["entries"][:1]]
+    assert (wrong.returncode, "Did you mean 'cli:" in wrong.stderr) == (2, True), wrong.stderr
+    wrong = cikg("audit", "--action", "account.ad", "--json")
+    assert (wrong.returncode, json.loads(wrong.stdout)["cure"]) == (2, "Did you mean 'account.add'?")
+    accounts.add(graph, name, accounts.Role.VIEWER, None, "tests")
+    idle = cikg("audit", "--actor", name)
+    assert (idle.returncode, "Nothing was changed so." in idle.stderr) == (0, True), "who has an account may do nothing"
 
 
 def test_a_password_is_read_from_standard_input(environment: dict[str, str], graph: Graph, name: str) -> None:

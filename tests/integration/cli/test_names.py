@@ -25,7 +25,7 @@ NEEDED = {
     "intents unmerge": ("a",),
     "jobs cancel": ("x",),
     "jobs pause": ("x",),
-    "jobs purge": ("--prompt", "x"),
+    "jobs purge": ("--prompt", "glossary"),
     "jobs quarantine": ("x",),
     "jobs resume": ("x",),
     "jobs retry": ("x",),

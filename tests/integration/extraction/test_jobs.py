@@ -96,7 +96,11 @@ def test_the_trail_of_a_subject_and_forgetting_answers(place: Workplace) -> None
     assert "phrase" in step["answer"]
     with pytest.raises(NotFoundError, match="'nobody'"):
         control.trail(place.graph, place.dataset, "nobody")
-    assert control.purge(place.graph, place.dataset, prompt="other", dry_run=False) == 0
+    assert control.purge(place.graph, place.dataset, prompt="glossary", dry_run=False) == 0, "never asked here"
+    with pytest.raises(NotFoundError, match=r"no prompt named 'user_interest'.*'user_interests'"):
+        control.purge(place.graph, place.dataset, prompt="user_interest", dry_run=False)
+    with pytest.raises(NotFoundError, match=r"has asked a model 'other'.*: stand-in"):
+        control.purge(place.graph, place.dataset, model="other", dry_run=False)
     assert control.purge(place.graph, place.dataset, run=run.partition(":")[2], dry_run=True) == 3
     assert control.purge(place.graph, place.dataset, model="stand-in", dry_run=False) == 3
     assert control.purge(place.graph, place.dataset, model="stand-in", dry_run=True) == 0

@@ -19,7 +19,7 @@ from cikg.datasets.reading.source import ADVANCE, Source
 from cikg.datasets.report import MAX_REJECTED, Reason, Rejections, file_name
 from cikg.errors import ConflictError, InputError
 from cikg.graph import Graph
-from cikg.graph.datasets import properties
+from cikg.graph.datasets import check
 from cikg.graph.migrations import migrate
 from cikg.progress import Progress, silent
 from cikg.schema import uid
@@ -150,7 +150,7 @@ def load(answers: Answers, file: Path, **options: Unpack[Options]) -> AnswersRep
     started = time.perf_counter()
     graph, dataset = answers.graph, answers.dataset
     home, progress = options.get("home"), options.get("progress", silent)
-    described = properties(graph, dataset)
+    described = check(graph, dataset)
     if described.get("state") != "ready":
         raise unready(dataset)
     numbers = options.get("numbers") or answers.list_beside(file, described.get("format"))

@@ -17,6 +17,7 @@ from cikg.extraction.job import Job, Request, Subject, Work
 from cikg.extraction.parts import histories, profiles
 from cikg.extraction.parts.histories import Card, dataset_row
 from cikg.extraction.parts.phrases import data_line, line
+from cikg.extraction.parts.portions import portions
 from cikg.extraction.parts.profiles import at_most
 from cikg.graph import Graph
 from cikg.llm.prompts import template
@@ -30,7 +31,6 @@ NEIGHBOURS = 12
 MOST_SHARED = 5
 COMMON = 100
 """Neighbours of a thing that is too common to make two items alike."""
-_BATCH = 500
 
 
 class ItemComprehension(BaseModel):
@@ -56,8 +56,7 @@ def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[Surround
         NotFoundError: there is no such dataset.
     """
     relations = dataset_row(graph, dataset)["relations"]
-    for start in range(0, len(chosen), _BATCH):
-        part = chosen[start : start + _BATCH]
+    for part in portions(chosen):
         uids = [uid(dataset, item) for item in part]
         rows = graph.many("resembling_items", items=uids, relations=relations, common=COMMON, limit=NEIGHBOURS)
         near = {row["item"]: row["others"] for row in rows}

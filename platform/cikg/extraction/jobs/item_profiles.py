@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from cikg.extraction.job import Job, Request, Subject, Work
 from cikg.extraction.parts import histories, neighbourhoods, profiles
+from cikg.extraction.parts.portions import portions
 from cikg.extraction.parts.profiles import Kept, at_most
 from cikg.graph import Graph
 from cikg.llm.prompts import template
@@ -23,7 +24,6 @@ NAME = "item_profiles"
 WORDS = 200
 LONGEST_TEXT = 1_500
 """Characters of an item's text that the prompt shows."""
-_BATCH = 500
 
 
 class ItemProfile(BaseModel):
@@ -36,8 +36,7 @@ class ItemProfile(BaseModel):
 
 def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[Kept]:
     """Yield what was kept of items' neighbourhoods, with their names and texts."""
-    for start in range(0, len(chosen), _BATCH):
-        part = chosen[start : start + _BATCH]
+    for part in portions(chosen):
         known = dict(histories.cards(graph, dataset, part, []))
         found = profiles.read(
             graph, dataset, part, Label.ITEM, lambda some: neighbourhoods.items(graph, dataset, some, NAME)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from cikg.extraction.parts import glossary, histories
 from cikg.extraction.parts.histories import dataset_row
 from cikg.extraction.parts.phrases import line
+from cikg.extraction.parts.portions import portions
 from cikg.graph import Graph
 
 LONGEST_TEXT = 1_500
 """Characters of an item's text that the prompt shows."""
-_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[Describe
     """
     relations = dataset_row(graph, dataset)["relations"]
     terms = glossary.read(graph, dataset)
-    for start in range(0, len(chosen), _BATCH):
-        for _, card in histories.cards(graph, dataset, chosen[start : start + _BATCH], relations):
+    for part in portions(chosen):
+        for _, card in histories.cards(graph, dataset, part, relations):
             shown = line(card, LONGEST_TEXT)
             yield Described(card.id, shown, terms.within(shown))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cikg.extraction.parts.portions import portions
 from cikg.graph import Graph, datasets
 from cikg.schema import relation_in_words, uid
 
@@ -13,7 +14,6 @@ LONGEST_HISTORY = 30
 """Items of a history that a prompt shows, the latest first."""
 MOST_NAMES = 8
 """Things that a prompt names for one relation of an item."""
-_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[History]
     """
     relations = dataset_row(graph, dataset)["relations"]
     known: dict[str, Card] = {}
-    for start in range(0, len(chosen), _BATCH):
-        uids = [uid(dataset, user) for user in chosen[start : start + _BATCH]]
+    for part in portions(chosen):
+        uids = [uid(dataset, user) for user in part]
         rows = graph.one("user_histories", users=uids, limit=LONGEST_HISTORY)["histories"]
         unknown = sorted({item for row in rows for item in row["items"]} - set(known))
         known.update(cards(graph, dataset, unknown, relations))

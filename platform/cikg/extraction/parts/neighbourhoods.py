@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cikg.extraction.parts.histories import Card, cards, dataset_row
+from cikg.extraction.parts.portions import portions
 from cikg.extraction.parts.subgraphs import Edge, Neighbourhood
 from cikg.graph import Graph
 from cikg.schema import uid
@@ -140,5 +141,5 @@ def items(graph: Graph, dataset: str, chosen: Sequence[str], job: str) -> Iterat
 
 
 def _batches(dataset: str, chosen: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(chosen), _BATCH):
-        yield [uid(dataset, each) for each in chosen[start : start + _BATCH]]
+    for part in portions(chosen, _BATCH):
+        yield [uid(dataset, each) for each in part]

@@ -10,11 +10,10 @@ from typing import Any
 
 from cikg.extraction.job import Subject, UnusableAnswerError
 from cikg.extraction.parts.phrases import data_line
+from cikg.extraction.parts.portions import portions
 from cikg.extraction.parts.subgraphs import Neighbourhood
 from cikg.graph import Graph
 from cikg.schema import Label, uid
-
-_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +61,8 @@ def read(
         about: which of both.
         neighbourhoods: reads those of some of them.
     """
-    for start in range(0, len(chosen), _BATCH):
-        uids = [uid(dataset, each) for each in chosen[start : start + _BATCH]]
+    for part in portions(chosen):
+        uids = [uid(dataset, each) for each in part]
         rows = graph.many("kept_subgraphs", label=str(about), uids=uids)
         unpruned = [row["id"] for row in rows if row["lines"] is None]
         nearest = {each.id: each.hops[0] for each in neighbourhoods(unpruned)} if unpruned else {}

@@ -14,6 +14,7 @@ from cikg.errors import InputError
 from cikg.extraction.job import UnusableAnswerError
 from cikg.extraction.parts.histories import dataset_row
 from cikg.extraction.parts.phrases import data_line
+from cikg.extraction.parts.portions import portions
 from cikg.graph import Graph
 from cikg.graph.vectors import written_for
 from cikg.schema import Label, uid
@@ -21,7 +22,6 @@ from cikg.settings import load_settings
 
 CANDIDATES = 100
 MOST_RELATED = 10
-BATCH = 500
 """Subjects whose candidates are found with one statement."""
 
 Candidates = tuple[tuple[str, str], ...]
@@ -64,8 +64,8 @@ def near(graph: Graph, dataset: str, statement: str, chosen: Sequence[str]) -> I
     """
     embedding = graph.one("related_by", dataset=dataset)["embedding"]
     query = written_for(statement, Label.INTENT, embedding)
-    for start in range(0, len(chosen), BATCH):
-        uids = [uid(dataset, one) for one in chosen[start : start + BATCH]]
+    for part in portions(chosen):
+        uids = [uid(dataset, one) for one in part]
         for found in graph.run(query, dataset=dataset, uids=uids, limit=CANDIDATES):
             if found["intents"]:
                 yield found["id"], tuple((each["id"], each["name"]) for each in found["intents"])

@@ -7,10 +7,11 @@ SET run.dataset = $dataset, run.id = $id, run.kind = 'train', run += $properties
     run.finished_at = finished, run.started_at = finished - duration({seconds: $seconds}),
     run.created_at = coalesce(run.created_at, finished - duration({seconds: $seconds}))
 
-// name: set_evaluation(run, dataset, id, evaluation) -> none
+// name: set_evaluation(run, dataset, id, method, evaluation) -> none
 // Keep what the test split said of a training, as JSON text. Key: the run's uid. Makes the run if it was trained
 // without the database.
 MERGE (run:Run {uid: $run})
-ON CREATE SET run.created_at = datetime(), run.dataset = $dataset, run.id = $id, run.kind = 'train', run.state = 'done'
+ON CREATE SET run.created_at = datetime(), run.dataset = $dataset, run.id = $id, run.kind = 'train', run.state = 'done',
+              run.name = $method
 SET run.evaluated_at = CASE WHEN run.evaluation = $evaluation THEN run.evaluated_at ELSE datetime() END,
     run.evaluation = $evaluation

@@ -221,7 +221,7 @@ def _model(row: dict[str, Any], published: dict[str, Any]) -> Model:
     seen = published.get(row["id"], {})
     return Model(
         runs.summary(row),
-        row.get("name") or row["id"].rpartition("-")[0],
+        row.get("name") or "",
         runs.unpack(row.get("valid")) or evaluation.get("valid") or {},
         evaluation.get("test") or {},
         seen.get("published_at"),

@@ -131,7 +131,7 @@ class _Demo:
         from cikg.recommend.evaluation.measuring import evaluate
 
         result = evaluate(trained.path, snapshot)
-        register_evaluation(self.graph, DATASET, result)
+        register_evaluation(self.graph, trained.manifest, result)
         return {metric: result["test"][metric] for metric in METRICS}
 
     def _publish(self, snapshot: Snapshot, trained: Trained) -> dict[str, Any]:

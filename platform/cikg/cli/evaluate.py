@@ -68,7 +68,7 @@ def _evaluate(settings: Settings, path: Path, snapshot_path: Path | None) -> dic
     result = evaluate(path, snapshot)
     try:
         with connect(settings) as graph:
-            register(graph, str(manifest["dataset"]), result)
+            register(graph, manifest, result)
     except UnreachableError as error:
         messages.print(f"[yellow]Note:[/] the figures are in evaluation.json but not in the graph: {error.message}")
     return result
@@ -87,8 +87,7 @@ def with_deviation(found: Mapping[str, float | None]) -> str:
     return f"{found['mean']:.4f}" + ("" if found["sd"] is None else f" ± {found['sd']:.4f}")
 
 
-def register(graph: Graph, dataset: str, result: Mapping[str, Any]) -> None:
-    """Keep the figures in the graph, beside the run."""
-    run = str(result["run"])
-    evaluation = json.dumps(result, sort_keys=True)
-    graph.write("set_evaluation", run=uid(dataset, run), dataset=dataset, id=run, evaluation=evaluation)
+def register(graph: Graph, manifest: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """Keep the figures in the graph, beside the run; the manifest says whose it is."""
+    key = {"run": uid(manifest["dataset"], result["run"]), "dataset": manifest["dataset"], "id": result["run"]}
+    graph.write("set_evaluation", **key, method=manifest["method"], evaluation=json.dumps(result, sort_keys=True))

@@ -64,7 +64,7 @@ def stages(*, chosen: tuple[str, ...], metric: str, svg: Path | None, dataset: s
 
 def _register(graph: Graph, trained: Trained, evaluation: Mapping[str, Any]) -> None:
     train.register(graph, trained)
-    evaluate.register(graph, str(trained.manifest["dataset"]), evaluation)
+    evaluate.register(graph, trained.manifest, evaluation)
 
 
 def _show(found: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:

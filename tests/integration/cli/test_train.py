@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cikg.cli.evaluate import register
 from cikg.datasets.loader import load
 from cikg.graph import Graph
 from cikg.schema import uid
@@ -70,6 +71,8 @@ def test_train_evaluate_and_both_are_in_the_graph(cikg: Cikg, graph: Graph, impo
     assert {"recall@50", "ndcg@100"} <= set(evaluated["test"])
     assert evaluated["valid"] == trained["valid"]
     assert json.loads(run_node(graph, imported, trained["run"])["evaluation"])["test"] == evaluated["test"]
+    register(graph, {"dataset": imported, "method": "ease"}, {**evaluated, "run": "trained-without-a-database"})
+    assert run_node(graph, imported, "trained-without-a-database")["name"] == "ease", "pages list it by its method"
 
     again = answer(cikg("train", "cikgrec", "--dataset", imported, *QUICK, "--json"))
     assert again["reused"]

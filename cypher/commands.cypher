@@ -73,11 +73,12 @@ RETURN run.id AS run, run.dataset AS dataset, run.name AS command, run.state AS 
        toString(run.finished_at) AS finished_at
 ORDER BY created_at DESC, run LIMIT $limit
 
-// name: recent_commands(dataset, name, limit) -> many
-// The last commands of a dataset that were queued, of those whose name begins so, with what they were given and printed.
-// Cost: the dataset's commands.
+// name: recent_commands(dataset, name, argument, limit) -> many
+// The last commands of a dataset that were queued, the newest first: those whose name begins so and that have an argument,
+// or ('') any; with what they were given and printed, and how many seconds ago they were queued. Cost: the dataset's commands.
 MATCH (run:Run {dataset: $dataset, kind: 'command'})
-WHERE run.name STARTS WITH $name
+WHERE run.name STARTS WITH $name AND run.parameters CONTAINS $argument
+WITH run ORDER BY run.created_at DESC, run.uid LIMIT $limit
 RETURN run.id AS id, run.name AS name, run.parameters AS parameters, run.state AS state, run.progress AS progress,
-       run.error AS error, run.said AS said
-ORDER BY run.created_at DESC, run.uid LIMIT $limit
+       run.error AS error, run.said AS said, duration.inSeconds(run.created_at, datetime()).seconds AS age
+ORDER BY run.created_at DESC, run.uid

@@ -3,14 +3,6 @@
 // that a new model's edges can be written beside the served ones and take their place in one transaction. Those of the
 // model that was served before stay, so that going back to it is one transaction too.
 
-// name: newest_command(dataset, name, argument) -> many
-// The last command of a dataset that was queued, of those whose name begins so and that have an argument, or ('') any; or no
-// row. Cost: the dataset's commands.
-MATCH (run:Run {dataset: $dataset, kind: 'command'})
-WHERE run.name STARTS WITH $name AND run.parameters CONTAINS $argument
-WITH run ORDER BY run.created_at DESC, run.uid LIMIT 1
-RETURN run.id AS id, run.name AS name, run.state AS state, run.progress AS progress, run.error AS error
-
 // name: register_model(uid, dataset, id, method, manifest) -> none
 // Make the node of a model that is about to be published. Key: Model.uid.
 MERGE (model:Model {uid: $uid})

@@ -23,9 +23,9 @@ from cikg.graph import Graph
 from cikg.schema import State, dataset_name, uid
 from cikg.settings import Settings
 from web import runs, store
+from web.queued import LATE_SECONDS
 
 NONE = "-"
-LATE_SECONDS = 10
 _ANSWER, _WAS, _SEVERAL = "answer:", "was:", "several"
 _COMMAND = ("import", "prepared")
 

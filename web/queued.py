@@ -13,6 +13,8 @@ from cikg.settings import Settings
 from web import runs
 from web.runs import ACTIVE
 
+LATE_SECONDS = 10
+"""Within which a worker that is free has taken what was queued."""
 _LOOKED_AT = 50
 """Commands of a name; no more of them wait at a time."""
 
@@ -27,6 +29,7 @@ class Command:
         state: `planned` while it waits, then `running`, and `done`, `failed` or `cancelled`.
         progress: how far it is, in words.
         error: why it failed.
+        is_late: whether no worker has taken it for longer than one that is free would need.
     """
 
     id: str
@@ -34,6 +37,7 @@ class Command:
     state: State
     progress: str | None
     error: str | None
+    is_late: bool
 
     @property
     def active(self) -> bool:
@@ -43,7 +47,7 @@ class Command:
 
 def newest(graph: Graph, dataset: str, name: str, argument: str = "") -> Command | None:
     """The last command of a dataset that was queued, of those whose name begins so."""
-    rows = graph.many("newest_command", dataset=dataset, name=name, argument=argument)
+    rows = _recent(graph, dataset, name, argument)
     return _command(rows[0]) if rows else None
 
 
@@ -55,7 +59,7 @@ def under_way(graph: Graph, dataset: str, name: str) -> tuple[Command, ...]:
 
 def said(graph: Graph, dataset: str, name: str) -> Any:
     """What the newest of these commands printed, where it is done; else None."""
-    rows = _recent(graph, dataset, name)[:1]
+    rows = _recent(graph, dataset, name)
     return runs.unpack(rows[0]["said"]) if rows and rows[0]["state"] == State.DONE else None
 
 
@@ -73,9 +77,11 @@ def once(graph: Graph, settings: Settings, dataset: str, arguments: Sequence[str
     return commands.enqueue(graph, settings, arguments, dataset).partition(":")[2]
 
 
-def _recent(graph: Graph, dataset: str, name: str) -> list[dict[str, Any]]:
-    return graph.many("recent_commands", dataset=dataset, name=name, limit=_LOOKED_AT)
+def _recent(graph: Graph, dataset: str, name: str, argument: str = "") -> list[dict[str, Any]]:
+    return graph.many("recent_commands", dataset=dataset, name=name, argument=argument, limit=_LOOKED_AT)
 
 
 def _command(row: dict[str, Any]) -> Command:
-    return Command(row["id"], row["name"].partition(" ")[2], State(row["state"]), row["progress"], row["error"])
+    about, state = row["name"].partition(" ")[2], State(row["state"])
+    is_late = state is State.PLANNED and row["age"] > LATE_SECONDS
+    return Command(row["id"], about, state, row["progress"], row["error"], is_late)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -69,7 +70,7 @@ def work(
         monkeypatch.setenv(name, value)
 
     def carry_out() -> None:
-        newest = graph.many("recent_commands", dataset=dataset, name="", limit=1)[0]
+        newest = graph.many("recent_commands", dataset=dataset, name="", argument="", limit=1)[0]
         commands.carry_out(graph, own, uid(dataset, newest["id"]))
 
     return carry_out
@@ -77,7 +78,7 @@ def work(
 
 def queued(graph: Graph, dataset: str) -> list[list[str]]:
     """What was queued for workers, as a person would type it; the newest first."""
-    rows = graph.many("recent_commands", dataset=dataset, name="", limit=10)
+    rows = graph.many("recent_commands", dataset=dataset, name="", argument="", limit=10)
     return [json.loads(row["parameters"])["arguments"] for row in rows]
 
 
@@ -113,6 +114,10 @@ def test_what_was_trained_before_and_what_fails_are_told(
         graph.execute("MATCH (r:Run {dataset: $d, kind: 'command'}) SET r += $own", d=dataset, own=properties)
         return client.get(f"/d/{dataset}/models").text
 
+    assert "none is there" not in becomes()
+    assert "none is there: <code>cikg status</code> says which" in becomes(
+        created_at=datetime.now(UTC) - timedelta(minutes=1)
+    )
     assert "Training ease, seed 7: select 1/4 …" in becomes(state="running", progress="ease, seed 7: select 1/4")
     assert "Training ease failed: it has no items" in becomes(state="failed", error="it has no items")
     told = becomes(state="done", said=json.dumps({"run": "ease-1", "reused": True}))

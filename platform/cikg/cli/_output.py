@@ -86,6 +86,8 @@ def _show(value: Any) -> str:
         return f"{value:.4f}"
     if isinstance(value, list):
         return ", ".join(_show(each) for each in value)
+    if isinstance(value, tuple):  # lines of one cell
+        return "\n".join(_show(each) for each in value)
     text = "" if value is None else str(value)
     return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -24,9 +24,15 @@ from cikg.settings import Settings, load_settings
 
 OWNERS: tuple[Owner, ...] = (Label.USER, Label.ITEM)
 KINDS: tuple[Kind, ...] = ("interest", "intent")
-Choices = dict[Kind, list[tuple[str, str]]]
-"""Ids and names of what can be meant, by kind."""
 MOST_NAMED = 8
+
+
+class Choice(NamedTuple):
+    """What can be meant."""
+
+    kind: Kind
+    id: str
+    name: str
 
 
 def _about(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,9 +69,9 @@ def add(
     with connect(settings) as graph:
         owner, identifier = _owner(graph, dataset, user, item)
         found = _find(what, kind, _claimed(graph, dataset, owner, identifier), identifier)
-        claim = Claim(dataset, owner, identifier, *found)
+        claim = Claim(dataset, owner, identifier, found.kind, found.id)
         corrections.correct(graph, claim, by=audit.command_line(), reason=reason)
-        _report(settings, graph, claim, "wrong", reason, as_json=as_json)
+        _report(settings, graph, claim, found.name, "wrong", reason=reason, as_json=as_json)
 
 
 @command.command(short_help="Let stand again what was corrected.")
@@ -79,9 +85,9 @@ def undo(*, what: str, user: str | None, item: str | None, kind: Kind | None, da
     with connect(settings) as graph:
         owner, identifier = _owner(graph, dataset, user, item)
         found = _find(what, kind, _corrected(graph, dataset, owner, identifier), identifier)
-        claim = Claim(dataset, owner, identifier, *found)
+        claim = Claim(dataset, owner, identifier, found.kind, found.id)
         corrections.take_back(graph, claim)
-        _report(settings, graph, claim, "stands", "", as_json=as_json)
+        _report(settings, graph, claim, found.name, "stands", as_json=as_json)
 
 
 @command.command("list", short_help="Show what stands corrected, by whom and why.")
@@ -124,41 +130,41 @@ def _owner(graph: Graph, dataset: str, user: str | None, item: str | None) -> tu
     return owner, identifier
 
 
-def _claimed(graph: Graph, dataset: str, owner: Owner, identifier: str) -> Choices:
-    """What is said of a user or an item now."""
+def _claimed(graph: Graph, dataset: str, owner: Owner, identifier: str) -> list[Choice]:
+    """What is said of a user or an item now; interests before the intents that go with them."""
     if owner == Label.ITEM:
         rows = graph.many("intents_of_item", dataset=dataset, item=identifier)
-        return {"interest": [], "intent": [(row["intent"], row["name"]) for row in rows]}
-    interests, intents = (
-        [(row["id"], row["name"]) for row in graph.many(name, user=uid(dataset, identifier))]
-        for name in ("user_interests", "user_intents")
-    )
-    return {"interest": interests, "intent": intents}
+        return [Choice("intent", row["intent"], row["name"]) for row in rows]
+    key = uid(dataset, identifier)
+    return [Choice("interest", row["id"], row["name"]) for row in graph.many("user_interests", user=key)] + [
+        Choice("intent", row["id"], row["name"]) for row in graph.many("user_intents", user=key)
+    ]
 
 
-def _corrected(graph: Graph, dataset: str, owner: Owner, identifier: str) -> Choices:
+def _corrected(graph: Graph, dataset: str, owner: Owner, identifier: str) -> list[Choice]:
     """What stands corrected about a user or an item."""
     found = corrections.of(graph, dataset, owner, [identifier]).get(identifier)
-    standing = found.corrections if found else ()
-    return {kind: [(one.id, one.name) for one in standing if one.kind == kind] for kind in KINDS}
+    return [Choice(one.kind, one.id, one.name) for one in (found.corrections if found else ())]
 
 
-def _find(what: str, kind: Kind | None, choices: Choices, about: str) -> tuple[Kind, str]:
-    """Kind and id of what is meant, by its id, else by its name; an interest before an intent, which goes with it.
+def _find(what: str, kind: Kind | None, choices: list[Choice], about: str) -> Choice:
+    """The first that is meant: by its id, else by its name.
 
     Raises:
         InputError: nothing has that name.
     """
-    wanted = [(each, *pair) for each in KINDS if kind in {None, each} for pair in choices[each]]
-    by_id = ((each, target) for each, target, _ in wanted if target == what)
-    by_name = ((each, target) for each, target, name in wanted if name.casefold() == what.casefold())
+    wanted = [each for each in choices if kind in {None, each.kind}]
+    by_id = (each for each in wanted if each.id == what)
+    by_name = (each for each in wanted if each.name.casefold() == what.casefold())
     for found in chain(by_id, by_name):
         return found
-    there = ", ".join(f"“{name}”" for _, _, name in wanted[:MOST_NAMED]) or "nothing"
+    there = ", ".join(f"“{each.name}”" for each in wanted[:MOST_NAMED]) or "nothing"
     raise InputError(f"{about!r} has no {kind or 'interest or intent'} {what!r} here", cure=f"There is {there}")
 
 
-def _report(settings: Settings, graph: Graph, claim: Claim, verdict: str, reason: str, *, as_json: bool) -> None:
+def _report(
+    settings: Settings, graph: Graph, claim: Claim, name: str, verdict: str, *, reason: str = "", as_json: bool
+) -> None:
     """Log what was said, have a user's list heed it where the served model is on this machine, and say so."""
     detail = {"kind": claim.kind, "id": claim.target} | ({"reason": reason} if reason else {})
     audit.record(graph, audit.command_line(), f"corrections.{verdict}", uid(claim.dataset, claim.id), detail)
@@ -167,8 +173,9 @@ def _report(settings: Settings, graph: Graph, claim: Claim, verdict: str, reason
         about = {"dataset": claim.dataset, claim.owner.lower(): claim.id, "kind": claim.kind, "id": claim.target}
         print_json(about | {"verdict": verdict, "list_made_again": anew})
         return
-    messages.print(f"The {claim.kind} {claim.target!r} of {claim.id!r}: {verdict}.", markup=False)
-    messages.print("Their list was made again." if anew else "What is published next heeds it.", style="dim")
+    verb = "is wrong about" if verdict == "wrong" else "stands again for"
+    messages.print(f"The {claim.kind} “{name}” {verb} {claim.id}.", markup=False)
+    messages.print("The list was made again." if anew else "What is trained and published next heeds it.", style="dim")
 
 
 def _relist(settings: Settings, graph: Graph, claim: Claim) -> bool:

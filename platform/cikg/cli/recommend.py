@@ -28,6 +28,6 @@ def command(user: str, dataset: str, k: int, as_json: bool) -> None:
     print_table(f"{found.name or found.user} · {found.method}", ["rank", "name", "item", "score", "because"], rows)
 
 
-def _why(item: Recommendation) -> str:
-    """What the score is made of, where several experts made it, and what in the graph speaks for the item."""
-    return "\n".join(filter(None, (item.makeup, item.because)))
+def _why(item: Recommendation) -> tuple[str, ...]:
+    """Lines: what the score is made of, where several experts made it, and what in the graph speaks for the item."""
+    return tuple(filter(None, (item.makeup, item.because)))

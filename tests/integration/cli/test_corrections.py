@@ -24,7 +24,7 @@ def corrections(here: Cikg, graph: Graph, dataset: str) -> Callable[..., subproc
 
 
 def test_a_reader_is_corrected_and_the_list_follows(
-    corrections: Cikg, graph: Graph, settings: Settings, environment: dict[str, str], dataset: str
+    corrections: Cikg, here: Cikg, graph: Graph, settings: Settings, dataset: str
 ) -> None:
     (run,) = trained.write(graph, settings, dataset, "interests")
     trained.publish(graph, settings, run)
@@ -43,6 +43,8 @@ def test_a_reader_is_corrected_and_the_list_follows(
         ("3", "gardens", "a present")
     ]
     assert "a present" in corrections("list").stdout
+    lines = here("recommend", "3", "--dataset", dataset, "--k", "1").stdout.splitlines()
+    assert not any("\ufffd" in line for line in lines)
     undone = corrections("undo", "gardens", "--user", "3")
     assert (undone.returncode, "made again" in undone.stderr) == (0, True)
     assert read(graph, dataset, "3", 5) == before

@@ -11,7 +11,7 @@ from cikg.graph import Graph
 from cikg.schema import uid
 from cikg.serving.publish import roll_back
 from cikg.settings import Settings
-from web import runs
+from web import runs, training
 from web.queued import Command, newest
 
 
@@ -67,7 +67,7 @@ def begin(graph: Graph, settings: Settings, dataset: str, run: str, k: int) -> S
 
 
 def act(graph: Graph, settings: Settings, dataset: str, action: str, *, run: str, k: int, actor: str) -> None:
-    """Publish a run or go back to it, from a page.
+    """Publish a run, go back to it or open the test split for it, from a page.
 
     Raises:
         NotFoundError: there is no such action or run.
@@ -79,6 +79,8 @@ def act(graph: Graph, settings: Settings, dataset: str, action: str, *, run: str
             begin(graph, settings, dataset, run, k)
         case "rollback":
             roll_back(graph, dataset, run)
+        case "evaluate":
+            training.evaluate(graph, settings, dataset, run)
         case _:
             raise NotFoundError(f"a model cannot be told to {action!r}")
     audit.record(graph, actor, f"models.{action}", uid(dataset, run), {"k": k} if action == "publish" else None)

@@ -1,4 +1,7 @@
-"""What can be trained from a page, and what a worker is at. A method is known by its file: no torch is loaded."""
+"""What can be trained and measured from a page, and what a worker is at.
+
+A method is known by its file, so that no torch is loaded.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from cikg.errors import InputError
 from cikg.graph import Graph
 from cikg.recommend import methods
 from cikg.settings import Settings
-from web import queued
+from web import queued, runs
 from web.queued import Command
 
 FIRST = "mixture"
@@ -83,6 +86,17 @@ def begin(graph: Graph, settings: Settings, dataset: str, wanted: Wanted) -> str
     command += ["--seed", str(wanted.seed)] if wanted.seed else []
     command += ["--seeds", str(wanted.seeds)] if wanted.seeds > 1 else []
     return queued.once(graph, settings, dataset, command)
+
+
+def evaluate(graph: Graph, settings: Settings, dataset: str, run: str) -> str:
+    """Have a worker open the test split for a training; the id of its run among the commands.
+
+    Raises:
+        NotFoundError: there is no such training run of this dataset.
+        UnreachableError: Redis does not answer.
+    """
+    runs.training(graph, dataset, run)
+    return queued.once(graph, settings, dataset, ["evaluate", run])
 
 
 def act(graph: Graph, settings: Settings, dataset: str, form: Mapping[str, str], actor: str) -> None:

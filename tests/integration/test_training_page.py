@@ -54,7 +54,7 @@ def press(client: FlaskClient, graph: Graph, dataset: str) -> Press:
     planted.write(graph, dataset)
 
     def send(name: str, **fields: str) -> TestResponse:
-        value = client.get(f"/d/{dataset}/{name}").text.split('name="csrf_token" value="')[1].split('"')[0]
+        value = client.get(f"/d/{dataset}/models").text.split('name="csrf_token" value="')[1].split('"')[0]
         return client.post(f"/d/{dataset}/{name}", data={"csrf_token": value, **fields})
 
     return send
@@ -102,6 +102,23 @@ def test_a_worker_trains_what_the_page_asks_for(
     assert (shown["trainings"]["commands"], shown["trainings"]["again"]) == ([], None)
     (entry, _) = [each for each in audit.read(graph, 100) if each.target == dataset]
     assert (entry.action, entry.detail) == ("models.train", {"method": "popularity", "seed": 0, "seeds": 1})
+
+
+def test_the_test_split_is_opened_from_the_page_of_a_run(
+    client: FlaskClient, press: Press, graph: Graph, dataset: str
+) -> None:
+    planted.write_training(graph, dataset, "ease-1", "ease", 0.3)
+    graph.execute("MATCH (r:Run {uid: $r}) REMOVE r.evaluation", r=f"{dataset}:ease-1")
+    address = f"/d/{dataset}/models/ease-1"
+    assert "the test split was not opened yet" in client.get(address).text
+    assert press("models/ease-1/evaluate").location == address
+    assert queued(graph, dataset) == [["evaluate", "ease-1"]]
+    page = client.get(address).text
+    assert "Measuring on test waits for a worker" in page
+    assert "<button>Measure on test</button>" not in page
+    assert press("models/absent/evaluate").status_code == 404
+    planted.write_training(graph, dataset, "ease-1", "ease", 0.3)
+    assert client.get(f"{address}.json").json["split"] == "test"
 
 
 def test_what_was_trained_before_and_what_fails_are_told(

@@ -16,12 +16,13 @@ from cikg.graph import Graph
 from cikg.recommend.stages import METRIC
 from cikg.schema import uid
 from cikg.settings import Settings
-from web import comparing, login, publishing, runs, training
+from web import comparing, login, publishing, queued, runs, training
 from web import stages as stage_lift
 from web.chrome import Link, render
 from web.comparing import ComparePage
 from web.formatting import plain
 from web.publishing import Standing
+from web.queued import Command
 from web.stages import StagesPage, has_stages
 from web.store import graph, settings
 from web.training import Trainings
@@ -115,6 +116,7 @@ class ModelPage:
         curve: what was measured during training; None where nothing was.
         manifest: how it was trained, one level deep.
         standing: what is served, and how far a publication is.
+        evaluation: the last time that a worker was asked to open the test split for it.
         staged: whether its knowledge comes from stages that could be left out.
     """
 
@@ -126,6 +128,7 @@ class ModelPage:
     curve: Curve | None
     manifest: dict[str, Any]
     standing: Standing
+    evaluation: Command | None
     staged: bool
 
 
@@ -160,6 +163,7 @@ def load_model(graph: Graph, dataset: str, identifier: str) -> ModelPage:
         curve=read_curve(runs.unpack(row.get("curve"))),
         manifest=runs.flatten({name: value for name, value in manifest.items() if name not in ("valid", "run")}),
         standing=publishing.standing(graph, dataset),
+        evaluation=queued.newest(graph, dataset, f"evaluate {identifier}"),
         staged=has_stages(model.method),
     )
 
@@ -252,7 +256,7 @@ def model(dataset: str, identifier: str) -> Response:
 @blueprint.post("/d/<id:dataset>/models/<id:identifier>/<action>")
 @login.needs(Scope.WRITE)
 def act(dataset: str, identifier: str, action: str) -> ResponseReturnValue:
-    """Publish a run, go back to it, or have its stages measured."""
+    """Publish a run, go back to it, open the test split for it, or have its stages measured."""
     k, actor = request.form.get("k", DEFAULT_K, type=int), login.caller().name
     if action == "stages":
         stage_lift.begin(graph(), settings(), dataset, identifier, METRIC)

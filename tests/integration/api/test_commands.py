@@ -88,6 +88,9 @@ def test_trainings_and_clusterings_are_asked_for_once(call: Call, graph: Graph, 
     assert [row["command"] for row in call("GET", f"/datasets/{dataset}/commands").json["items"]] == [
         *("cluster", "train ease", "train mixture")
     ]
+    planted.write_training(graph, dataset, "ease-1", "ease", 0.3)
+    assert call("POST", f"{runs}/ease-1/evaluation").json["arguments"] == ["evaluate", "ease-1"]
+    assert call("POST", f"{runs}/absent/evaluation").status_code == 404
     call("POST", f"/datasets/{dataset}/commands/{first.json['run']}/cancel")
     assert call("POST", runs, json={}).json["run"] != first.json["run"], "that one has ended"
     logged = [(each.action, each.detail) for each in audit.read(graph, 1_000) if each.target.endswith(runs)]

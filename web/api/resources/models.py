@@ -152,6 +152,12 @@ def train(dataset: str, body: Training) -> Row:
     return jobs.command(graph(), dataset, training.begin(graph(), settings(), dataset, wanted))
 
 
+@operation("POST", f"{RUNS}/<key:run>/evaluation", tag=TAG, answer=CommandDetail, status=202, scope=Scope.WRITE)
+def evaluate(dataset: str, run: str) -> Row:
+    """Have a worker open the test split for a run; `GET …/commands/RUN` says how far it is, and then the figures."""
+    return jobs.command(graph(), dataset, training.evaluate(graph(), settings(), dataset, run))
+
+
 @operation("GET", "/datasets/<dataset>/models", tag=TAG, answer=Models)
 def models(dataset: str) -> Row:
     """The published runs, and which of them is served."""

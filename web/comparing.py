@@ -135,7 +135,7 @@ def ask(
     if not FEWEST <= len(names) <= MOST:
         raise InputError(
             f"{len(names) or 'no'} run{'s are' if len(names) != 1 else ' is'} chosen",
-            cure=f"Choose two to {MOST_ENTRIES} of the list of models; seeds of one count as one",
+            cure=f"Choose {FEWEST} to {MOST_ENTRIES} of the list of models; seeds of one count as one",
         )
     paths = []
     for name in names:
@@ -177,7 +177,7 @@ def _refused(dataset: str, names: Sequence[str], split: Split, error: CikgError)
         chosen=tuple(Chosen(name, name, "") for name in names),
         split=split,
         other=_address(dataset, names, "valid", across=False) if "measured on test" in error.message else "",
-        refusal=f"{error.message}. {error.cure or ''}",
+        refusal=f"{error}.",
         across=across,
         report=None,
         shared={},

@@ -44,7 +44,7 @@ def snapshot(graph: Graph, settings: Settings, dataset: str) -> Snapshot:
 def served(graph: Graph, snapshot: Snapshot) -> Served:
     """A published model."""
     model = Halves(snapshot)
-    publish(graph, snapshot, model, k=4)
+    publish(graph, snapshot, model, k=10)
     return Served(snapshot, model, known_items(snapshot))
 
 
@@ -90,8 +90,11 @@ def test_a_list_heeds_what_was_corrected_and_says_by_how_much(graph: Graph, data
     assert len(after.items) == len(before.items)
     assert all(item.interest is None for item in after.items)
     # The same list as the question asked before: what if the reader had not this interest?
-    asked = counterfactual(served, READER, Evidence(interests=["garden"]), NOTHING, 4)
+    asked = counterfactual(served, READER, Evidence(interests=["garden"]), NOTHING, 10)
     assert [item.item for item in after.items] == [change.item for change in asked.items]
+    assert not graph.execute(
+        "MATCH (:User {uid: $u})-[r:RECOMMENDED]->() WHERE r.because IS NOT NULL RETURN r", u=uid(dataset, READER)
+    )
     place = list(served.snapshot.users.ids).index(READER)
     scores = served.recommender.scores(np.array([place]))[0]
     for item in after.items:
@@ -210,9 +213,9 @@ def test_what_is_asked_next_starts_from_it(graph: Graph, dataset: str, served: S
     relist(graph, served, READER)
     wrong = corrections.wrong_about(graph, dataset, READER)
     assert wrong == Evidence(interests=["garden"], intents=[])
-    same = counterfactual(served, READER, NOTHING, NOTHING, 4, corrected=wrong)
+    same = counterfactual(served, READER, NOTHING, NOTHING, 10, corrected=wrong)
     assert [change.item for change in same.items] == [item.item for item in shown(graph, dataset).items]
-    assert [change.before for change in same.items] == [1, 2, 3, 4]
+    assert [change.before for change in same.items] == [change.rank for change in same.items]
     with pytest.raises(InputError, match="corrected"):
         counterfactual(served, READER, wrong, NOTHING, 4, corrected=wrong)
     assert corrections.wrong_about(graph, dataset, "30") == Evidence()

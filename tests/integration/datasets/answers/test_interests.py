@@ -16,6 +16,9 @@ from cikg.datasets.loader import load
 from cikg.errors import InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
+from cikg.schema import Label, uid
+from cikg.serving import corrections
+from cikg.serving.corrections import Claim, correct
 from cikg.settings import Settings
 from tests.unit.datasets import folders
 from tests.unit.datasets.formats import test_colakg
@@ -75,6 +78,18 @@ def test_every_kind_of_file_gives_the_same_interests_marked_as_without_evidence(
     found = take(graph, shop, settings)
     assert len(found.has_interest.user_index) == 3
     assert not np.asarray(found.has_interest.from_evidence).any()
+
+
+def test_what_was_corrected_stays_so_when_other_interests_are_imported(graph: Graph, shop: str, tmp_path: Path) -> None:
+    interests.load(graph, written(tmp_path, "json"), shop)
+    correct(graph, Claim(shop, Label.USER, "20", "interest", "jazz"), by="ann")
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({"20": ["jazz", "opera"], "3": ["opera"]}))
+    interests.load(graph, other, shop)
+    assert {each[:2] for each in held(graph, shop)} == {("20", "jazz"), ("20", "opera"), ("3", "opera")}
+    assert [row["id"] for row in graph.many("user_interests", user=uid(shop, "20"))] == ["opera"]
+    (of,) = corrections.of(graph, shop, Label.USER).values()
+    assert [(one.id, one.by) for one in of.corrections] == [("jazz", "ann")]
 
 
 def test_a_repetition_changes_nothing_and_another_file_replaces_all_of_it(

@@ -16,10 +16,10 @@ from werkzeug.test import TestResponse
 import web
 from cikg.access import accounts, audit, tokens
 from cikg.access.accounts import Role, Scope
-from cikg.access.sessions import begin_session, one_time_token
 from cikg.graph import Graph
 from cikg.settings import Settings
 from tests import planted
+from tests.dashboard import form_token, operator, viewer
 from tests.integration.graph.test_console import ATTACKS, NOT_CYPHER
 from web import store
 
@@ -41,21 +41,19 @@ def app(graph: Graph, settings: Settings) -> Iterator[Flask]:
 
 @pytest.fixture
 def client(app: Flask, settings: Settings) -> FlaskClient:
-    client = app.test_client()
-    client.get(f"/login/{one_time_token(settings)}")
-    return client
+    return operator(app, settings)
 
 
 def ask(client: FlaskClient, cypher: str, action: str = "ask", **fields: str) -> TestResponse:
-    value = client.get(PATH).text.split('name="csrf_token" value="')[1].split('"')[0]
-    return client.post(PATH, data={"csrf_token": value, "cypher": cypher, "action": action, **fields})
+    return client.post(
+        PATH, data={"csrf_token": form_token(client.get(PATH).text), "cypher": cypher, "action": action, **fields}
+    )
 
 
 def test_it_is_off_unless_switched_on(settings: Settings, graph: Graph) -> None:
     planted.write(graph, DATASET)
     app = site(settings)
-    client = app.test_client()
-    client.get(f"/login/{one_time_token(settings)}")
+    client = operator(app, settings)
     assert "Cypher" not in client.get(f"/d/{DATASET}").text
     assert client.get(PATH).status_code == 403
     text = tokens.create(graph, None, "console", [Scope.QUERY], actor="tests")[1]
@@ -65,10 +63,7 @@ def test_it_is_off_unless_switched_on(settings: Settings, graph: Graph) -> None:
 
 
 def test_it_needs_a_permission_of_its_own(app: Flask, settings: Settings, graph: Graph, dataset: str) -> None:
-    accounts.add(graph, dataset, Role.VIEWER, None, "tests")
-    client = app.test_client()
-    with client.session_transaction() as session:
-        session["_user_id"] = begin_session(settings, dataset)
+    client = viewer(app, settings, graph, dataset)
     assert client.get(f"/d/{DATASET}").status_code == 200
     assert "Cypher" not in client.get(f"/d/{DATASET}").text
     assert client.get(PATH).status_code == 403
@@ -200,8 +195,7 @@ def test_a_statement_is_kept_taken_up_and_forgotten(client: FlaskClient, graph: 
     )
     changed = ask(client, "RETURN 2", "keep", name=dataset, purpose="")
     assert changed.text.count(f"?kept={dataset}") == 1, "another of the same name takes its place"
-    value = changed.text.split('name="csrf_token" value="')[1].split('"')[0]
-    client.post(f"{PATH}/forget", data={"csrf_token": value, "name": dataset})
+    client.post(f"{PATH}/forget", data={"csrf_token": form_token(changed.text), "name": dataset})
     assert dataset not in client.get(PATH).text
     actions = [entry.action for entry in audit.read(graph, 20) if entry.actor == "operator"]
     assert actions[:1] == ["console.forget"]

@@ -11,9 +11,7 @@ from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
 import web
-from cikg.access import accounts, audit
-from cikg.access.accounts import Passwords, Role
-from cikg.access.sessions import begin_session, one_time_token
+from cikg.access import audit
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
 from cikg.schema import uid
@@ -22,6 +20,7 @@ from cikg.serving.publish import publish
 from cikg.serving.ranking import known_items
 from cikg.settings import Settings
 from tests import planted
+from tests.dashboard import form_token, operator, viewer
 from web import store
 
 READER = "3"
@@ -47,13 +46,11 @@ def client(app: Flask, own: Settings, graph: Graph, dataset: str) -> FlaskClient
     model = planted.Neighbours(snapshot)
     publish(graph, snapshot, model, k=5)
     app.extensions["cikg.served"].models[uid(dataset, model.run_id)] = Served(snapshot, model, known_items(snapshot))
-    client = app.test_client()
-    client.get(f"/login/{one_time_token(own)}")
-    return client
+    return operator(app, own)
 
 
 def send(client: FlaskClient, address: str, **fields: str) -> TestResponse:
-    token = client.get("/settings").text.split('name="csrf_token" value="')[1].split('"')[0]
+    token = form_token(client.get("/settings").text)
     return client.post(f"{address}/corrections", data={"csrf_token": token, **fields})
 
 
@@ -139,12 +136,9 @@ def test_a_viewer_reads_what_was_corrected_and_changes_nothing(
 ) -> None:
     address = f"/d/{dataset}/users/{READER}"
     send(client, address, piece="intent:gardens", verdict="wrong")
-    accounts.add(graph, dataset, Role.VIEWER, Passwords(own).hash("correct horse"), "tests")
-    viewer = app.test_client()
-    with viewer.session_transaction() as session:
-        session["_user_id"] = begin_session(own, dataset)
-    page = viewer.get(address).text
+    reader = viewer(app, own, graph, dataset)
+    page = reader.get(address).text
     assert "wrong, says operator" in page
     assert "Take back" not in page
-    assert 'value="wrong"' not in viewer.get(f"/d/{dataset}/users/4?without=interest:garden").text
-    assert viewer.post(f"{address}/corrections", data={"verdict": "again"}).status_code in (400, 403)
+    assert 'value="wrong"' not in reader.get(f"/d/{dataset}/users/4?without=interest:garden").text
+    assert reader.post(f"{address}/corrections", data={"verdict": "again"}).status_code in (400, 403)

@@ -18,9 +18,8 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import TestResponse, encode_multipart
 
 import web
-from cikg.access import accounts, tokens
-from cikg.access.accounts import Passwords, Role, Scope
-from cikg.access.sessions import begin_session, one_time_token
+from cikg.access import tokens
+from cikg.access.accounts import Scope
 from cikg.datasets.drop import drop
 from cikg.datasets.loader import load
 from cikg.datasets.prepared.carrying_out import CancelledError, carry_out
@@ -28,6 +27,7 @@ from cikg.datasets.prepared.intake import Intakes
 from cikg.errors import CikgError, ConflictError, InputError
 from cikg.graph import Graph
 from cikg.settings import Settings
+from tests import dashboard
 from tests.integration.graph.state import state
 from web import store
 
@@ -69,7 +69,7 @@ class Browser:
     client: FlaskClient
 
     def token(self) -> str:
-        return self.client.get("/import").text.split('name="csrf_token" value="')[1].split('"')[0]
+        return dashboard.form_token(self.client.get("/import").text)
 
     def upload(self, *files: tuple[str, bytes], **fields: Any) -> TestResponse:
         data: MultiDict[str, Any] = MultiDict({"csrf_token": self.token(), **fields})
@@ -97,9 +97,7 @@ class Browser:
 
 @pytest.fixture
 def browser(app: Flask, own: Settings) -> Browser:
-    client = app.test_client()
-    client.get(f"/login/{one_time_token(own)}")
-    return Browser(client)
+    return Browser(dashboard.operator(app, own))
 
 
 @pytest.fixture
@@ -304,10 +302,7 @@ def test_paths_of_the_server(browser: Browser, own: Settings, tmp_path: Path) ->
 def test_only_editors_may_and_only_with_the_pages_token(
     app: Flask, own: Settings, graph: Graph, dataset: str, browser: Browser
 ) -> None:
-    accounts.add(graph, dataset, Role.VIEWER, Passwords(Settings(secret_key=KEY)).hash("correct horse"), "tests")
-    viewer = app.test_client()
-    with viewer.session_transaction() as session:
-        session["_user_id"] = begin_session(own, dataset)
+    viewer = dashboard.viewer(app, own, graph, dataset)
     address = browser.sent(("ratings.csv", RATINGS.encode()))
     before = len(list(own.uploads.iterdir()))
     assert viewer.get("/").status_code == 200 and 'href="/import"' not in viewer.get("/").text

@@ -12,9 +12,10 @@ from werkzeug.test import TestResponse
 import web
 from cikg.access import accounts, audit, tokens
 from cikg.access.accounts import Passwords, Role, Scope
-from cikg.access.sessions import begin_session, one_time_token
+from cikg.access.sessions import begin_session
 from cikg.graph import Graph
 from cikg.settings import Settings
+from tests import dashboard
 from web import store
 
 KEY = SecretStr("settings-test-key-0123456")
@@ -30,9 +31,7 @@ def app(graph: Graph, settings: Settings) -> Iterator[Flask]:
 
 @pytest.fixture
 def operator(app: Flask, settings: Settings) -> FlaskClient:
-    client = app.test_client()
-    client.get(f"/login/{one_time_token(settings)}")
-    return client
+    return dashboard.operator(app, settings)
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def viewer(app: Flask, settings: Settings, graph: Graph, dataset: str) -> FlaskC
 
 
 def send(client: FlaskClient, path: str, **fields: object) -> TestResponse:
-    value = client.get("/settings").text.split('name="csrf_token" value="')[1].split('"')[0]
+    value = dashboard.form_token(client.get("/settings").text)
     return client.post(f"/settings{path}", data={"csrf_token": value, **fields})
 
 

@@ -13,15 +13,13 @@ from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
 import web
-from cikg.access import accounts, audit
-from cikg.access.accounts import Passwords, Role
-from cikg.access.sessions import begin_session, one_time_token
+from cikg.access import audit
 from cikg.embedded import supervisor
 from cikg.extraction import commands
 from cikg.graph import Graph
 from cikg.schema import uid
 from cikg.settings import Settings
-from tests import planted, trained
+from tests import dashboard, planted, trained
 from web import store
 
 Press = Callable[..., TestResponse]
@@ -43,9 +41,7 @@ def app(own: Settings) -> Iterator[Flask]:
 
 @pytest.fixture
 def client(app: Flask, own: Settings) -> FlaskClient:
-    client = app.test_client()
-    client.get(f"/login/{one_time_token(own)}")
-    return client
+    return dashboard.operator(app, own)
 
 
 @pytest.fixture
@@ -54,7 +50,7 @@ def press(client: FlaskClient, graph: Graph, dataset: str) -> Press:
     planted.write(graph, dataset)
 
     def send(name: str, **fields: str) -> TestResponse:
-        value = client.get(f"/d/{dataset}/models").text.split('name="csrf_token" value="')[1].split('"')[0]
+        value = dashboard.form_token(client.get(f"/d/{dataset}/models").text)
         return client.post(f"/d/{dataset}/{name}", data={"csrf_token": value, **fields})
 
     return send
@@ -184,10 +180,7 @@ def test_readers_are_shown_neither_form_and_may_send_none(
     app: Flask, own: Settings, graph: Graph, dataset: str, press: Press
 ) -> None:
     assert press("interests").status_code == 303, "the dataset is there, and editors may"
-    accounts.add(graph, dataset, Role.VIEWER, Passwords(own).hash("correct horse"), "tests")
-    viewer = app.test_client()
-    with viewer.session_transaction() as session:
-        session["_user_id"] = begin_session(own, dataset)
+    viewer = dashboard.viewer(app, own, graph, dataset)
     for name in ("models", "interests"):
         page = viewer.get(f"/d/{dataset}/{name}")
         assert (page.status_code, f'action="/d/{dataset}/{name}"' in page.text) == (200, False)

@@ -15,9 +15,9 @@ from pydantic import SecretStr
 import web
 from cikg.access import accounts, audit, tokens
 from cikg.access.accounts import Role, Scope
-from cikg.access.sessions import one_time_token
 from cikg.graph import Graph
 from cikg.settings import Settings
+from tests.dashboard import form_token, operator
 from tests.integration.api.conftest import Call
 from web import api, store
 from web.api.operation import OPERATIONS
@@ -190,15 +190,13 @@ def test_only_json_is_taken(call: Call, planted_dataset: str) -> None:
 
 
 def test_a_session_may_ask_but_changes_need_its_token(app: Flask, settings: Settings, planted_dataset: str) -> None:
-    browser = app.test_client()
-    browser.get(f"/login/{one_time_token(settings)}")
+    browser = operator(app, settings)
     assert browser.get("/api/v1/me").json["name"] == "operator"
     body = {"users": ["0"]}
     path = f"/api/v1/datasets/{planted_dataset}/recommendations"
     assert browser.post(path, json=body).status_code == 400
     assert browser.post(path, json=body, headers={"Origin": "https://evil.example"}).status_code == 400
-    text = browser.get("/").text
-    value = text.split('name="csrf_token" value="')[1].split('"')[0]
+    value = form_token(browser.get("/").text)
     answer = browser.post(path, json=body, headers={"X-CSRFToken": value})
     assert answer.status_code == 200
     assert "Access-Control-Allow-Origin" not in answer.headers

@@ -24,6 +24,7 @@ from cikg.cli import main
 from cikg.embedded.supervisor import environment
 from cikg.graph import Graph
 from cikg.settings import Settings
+from tests.dashboard import operator
 from tests.workplace import TOPICS, end, free_port, plant_library, start_standin, start_worker
 from web import store
 
@@ -183,9 +184,9 @@ def worker(tmp_path: Path) -> Iterator[Callable[[Settings], subprocess.Popen[byt
 
 @contextmanager
 def site(settings: Settings) -> Iterator[FlaskClient]:
-    """A visitor of the dashboard, who has not logged in."""
+    """The dashboard, by whoever runs the platform."""
     app = web.create_app(settings.model_copy(update={"secret_key": SecretStr("a-key-of-the-tests-0123456")}))
-    yield app.test_client()
+    yield operator(app, settings)
     store.close(app)
 
 

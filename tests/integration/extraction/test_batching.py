@@ -15,7 +15,6 @@ import pytest
 
 from cikg.access import tokens
 from cikg.access.accounts import Scope
-from cikg.access.sessions import one_time_token
 from cikg.errors import UnreachableError
 from cikg.extraction import batching, control, ledger
 from cikg.extraction.batching import Sent
@@ -28,6 +27,7 @@ from cikg.llm.prompts import Prompt
 from cikg.schema import State
 from cikg.settings import Price, Settings
 from tests.conftest import CIKG
+from tests.dashboard import form_token
 from tests.workplace import free_port, wait_for
 
 from .conftest import StandIn, Workplace, environment, found, site
@@ -254,9 +254,8 @@ def cancel_by_command(place: Workplace, settings: Settings, run: str) -> None:
 
 def cancel_by_page(place: Workplace, settings: Settings, run: str) -> None:
     with site(settings) as client:
-        client.get(f"/login/{one_time_token(settings)}")
         path = f"/d/{place.dataset}/jobs/{run}"
-        csrf = client.get(path).text.split('name="csrf_token" value="')[1].split('"')[0]
+        csrf = form_token(client.get(path).text)
         assert client.post(f"{path}/cancel", data={"csrf_token": csrf}).status_code == 303
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from cikg.access.sessions import one_time_token
 from cikg.embedded.supervisor import environment
 from cikg.errors import ConflictError, InputError
 from cikg.extraction import commands, control, queue
@@ -19,6 +18,7 @@ from cikg.files import identity
 from cikg.recommend.runs import CHECKPOINT
 from cikg.schema import State
 from cikg.settings import Settings
+from tests.dashboard import form_token
 from tests.workplace import wait_for
 
 from .conftest import Workplace, site
@@ -87,11 +87,9 @@ def test_a_training_is_seen_while_it_runs_and_goes_on_from_its_checkpoint_when_i
         control.stop(place.graph, settings, run, State.PAUSED)
     path = f"/d/{place.dataset}/jobs/{stands(place)['run']}"
     with site(settings) as client:
-        client.get(f"/login/{one_time_token(settings)}")
         page = client.get(path).text
         assert "lightgcn: select " in page
-        csrf = page.split('name="csrf_token" value="')[1].split('"')[0]
-        assert client.post(f"{path}/cancel", data={"csrf_token": csrf}).status_code == 303
+        assert client.post(f"{path}/cancel", data={"csrf_token": form_token(page)}).status_code == 303
     wait_for(lambda: stands(place)["finished_at"] and "interrupted" in (stands(place)["said"] or ""), "its end", 60)
     assert stands(place)["state"] == State.CANCELLED
 

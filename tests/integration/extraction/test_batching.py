@@ -112,7 +112,7 @@ def test_workers_are_not_given_what_is_with_the_provider_and_their_sweeper_goes_
     assert (queued.data["state"], queued.data["pending"]) == ("running", 24)
     control.resume(place.graph, settings, run)  # a person who is impatient
     assert ledger.lease(place.graph, run, 0, "an eager worker", 5) == ([], False)
-    wait_for(lambda: ledger.progress(place.graph, run)["state"] == State.DONE, "the end of the run")
+    wait_for(lambda: ledger.progress(place.graph, run)["state"] == State.DONE, "the end of the run", 90)
     assert llm.calls == 0
     assert {row["user"] for row in found(place.graph, place.dataset)} == {f"r{reader}" for reader in range(24)}
 

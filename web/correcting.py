@@ -13,15 +13,9 @@ from cikg.errors import CikgError, NotFoundError
 from cikg.graph import Graph
 from cikg.schema import Label, uid
 from cikg.serving import corrections
-from cikg.serving.corrections import Claim, Corrected, Kind, Owner
+from cikg.serving.corrections import Claim, Kind, Owner
 from cikg.serving.publish import relist
 from web import login, served
-
-
-def load(graph: Graph, dataset: str, owner: Owner, identifier: str) -> Corrected:
-    """What was corrected about a user or an item."""
-    found = corrections.of(graph, dataset, owner, [identifier])
-    return found.get(identifier, Corrected(identifier, identifier, 0, ()))
 
 
 def claim(dataset: str, owner: Owner, identifier: str, kind: str, target: str) -> Claim:

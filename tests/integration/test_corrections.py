@@ -211,14 +211,14 @@ def test_publishing_heeds_it_and_going_back_says_that_it_does_not(
 def test_what_is_asked_next_starts_from_it(graph: Graph, dataset: str, served: Served) -> None:
     correct(graph, interest(dataset), by="ann")
     relist(graph, served, READER)
-    wrong = corrections.wrong_about(graph, dataset, READER)
+    wrong = corrections.about(graph, dataset, Label.USER, READER).evidence
     assert wrong == Evidence(interests=["garden"], intents=[])
     same = counterfactual(served, READER, NOTHING, NOTHING, 10, corrected=wrong)
     assert [change.item for change in same.items] == [item.item for item in shown(graph, dataset).items]
     assert [change.before for change in same.items] == [change.rank for change in same.items]
     with pytest.raises(InputError, match="corrected"):
         counterfactual(served, READER, wrong, NOTHING, 4, corrected=wrong)
-    assert corrections.wrong_about(graph, dataset, "30") == Evidence()
+    assert corrections.about(graph, dataset, Label.USER, "30").evidence == Evidence(interests=[], intents=[])
 
 
 def test_what_nobody_claims_cannot_be_wrong(graph: Graph, dataset: str, snapshot: Snapshot) -> None:

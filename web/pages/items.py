@@ -12,6 +12,7 @@ from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.schema import Label, uid
+from cikg.serving import corrections
 from cikg.serving.corrections import Correction
 from web import correcting, listing, login, neighbourhood
 from web.chrome import Link, render
@@ -89,7 +90,7 @@ def load_item(graph: Graph, dataset: str, identifier: str) -> ItemPage:
         facts=tuple(facts),
         fact_count=sum(row["total"] for row in facts),
         intents=tuple(graph.many("intents_of_item", dataset=dataset, item=identifier)),
-        corrections=correcting.load(graph, dataset, Label.ITEM, identifier).corrections,
+        corrections=corrections.about(graph, dataset, Label.ITEM, identifier).corrections,
         interests=tuple(graph.many("item_interests", item=key, limit=SHOWN_INTERESTS)),
         readers=tuple(graph.many("item_readers", item=key, limit=SHOWN_READERS)),
         reader_count=found[0]["readers"],

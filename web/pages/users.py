@@ -12,6 +12,7 @@ from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.schema import Label, uid
+from cikg.serving import corrections
 from cikg.serving.corrections import Correction
 from cikg.serving.recommend import Recommendation, read
 from web import correcting, listing, login, neighbourhood, served, what_if
@@ -96,7 +97,7 @@ def load_user(graph: Graph, asked: what_if.Question) -> UserPage:
         served.prepare(dataset, shown.run)
     history = graph.one("user_history", user=key, limit=SHOWN_HISTORY)
     name = shown.name or identifier
-    corrected = correcting.load(graph, dataset, Label.USER, identifier)
+    corrected = corrections.about(graph, dataset, Label.USER, identifier)
     question, answer = what_if.answer(graph, asked, corrected.evidence)
     return UserPage(
         dataset=dataset,

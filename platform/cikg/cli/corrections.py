@@ -143,8 +143,8 @@ def _claimed(graph: Graph, dataset: str, owner: Owner, identifier: str) -> list[
 
 def _corrected(graph: Graph, dataset: str, owner: Owner, identifier: str) -> list[Choice]:
     """What stands corrected about a user or an item."""
-    found = corrections.of(graph, dataset, owner, [identifier]).get(identifier)
-    return [Choice(one.kind, one.id, one.name) for one in (found.corrections if found else ())]
+    found = corrections.about(graph, dataset, owner, identifier)
+    return [Choice(one.kind, one.id, one.name) for one in found.corrections]
 
 
 def _find(what: str, kind: Kind | None, choices: list[Choice], about: str) -> Choice:

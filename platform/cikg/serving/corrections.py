@@ -134,10 +134,10 @@ def of(graph: Graph, dataset: str, owner: Owner, ids: Iterable[str] | None = Non
     }
 
 
-def wrong_about(graph: Graph, dataset: str, user: str) -> Evidence:
-    """What is said to be wrong about one user."""
-    found = of(graph, dataset, Label.USER, [user])
-    return found[user].evidence if user in found else Evidence()
+def about(graph: Graph, dataset: str, owner: Owner, identifier: str) -> Corrected:
+    """What was corrected about one user or item; nothing where there is none of that id."""
+    found = of(graph, dataset, owner, [identifier])
+    return found.get(identifier, Corrected(identifier, identifier, 0, ()))
 
 
 def _stands(graph: Graph, claim: Claim) -> bool:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from cikg.schema import Label, uid
+from cikg.serving import corrections
 from cikg.serving.corrections import LONGEST_REASON, Correction, Kind, Owner
 from web import correcting
 from web.api.operation import operation
@@ -77,7 +78,7 @@ def take_back_of_item(dataset: str, item: str, kind: str, target: str) -> Correc
 def _standing(dataset: str, owner: Owner, identifier: str) -> Corrections:
     if not graph().many("find_labelled", label=owner, uid=uid(dataset, identifier)):
         raise NotFoundError(f"{dataset!r} has no {owner.lower()} {identifier!r}", cure="Search for its name")
-    return Corrections(items=list(correcting.load(graph(), dataset, owner, identifier).corrections))
+    return Corrections(items=list(corrections.about(graph(), dataset, owner, identifier).corrections))
 
 
 def _correct(dataset: str, owner: Owner, identifier: str, body: Wrong) -> Corrections:

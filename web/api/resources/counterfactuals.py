@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.serving.corrections import wrong_about
+from cikg.schema import Label
+from cikg.serving import corrections
 from cikg.serving.counterfactual import Counterfactual, Evidence, counterfactual
 from web import served
 from web.api.operation import operation
@@ -53,5 +54,5 @@ def ask(dataset: str, user: str, body: Question) -> Any:
     """
     model = served.load(graph(), dataset)
     without, added = (Evidence(**vars(parts)) for parts in (body.without, body.added))
-    wrong = wrong_about(graph(), dataset, user)
+    wrong = corrections.about(graph(), dataset, Label.USER, user).evidence
     return counterfactual(model, user, without, added, body.limit, corrected=wrong)

@@ -138,9 +138,7 @@ def run(dataset: str, run: str) -> Row:
     return _summary(found) | {"manifest": pages.unpack(found.get("manifest")) or {}, "curve": epochs}
 
 
-@operation(
-    "POST", "/datasets/<dataset>/runs", tag=TAG, answer=CommandDetail, status=202, body=Training, scope=Scope.WRITE
-)
+@operation("POST", RUNS, tag=TAG, answer=CommandDetail, status=202, body=Training, scope=Scope.WRITE)
 def train(dataset: str, body: Training) -> Row:
     """Have a worker train a method on the dataset as it is now; its run stands among the others once it is done.
 

@@ -22,7 +22,6 @@ from cikg.settings import load_settings
 
 CANDIDATES = 100
 MOST_RELATED = 10
-"""Subjects whose candidates are found with one statement."""
 
 Candidates = tuple[tuple[str, str], ...]
 """Ids and names of intents, the nearest first."""

@@ -39,7 +39,13 @@ if TYPE_CHECKING:
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Set a hyper-parameter; repeat for more.")
 @click.option("--epochs", type=click.IntRange(min=1), help="The most epochs.  [default: the method's own]")
 @click.option("--patience", type=click.IntRange(min=1), help="Epochs without improvement before it stops.")
-@click.option("--metric", default="ndcg@50", show_default=True, metavar="NAME@K", help="What is selected on.")
+@click.option(
+    "--metric",
+    default="ndcg@50",
+    show_default=True,
+    metavar="NAME@K",
+    help="What is selected on; or a sum, as recall@50+ndcg@50.",
+)
 @click.option(
     "--protocol",
     type=click.Choice(["honest", "paper"]),
@@ -149,11 +155,11 @@ def overridden(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 def check(method: str, overrides: dict[str, Any], metric: str) -> None:
     """Find wrong arguments before a snapshot is taken."""
-    from cikg.recommend.evaluation.places import parse_metric  # noqa: PLC0415
+    from cikg.recommend.evaluation.places import check_selection  # noqa: PLC0415
     from cikg.recommend.method import configure  # noqa: PLC0415
 
     configure(method, overrides)
-    parse_metric(metric)
+    check_selection(metric)
 
 
 def snapshot_of(settings: Settings, dataset: str, path: Path | None, *, quiet: bool) -> Snapshot:

@@ -40,7 +40,13 @@ LISTED = 10
     metavar="KEY=VALUE",
     help="Set a hyper-parameter, and do not search it; repeat for more.",
 )
-@click.option("--metric", default="ndcg@50", show_default=True, metavar="NAME@K", help="What to look for, on valid.")
+@click.option(
+    "--metric",
+    default="ndcg@50",
+    show_default=True,
+    metavar="NAME@K",
+    help="What to look for, on valid; or a sum, as for train.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="The most epochs of a trial.  [default: the method's own]")
 @click.option("--patience", type=click.IntRange(min=1), help="Epochs without improvement before a trial stops.")
 @click.option("--device", help="Where to train: auto, cpu, cuda, cuda:1.  [default: CIKG_DEVICE, else auto]")

@@ -25,7 +25,7 @@ from cikg.errors import InputError, SettingsError, SnapshotError
 from cikg.memory import available_memory, peak_memory
 from cikg.recommend import distributed, runs
 from cikg.recommend.data.views import TrainingData, training_data
-from cikg.recommend.evaluation.measuring import Metrics, judge, measure, split_digest
+from cikg.recommend.evaluation.measuring import Metrics, judge, measure, split_digest, total
 from cikg.recommend.fitting import Fitted, GradientFit
 from cikg.recommend.method import ClosedForm, Config, Gradient, Method, configure, find
 from cikg.recommend.options import Options, Precision, Protocol
@@ -229,13 +229,14 @@ class _Task:
         start = time.perf_counter()
         for chosen, scorer in model.candidates():
             metrics = judge(scorer, data.nodes, data.fit, data.selection)
-            score = metrics[self.options.metric]
+            score = total(metrics, self.options.metric)
             now = time.perf_counter()
             curve.append({"phase": "select", "seconds": now - start, self.options.metric: score, **chosen})
             start = now
-            if best is None or score > best[0].metrics[self.options.metric]:
+            if best is None or score > total(best[0].metrics, self.options.metric):
                 best = Fitted(scorer, None, metrics, curve), chosen
-            self.observer(Progress("select", len(curve), None, {}, score, best[0].metrics[self.options.metric], None))
+            leading = total(best[0].metrics, self.options.metric)
+            self.observer(Progress("select", len(curve), None, {}, score, leading, None))
         assert best is not None  # noqa: S101
         fitted, chosen = best
         return dataclasses.replace(fitted, notes=tuple(model.notes(chosen))), chosen

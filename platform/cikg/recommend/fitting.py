@@ -16,7 +16,7 @@ from torch import Tensor
 from cikg.errors import InputError, SnapshotError
 from cikg.recommend import distributed, runs
 from cikg.recommend.data.views import TrainingData
-from cikg.recommend.evaluation.measuring import Metrics, judge
+from cikg.recommend.evaluation.measuring import Metrics, judge, total
 from cikg.recommend.method import Gradient
 from cikg.recommend.scorers import Scorer
 from cikg.recommend.workshop import Phase, Progress, Workshop
@@ -136,7 +136,8 @@ class GradientFit:
         standing.curve.append(row)
         own = [each["seconds"] for each in standing.curve if each["phase"] == standing.phase]
         left = (epochs - standing.epoch) * sum(own) / len(own)
-        return Progress(standing.phase, standing.epoch, epochs, loss, score, standing.metrics.get(self.metric), left)
+        best = total(standing.metrics, self.metric) if standing.metrics else None
+        return Progress(standing.phase, standing.epoch, epochs, loss, score, best, left)
 
     def _steps(self, epoch: int) -> dict[str, float]:
         """One epoch of steps; the mean loss of each optimiser."""
@@ -178,8 +179,8 @@ class GradientFit:
         with torch.no_grad():
             for chosen, scorer in self.model.candidates():
                 metrics = distributed.agreed(judge(scorer, self.data.nodes, self.data.fit, self.data.selection))
-                scores.append(metrics[self.metric])
-                if not standing.metrics or metrics[self.metric] > standing.metrics[self.metric]:
+                scores.append(total(metrics, self.metric))
+                if not standing.metrics or scores[-1] > total(standing.metrics, self.metric):
                     standing.best_epoch, standing.metrics, standing.chosen = standing.epoch, metrics, chosen
                     standing.kind, self._best = type(scorer).__name__, scorer.tensors()
         return max(scores)

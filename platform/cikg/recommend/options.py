@@ -19,7 +19,7 @@ class Options:
         refit: after an honest selection, fit train and valid with what was chosen.
         epochs: the most epochs of a gradient method.
         patience: epochs without improvement before it stops.
-        metric: what is selected on.
+        metric: what is selected on, as `ndcg@50`, or a sum, as `recall@50+ndcg@50`.
         precision: `mixed` lets products of matrices be of bfloat16; tables, moments and partition sums stay float32.
     """
 

@@ -31,6 +31,7 @@ from typing_extensions import override
 from cikg.errors import CikgError, ConflictError, InputError, NotFoundError
 from cikg.files import alone
 from cikg.recommend.engine import train
+from cikg.recommend.evaluation.measuring import total
 from cikg.recommend.method import Search, Span, configure, find
 from cikg.recommend.workshop import Progress
 from cikg.settings import Settings
@@ -236,7 +237,7 @@ class _Tuning:
             )
         except optuna.TrialPruned:
             return None, TrialState.PRUNED
-        return done.valid[self.options["metric"]], TrialState.COMPLETE
+        return total(done.valid, self.options["metric"]), TrialState.COMPLETE
 
 
 def _suggest(trial: optuna.Trial, name: str, where: Search) -> Any:

@@ -104,6 +104,30 @@ def test_early_stopping_restores_the_best_epoch(tmp_path: Path, offline: Setting
     assert tensors["item_scores"][0] > tensors["item_scores"][39]
 
 
+class Trade(Constant):
+    """First one of three items at the first place, then two of them at the fourth and fifth."""
+
+    def scorer(self) -> StaticScorer:
+        scores = torch.arange(40, 0, -1).float()  # item 0 at the first place, and so on
+        scores[9:12] = torch.tensor(
+            {1: [50.0, -1.0, -1.0], 2: [37.2, 37.1, -1.0]}.get(round(float(-self.weight) / 2), [-1.0] * 3)
+        )
+        return StaticScorer(scores)
+
+
+@pytest.mark.parametrize(("metric", "epoch"), [("ndcg@5", 1), ("recall@5", 2), ("recall@5+ndcg@5", 2)])
+def test_an_epoch_is_chosen_by_a_metric_or_by_a_sum(
+    tmp_path: Path, offline: Settings, as_method: object, metric: str, epoch: int
+) -> None:
+    as_method(Trade)
+    read = [(0, item, SplitCode.VALID) for item in (9, 10, 11)] + [(0, 30, SplitCode.TRAIN)]
+    snapshot = write_snapshot(tmp_path, sizes=(1, 40, 0, 0), interactions=read)
+    seen: list[Progress] = []
+    trained = train(snapshot, "mine", settings=offline, refit=False, metric=metric, patience=3, observer=seen.append)
+    assert trained.manifest["chosen_epoch"] == epoch
+    assert seen[epoch - 1].metric == seen[-1].best == sum(trained.valid[each] for each in metric.split("+"))
+
+
 class SignedConfig(Config):
     sign: float | None = None
 

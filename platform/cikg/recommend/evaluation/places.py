@@ -40,6 +40,16 @@ def parse_metric(name: str) -> tuple[str, int]:
     return kind, int(cutoff)
 
 
+def check_selection(name: str) -> None:
+    """Refuse what nothing can be selected on: neither a metric nor a sum of some, as `recall@50+ndcg@50`.
+
+    Raises:
+        InputError: there is no such metric; says which there are.
+    """
+    for each in name.split("+"):
+        parse_metric(each)
+
+
 @dataclass(frozen=True)
 class Places:
     """The place of each of n held-out items in its user's ranking.

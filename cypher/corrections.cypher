@@ -1,7 +1,8 @@
 // What people say is wrong: an intent that somebody does not have or an item does not serve, an interest that somebody does
 // not have. Nothing is deleted: the edge is pruned by `person:NAME`, and everything that leaves out pruned edges leaves it
-// out: questions, pages, clustering, snapshots, and jobs that would find it again. `corrected` of a user or an item counts
-// the changes: a list that was made at another count is not up to date.
+// out: questions, pages, clustering, snapshots, and jobs that would find it again. What goes because something else was
+// corrected is `pruned_along`: an interest with the last intent that leads to it, and what `settle_corrections` finds.
+// `corrected` of a user or an item counts the changes: a list that was made at another count is not up to date.
 
 // name: correct(dataset, label, node, intents, interests, by, reason) -> none
 // Prune what a user or an item (`label`) is said to have, by uids. With an interest go the user's intents that led to it; with
@@ -16,17 +17,18 @@ CALL (node) {
   WHERE edge.pruned_by IS NULL AND (intent.uid IN $intents
     OR EXISTS { MATCH (intent)-[:MEMBER_OF]->(of:Interest) WHERE node:User AND of.uid IN $interests })
   SET edge.pruned_by = $by, edge.pruned_reason = $reason
-  RETURN count(*) AS intents
+  RETURN collect(DISTINCT intent) AS gone
 }
-CALL (node) {
+CALL (node, gone) {
   MATCH (node)-[edge:HAS_INTEREST]->(interest:Interest)
   WHERE edge.pruned_by IS NULL AND (interest.uid IN $interests OR
-    EXISTS { MATCH (node)-[:POSSESSES]->(gone:Intent)-[:MEMBER_OF]->(interest) WHERE gone.uid IN $intents }
+    EXISTS { MATCH (intent:Intent)-[:MEMBER_OF]->(interest) WHERE intent IN gone }
     AND NOT EXISTS { MATCH (node)-[has:POSSESSES]->(:Intent)-[:MEMBER_OF]->(interest) WHERE has.pruned_by IS NULL })
-  SET edge.pruned_by = $by, edge.pruned_reason = $reason
+  SET edge.pruned_by = $by, edge.pruned_reason = $reason,
+      edge.pruned_along = CASE WHEN NOT interest.uid IN $interests THEN true END
   RETURN count(*) AS interests
 }
-WITH node WHERE intents + interests > 0
+WITH node WHERE size(gone) + interests > 0
 SET node.corrected = coalesce(node.corrected, 0) + 1
 
 // name: take_back_corrections(dataset, label, node, intents, interests) -> none
@@ -40,17 +42,17 @@ CALL (node) {
   MATCH (node)-[edge:POSSESSES|SATISFIES]->(intent:Intent)
   WHERE edge.pruned_by STARTS WITH 'person:' AND (intent.uid IN $intents
     OR EXISTS { MATCH (intent)-[:MEMBER_OF]->(of:Interest) WHERE node:User AND of.uid IN $interests })
-  SET edge.pruned_by = null, edge.pruned_reason = null
-  RETURN count(*) AS intents
+  SET edge.pruned_by = null, edge.pruned_reason = null, edge.pruned_along = null
+  RETURN collect(DISTINCT intent) AS again
 }
-CALL (node) {
+CALL (node, again) {
   MATCH (node)-[edge:HAS_INTEREST]->(interest:Interest)
   WHERE edge.pruned_by STARTS WITH 'person:' AND (interest.uid IN $interests OR
-    EXISTS { MATCH (node)-[:POSSESSES]->(again:Intent)-[:MEMBER_OF]->(interest) WHERE again.uid IN $intents })
-  SET edge.pruned_by = null, edge.pruned_reason = null
+    EXISTS { MATCH (intent:Intent)-[:MEMBER_OF]->(interest) WHERE intent IN again })
+  SET edge.pruned_by = null, edge.pruned_reason = null, edge.pruned_along = null
   RETURN count(*) AS interests
 }
-WITH node WHERE intents + interests > 0
+WITH node WHERE size(again) + interests > 0
 SET node.corrected = coalesce(node.corrected, 0) + 1
 
 // name: corrected_nodes(dataset, label, nodes) -> many
@@ -71,21 +73,28 @@ CALL () {
   RETURN node
 }
 WITH node WHERE node.corrected > 0
-RETURN node.id AS id, coalesce(node.name, node.id) AS name, node.corrected AS corrected,
+CALL (node) {
+  MATCH (node)-[edge:HAS_INTEREST]->(interest:Interest) WHERE edge.pruned_by STARTS WITH 'person:'
+  WITH interest, min(edge.pruned_by) AS by, min(edge.pruned_reason) AS reason
+  ORDER BY coalesce(interest.name, interest.id), interest.id
+  RETURN collect({kind: 'interest', id: interest.id, name: coalesce(interest.name, interest.id), by: substring(by, 7),
+                  reason: coalesce(reason, '')}) AS interests
+}
+CALL (node) {
+  MATCH (node)-[edge:POSSESSES|SATISFIES]->(intent:Intent)
+  WHERE edge.pruned_by STARTS WITH 'person:' AND NOT EXISTS {
+    MATCH (intent)-[:MEMBER_OF]->(:Interest)<-[whole:HAS_INTEREST]-(node) WHERE whole.pruned_by STARTS WITH 'person:'
+  }
+  WITH intent, min(edge.pruned_by) AS by, min(edge.pruned_reason) AS reason, collect(edge.merged_from) AS over
+  ORDER BY coalesce(intent.name, intent.id), intent.id
+  RETURN collect({kind: 'intent', id: intent.id, name: coalesce(intent.name, intent.id), by: substring(by, 7),
+                  reason: coalesce(reason, '')}) AS intents, collect(over) AS merged
+}
+RETURN node.id AS id, coalesce(node.name, node.id) AS name, node.corrected AS corrected, interests + intents AS rows,
        COLLECT {
-         MATCH (node)-[edge:HAS_INTEREST]->(interest:Interest) WHERE edge.pruned_by STARTS WITH 'person:'
-         WITH interest, min(edge.pruned_by) AS by, min(edge.pruned_reason) AS reason
-         RETURN {kind: 'interest', id: interest.id, name: coalesce(interest.name, interest.id), by: substring(by, 7),
-                 reason: coalesce(reason, '')} AS row ORDER BY row.name, row.id
-       } + COLLECT {
-         MATCH (node)-[edge:POSSESSES|SATISFIES]->(intent:Intent)
-         WHERE edge.pruned_by STARTS WITH 'person:' AND NOT EXISTS {
-           MATCH (intent)-[:MEMBER_OF]->(:Interest)<-[whole:HAS_INTEREST]-(node) WHERE whole.pruned_by STARTS WITH 'person:'
-         }
-         WITH intent, min(edge.pruned_by) AS by, min(edge.pruned_reason) AS reason
-         RETURN {kind: 'intent', id: intent.id, name: coalesce(intent.name, intent.id), by: substring(by, 7),
-                 reason: coalesce(reason, '')} AS row ORDER BY row.name, row.id
-       } AS rows
+         UNWIND merged AS of UNWIND of AS over UNWIND over AS uid MATCH (phrase:Intent {uid: uid})
+         RETURN DISTINCT phrase.id AS id ORDER BY id
+       } AS merged
 ORDER BY name, id
 
 // name: said_of(label, node, kind, target) -> many

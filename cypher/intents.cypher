@@ -31,7 +31,8 @@ RETURN collect({item: item.id, name: item.name, text: item.text, facts: facts}) 
 // depend on who came first. An intent that was merged gives its edges to the one it was merged into. An intent that
 // nobody has any more is removed, unless others are merged into it. Edges are created, since this deletes those of
 // earlier runs and of an earlier attempt of this one. A pruned edge stays pruned when the job finds it again, and stays
-// when it does not, as long as any of its evidence is in train: nobody has to reject the same intent twice.
+// when it does not, as long as any of its evidence is in train: nobody has to reject the same intent twice. What a person
+// said holds for other jobs' edges, too, and for phrases that were merged, those along with it (`settle_corrections`).
 MATCH (dataset:Dataset {uid: $dataset})
 SET dataset.version = coalesce(dataset.version, 0) + 1
 WITH dataset
@@ -64,18 +65,28 @@ CALL (pruned) {
   WITH user, row, found, intent
   MATCH merged = (intent) (()-[same:SAME_AS WHERE same.state = 'merged']->())* (standing:Intent)
   WHERE standing.merged_into IS NULL
-  WITH user, row, found, intent, merged, standing,
-       head([each IN pruned WHERE each.user = user.uid AND each.intent = standing.uid]).was AS before
+  WITH user, row, found, standing, [one IN nodes(merged)[..-1] | one.uid] AS over,
+       [each IN pruned WHERE each.user = user.uid AND each.intent = standing.uid | each.was] + COLLECT {
+         MATCH (user)-[said:POSSESSES]->(standing) WHERE said.pruned_by STARTS WITH 'person:' RETURN properties(said)
+       } AS befores
+  WITH user, row, found, standing, over, befores,
+       head([was IN befores WHERE coalesce(was.merged_from, []) = over]) AS same
+  WITH user, row, found, standing, over, same, coalesce(same, head(befores)) AS before
   CREATE (user)-[edge:POSSESSES {run: $run}]->(standing)
   SET edge.completion = row.completion, edge.round = coalesce(row.round, 1), edge.evidence = found.evidence,
-      edge.merged_from = CASE WHEN intent.merged_into IS NOT NULL THEN [one IN nodes(merged)[..-1] | one.uid] END,
-      edge.pruned_by = before.pruned_by, edge.pruned_reason = before.pruned_reason
+      edge.merged_from = CASE WHEN over <> [] THEN over END,
+      edge.pruned_by = before.pruned_by, edge.pruned_reason = before.pruned_reason,
+      edge.pruned_along = CASE WHEN same IS NULL AND before.pruned_by STARTS WITH 'person:' THEN true
+                               ELSE before.pruned_along END
   RETURN count(*) AS written
 }
 CALL (pruned) {
   UNWIND pruned AS before
   MATCH (user:User {uid: before.user}), (intent:Intent {uid: before.intent})
-  WHERE NOT EXISTS { (user)-[now:POSSESSES]->(intent) WHERE now.run = $run }
+  WHERE NOT EXISTS {
+    (user)-[now:POSSESSES]->(intent)
+    WHERE now.run = $run AND coalesce(now.merged_from, []) = coalesce(before.was.merged_from, [])
+  }
   WITH user, intent, before,
        COLLECT { MATCH (user)-[:INTERACTED {split: 'train'}]->(i:Item) WHERE i.id IN before.was.evidence RETURN i.id } AS shown
   WHERE size(shown) > 0

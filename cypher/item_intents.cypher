@@ -71,18 +71,28 @@ CALL (pruned) {
   WITH item, row, found, intent
   MATCH merged = (intent) (()-[same:SAME_AS WHERE same.state = 'merged']->())* (standing:Intent)
   WHERE standing.merged_into IS NULL
-  WITH item, row, found, intent, merged, standing,
-       head([each IN pruned WHERE each.item = item.uid AND each.intent = standing.uid]).was AS before
+  WITH item, row, found, standing, [one IN nodes(merged)[..-1] | one.uid] AS over,
+       [each IN pruned WHERE each.item = item.uid AND each.intent = standing.uid | each.was] + COLLECT {
+         MATCH (item)-[said:SATISFIES]->(standing) WHERE said.pruned_by STARTS WITH 'person:' RETURN properties(said)
+       } AS befores
+  WITH item, row, found, standing, over, befores,
+       head([was IN befores WHERE coalesce(was.merged_from, []) = over]) AS same
+  WITH item, row, found, standing, over, same, coalesce(same, head(befores)) AS before
   CREATE (item)-[edge:SATISFIES {run: $run}]->(standing)
   SET edge.completion = row.completion, edge.round = row.round, edge.evidence = found.evidence,
-      edge.merged_from = CASE WHEN intent.merged_into IS NOT NULL THEN [one IN nodes(merged)[..-1] | one.uid] END,
-      edge.pruned_by = before.pruned_by, edge.pruned_reason = before.pruned_reason
+      edge.merged_from = CASE WHEN over <> [] THEN over END,
+      edge.pruned_by = before.pruned_by, edge.pruned_reason = before.pruned_reason,
+      edge.pruned_along = CASE WHEN same IS NULL AND before.pruned_by STARTS WITH 'person:' THEN true
+                               ELSE before.pruned_along END
   RETURN count(*) AS written
 }
 CALL (pruned) {
   UNWIND pruned AS before
   MATCH (item:Item {uid: before.item}), (intent:Intent {uid: before.intent})
-  WHERE NOT EXISTS { (item)-[now:SATISFIES]->(intent) WHERE now.run = $run }
+  WHERE NOT EXISTS {
+    (item)-[now:SATISFIES]->(intent)
+    WHERE now.run = $run AND coalesce(now.merged_from, []) = coalesce(before.was.merged_from, [])
+  }
   CREATE (item)-[edge:SATISFIES]->(intent)
   SET edge = before.was
   RETURN count(*) AS kept

@@ -134,6 +134,43 @@ CALL (intent, into) {
 }
 RETURN moved, memberships
 
+// name: settle_corrections(intents) -> none
+// Let what people said hold for all edges of a user or an item to one intent, of which a merge makes several: where one is
+// corrected, the others are pruned along with it (`pruned_along`), by the same person for the same reason; where none is any
+// more, these stand again. Likewise a user's interests to which intents lead: corrected ones and no other. This depends on
+// what is there alone, so that merges and their undoing may come in any order, and twice. It is for users and items of these
+// intents, by uid, that something was corrected about, and counts where anything changed. Cost: the edges of the intents,
+// then those of the few.
+UNWIND $intents AS uid
+MATCH (:Intent {uid: uid})<-[:POSSESSES|SATISFIES]-(node:User|Item) WHERE node.corrected > 0
+WITH DISTINCT node
+CALL (node) {
+  MATCH (node)-[edge:POSSESSES|SATISFIES]->(intent:Intent)
+  WITH intent, edge ORDER BY edge.pruned_by, edge.pruned_reason
+  WITH intent, collect(edge) AS edges
+  WITH edges, head([one IN edges WHERE one.pruned_by STARTS WITH 'person:' AND one.pruned_along IS NULL]) AS said
+  UNWIND edges AS edge
+  WITH edge, said, (edge.pruned_by IS NULL) <> (said IS NULL) AS turns
+  WHERE edge.pruned_by IS NULL OR edge.pruned_along
+  SET edge.pruned_by = said.pruned_by, edge.pruned_reason = said.pruned_reason,
+      edge.pruned_along = CASE WHEN said IS NOT NULL THEN true END
+  RETURN count(CASE WHEN turns THEN 1 END) AS intents
+}
+CALL (node) {
+  MATCH (node)-[edge:HAS_INTEREST]->(interest:Interest) WHERE edge.pruned_by IS NULL OR edge.pruned_along
+  OPTIONAL MATCH (node)-[has:POSSESSES]->(:Intent)-[:MEMBER_OF]->(interest)
+  WHERE has.pruned_by IS NULL OR has.pruned_by STARTS WITH 'person:'
+  WITH edge, has ORDER BY has.pruned_by, has.pruned_reason
+  WITH edge, collect(has) AS found
+  WITH edge, CASE WHEN none(one IN found WHERE one.pruned_by IS NULL) THEN head(found) END AS said
+  WITH edge, said, (edge.pruned_by IS NULL) <> (said IS NULL) AS turns
+  SET edge.pruned_by = said.pruned_by, edge.pruned_reason = said.pruned_reason,
+      edge.pruned_along = CASE WHEN said IS NOT NULL THEN true END
+  RETURN count(CASE WHEN turns THEN 1 END) AS interests
+}
+WITH node WHERE intents + interests > 0
+SET node.corrected = node.corrected + 1
+
 // name: reject_merge(dataset, intent, into, entry) -> many
 // Note that two intents differ, so that they are not proposed again; returns the pair. Three look-ups by key.
 MATCH (dataset:Dataset {uid: $dataset})

@@ -85,7 +85,8 @@ CALL (own, node) {
 }
 CALL (own, row, node) {
   MATCH (node)-[edge:POSSESSES|SATISFIES]->(intent:Intent)
-  WHERE edge.pruned_by IS NULL OR edge.pruned_by IN own
+  WHERE (edge.pruned_by IS NULL OR edge.pruned_by IN own)
+    AND NOT EXISTS { MATCH (node)-[said:POSSESSES|SATISFIES]->(intent) WHERE said.pruned_by STARTS WITH 'person:' }
   SET edge.pruned_by = CASE WHEN intent.uid IN row.pruned THEN $run END,
       edge.pruned_reason = CASE WHEN intent.uid IN row.pruned THEN row.reason END
 }

@@ -155,19 +155,24 @@ class Graph:
             if advance is not None:
                 advance(len(part))
 
-    def write_together(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    def write_together(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[Row]]:
         """Run several writing statements in one transaction: all of them are applied, or none.
 
         Args:
             steps: names and parameters of idempotent statements, in order.
+
+        Returns:
+            The rows of each.
         """
 
-        def work(transaction: neo4j.ManagedTransaction) -> None:
-            for name, parameters in steps:
-                transaction.run(named(name).text, dict(parameters)).consume()
+        def work(transaction: neo4j.ManagedTransaction) -> list[list[Row]]:
+            return [
+                [dict(record) for record in transaction.run(named(name).text, dict(parameters))]
+                for name, parameters in steps
+            ]
 
         with _translated(), self._driver.session(database=self._database) as session:
-            session.execute_write(work)
+            return session.execute_write(work)
 
     @contextmanager
     def reading(self) -> Iterator[Callable[..., Iterator[Row]]]:

@@ -78,12 +78,14 @@ class Corrected:
         name: its name.
         times: how often something was corrected or taken back: a list made at another count is not up to date.
         corrections: what stands corrected now.
+        merged: the ids of intents that were merged into one of these: a model of before knows them.
     """
 
     id: str
     name: str
     times: int
     corrections: tuple[Correction, ...]
+    merged: tuple[str, ...] = ()
 
     @property
     def evidence(self) -> Evidence:
@@ -91,7 +93,7 @@ class Corrected:
         interests, intents = (
             [one.id for one in self.corrections if one.kind == kind] for kind in ("interest", "intent")
         )
-        return Evidence(interests=interests, intents=intents)
+        return Evidence(interests=interests, intents=[*intents, *self.merged])
 
 
 def correct(graph: Graph, claim: Claim, *, by: str, reason: str = "") -> None:
@@ -128,7 +130,11 @@ def of(graph: Graph, dataset: str, owner: Owner, ids: Iterable[str] | None = Non
     keys = None if ids is None else [uid(dataset, each) for each in ids]
     return {
         row["id"]: Corrected(
-            row["id"], row["name"], row["corrected"], tuple(Correction(**each) for each in row["rows"])
+            row["id"],
+            row["name"],
+            row["corrected"],
+            tuple(Correction(**each) for each in row["rows"]),
+            tuple(row["merged"]),
         )
         for row in graph.many("corrected_nodes", dataset=dataset, label=owner, nodes=keys)
     }

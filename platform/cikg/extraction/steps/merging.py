@@ -2,9 +2,10 @@
 
 Proposals come from the names (`exact`: equal but for case, accents' encoding, spaces and punctuation), from the
 intents' vectors (`vector`: cosine at least a threshold), or from a model (`llm`: the job `preference_alignment`). A
-person accepts or rejects them, or `accept` takes all of one kind. Merging moves an intent's
-edges to the one that stays and marks each with where it came from; unmerging moves just these back. Who decided what,
-when, by which method and score stays on the SAME_AS edge between the two.
+person accepts or rejects them, or `accept` takes all of one kind. Merging moves an intent's edges to the one that
+stays and marks each with where it came from; unmerging moves just these back. What people corrected about a user or an
+item holds for whatever the intent is merged with. Who decided what, when, by which method and score stays on the
+SAME_AS edge between the two.
 """
 
 from __future__ import annotations
@@ -206,15 +207,9 @@ def merge(
                 f"the intent {row['id']!r} is merged into {row['survivor']!r}",
                 cure="Merge that one instead, or unmerge it first",
             )
-    rows = graph.write(
-        "merge_intent",
-        dataset=dataset,
-        intent=uid(dataset, intent),
-        into=uid(dataset, into),
-        method=method,
-        score=score,
-        entry=_entry(actor, Verdict.MERGED),
-    )
+    keys = {"intent": uid(dataset, intent), "into": uid(dataset, into)}
+    change = {"dataset": dataset, **keys, "method": method, "score": score, "entry": _entry(actor, Verdict.MERGED)}
+    rows, _ = graph.write_together([("merge_intent", change), ("settle_corrections", {"intents": list(keys.values())})])
     if not rows and _intents(graph, dataset, [intent])[intent]["merged_into"] == uid(dataset, into):
         return Moved(intent, into, 0)  # the commit's answer was lost, and the statement ran twice
     return Moved(intent, into, _first(rows, intent)["moved"])
@@ -271,9 +266,9 @@ def unmerge(graph: Graph, dataset: str, intent: str, *, actor: str | None = None
             f"the intent {row['survivor']!r}, which has the edges of {intent!r}, is merged itself",
             cure=f"Unmerge {row['survivor']!r} first",
         )
-    rows = graph.write(
-        "unmerge_intent", dataset=dataset, intent=uid(dataset, intent), entry=_entry(actor, Verdict.UNDONE)
-    )
+    keys = [uid(dataset, each) for each in (intent, row["survivor"])]
+    change = {"dataset": dataset, "intent": keys[0], "entry": _entry(actor, Verdict.UNDONE)}
+    rows, _ = graph.write_together([("unmerge_intent", change), ("settle_corrections", {"intents": keys})])
     return Moved(intent, row["survivor"], _first(rows, intent)["moved"])
 
 

@@ -8,34 +8,26 @@ from cikg.access import audit
 from cikg.graph import Graph
 from cikg.settings import Settings
 from web import queued
-from web.queued import Command
+from web.queued import Followed
 
 
 @dataclass(frozen=True)
-class Clustering:
+class Clustering(Followed):
     """What there is to cluster, and what is done about it.
 
     Attributes:
         phrases: how many intents the dataset has.
         interests: how many interests.
-        command: the clustering that waits or goes on, or the last where it failed; else None.
     """
 
     phrases: int
     interests: int
-    command: Command | None
-
-    @property
-    def active(self) -> bool:
-        """Whether its end is to be waited for."""
-        return self.command is not None and self.command.active
 
 
 def load(graph: Graph, dataset: str) -> Clustering:
     """What there is to cluster in a dataset, and how far it is."""
-    commands = queued.under_way(graph, dataset, "cluster")
     counts = graph.one("dataset_detail", dataset=dataset)
-    return Clustering(counts["intents"], counts["interests"], commands[0] if commands else None)
+    return Clustering(queued.under_way(graph, dataset, "cluster"), counts["intents"], counts["interests"])
 
 
 def begin(graph: Graph, settings: Settings, dataset: str, *, clusters: int | None = None, seed: int = 0) -> str:
@@ -51,10 +43,9 @@ def begin(graph: Graph, settings: Settings, dataset: str, *, clusters: int | Non
     Raises:
         UnreachableError: Redis does not answer.
     """
-    command = ["cluster", "--dataset", dataset]
-    command += ["--clusters", str(clusters)] if clusters is not None else []
-    command += ["--seed", str(seed)] if seed else []
-    return queued.once(graph, settings, dataset, command)
+    return queued.once(
+        graph, settings, dataset, ["cluster", "--dataset", dataset], clusters=clusters, seed=seed or None
+    )
 
 
 def act(graph: Graph, settings: Settings, dataset: str, actor: str) -> None:

@@ -45,6 +45,22 @@ class Command:
         return self.state in ACTIVE
 
 
+@dataclass(frozen=True)
+class Followed:
+    """What a page follows to its end.
+
+    Attributes:
+        commands: those that wait or go on, and the last where it failed.
+    """
+
+    commands: tuple[Command, ...]
+
+    @property
+    def active(self) -> bool:
+        """Whether any end is to be waited for."""
+        return any(command.active for command in self.commands)
+
+
 def newest(graph: Graph, dataset: str, name: str, argument: str = "") -> Command | None:
     """The last command of a dataset that was queued, of those whose name begins so."""
     rows = _recent(graph, dataset, name, argument)
@@ -57,22 +73,32 @@ def under_way(graph: Graph, dataset: str, name: str) -> tuple[Command, ...]:
     return tuple(each for each in found if each.active or (each.state is State.FAILED and each is found[0]))
 
 
-def said(graph: Graph, dataset: str, name: str) -> Any:
-    """What the newest of these commands printed, where it is done; else None."""
+def said(graph: Graph, dataset: str, name: str) -> dict[str, Any]:
+    """What the newest of these commands printed, where it is done; else nothing."""
     rows = _recent(graph, dataset, name)
-    return runs.unpack(rows[0]["said"]) if rows and rows[0]["state"] == State.DONE else None
+    told = runs.unpack(rows[0]["said"]) if rows and rows[0]["state"] == State.DONE else None
+    return told if isinstance(told, dict) else {}
 
 
-def once(graph: Graph, settings: Settings, dataset: str, arguments: Sequence[str]) -> str:
+def once(graph: Graph, settings: Settings, dataset: str, words: Sequence[str], **options: object) -> str:
     """Have a worker carry out a command; the id of its run. One that waits or goes on already is not queued again.
 
     Two that are asked for in the same moment may both be queued: the second finds what the first made.
 
+    Args:
+        graph: the graph.
+        settings: of this process.
+        dataset: whose run it is.
+        words: what it begins with, as `train ease --dataset demo`.
+        options: further ones by name; what is None is left to the command.
+
     Raises:
         UnreachableError: Redis does not answer.
     """
-    for row in _recent(graph, dataset, arguments[0]):
-        if row["state"] in ACTIVE and runs.unpack(row["parameters"]) == {"arguments": list(arguments)}:
+    given = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
+    arguments = [*words, *(part for pair in given for part in pair)]
+    for row in _recent(graph, dataset, words[0]):
+        if row["state"] in ACTIVE and runs.unpack(row["parameters"]) == {"arguments": arguments}:
             return str(row["id"])
     return commands.enqueue(graph, settings, arguments, dataset).partition(":")[2]
 

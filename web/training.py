@@ -14,10 +14,11 @@ from cikg.graph import Graph
 from cikg.recommend import methods
 from cikg.settings import Settings
 from web import queued, runs
-from web.queued import Command
+from web.queued import Followed
 
 FIRST = "mixture"
 MOST_SEEDS = 10
+MOST_TRIALS = 1_000
 LAST_SEED = 2**31 - 1
 
 
@@ -29,39 +30,34 @@ class Wanted:
         method: its method.
         seed: of everything random; with several seeds, the first.
         seeds: how many to train with, one run each.
+        trials: configurations to try first, to train with the best; 0 for the method's own settings.
     """
 
     method: str
     seed: int = 0
     seeds: int = 1
+    trials: int = 0
 
 
 @dataclass(frozen=True)
-class Trainings:
+class Trainings(Followed):
     """What can be trained, and what is.
 
     Attributes:
         methods: each in a sentence, by its name; the flagship first.
-        commands: the trainings that wait or go on, and the last where it failed.
         again: the run that the last training found there already, from the same data, settings and seed; else None.
     """
 
     methods: dict[str, str]
-    commands: tuple[Command, ...]
     again: str | None
-
-    @property
-    def active(self) -> bool:
-        """Whether any training's end is to be waited for."""
-        return any(command.active for command in self.commands)
 
 
 def load(graph: Graph, dataset: str) -> Trainings:
     """What can be trained on a dataset, and how far its trainings are."""
     told = queued.said(graph, dataset, "train ")
-    again = told.get("run") if isinstance(told, dict) and told.get("reused") else None
+    again = told.get("run") if told.get("reused") else None
     about = methods.summaries()
-    return Trainings({FIRST: about[FIRST]} | about, queued.under_way(graph, dataset, "train "), again)
+    return Trainings(queued.under_way(graph, dataset, "train "), {FIRST: about[FIRST]} | about, again)
 
 
 def asked(form: Mapping[str, str]) -> Wanted:
@@ -71,7 +67,9 @@ def asked(form: Mapping[str, str]) -> Wanted:
         InputError: a number is none, or out of range.
     """
     seed = _whole(form.get("seed") or "0", "seed", 0, LAST_SEED)
-    return Wanted(form.get("method", FIRST), seed, _whole(form.get("seeds") or "1", "number of seeds", 1, MOST_SEEDS))
+    seeds = _whole(form.get("seeds") or "1", "number of seeds", 1, MOST_SEEDS)
+    trials = _whole(form.get("trials") or "0", "number of trials", 0, MOST_TRIALS)
+    return Wanted(form.get("method", FIRST), seed, seeds, trials)
 
 
 def begin(graph: Graph, settings: Settings, dataset: str, wanted: Wanted) -> str:
@@ -82,10 +80,9 @@ def begin(graph: Graph, settings: Settings, dataset: str, wanted: Wanted) -> str
         UnreachableError: Redis does not answer.
     """
     methods.check(wanted.method)
-    command = ["train", wanted.method, "--dataset", dataset]
-    command += ["--seed", str(wanted.seed)] if wanted.seed else []
-    command += ["--seeds", str(wanted.seeds)] if wanted.seeds > 1 else []
-    return queued.once(graph, settings, dataset, command)
+    numbers = {"seed": wanted.seed or None, "seeds": wanted.seeds if wanted.seeds > 1 else None}
+    words = ["train", wanted.method, "--dataset", dataset]
+    return queued.once(graph, settings, dataset, words, **numbers, tune=wanted.trials or None)
 
 
 def evaluate(graph: Graph, settings: Settings, dataset: str, run: str) -> str:

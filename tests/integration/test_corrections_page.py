@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
-import web
 from cikg.access import audit
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
@@ -21,21 +17,8 @@ from cikg.serving.ranking import known_items
 from cikg.settings import Settings
 from tests import planted
 from tests.dashboard import form_token, operator, viewer
-from web import store
 
 READER = "3"
-
-
-@pytest.fixture(scope="module")
-def own(settings: Settings) -> Settings:
-    return settings.model_copy(update={"secret_key": SecretStr("corrections-test-key-0123456789")})
-
-
-@pytest.fixture(scope="module")
-def app(own: Settings) -> Iterator[Flask]:
-    made = web.create_app(own)
-    yield made
-    store.close(made)
 
 
 @pytest.fixture

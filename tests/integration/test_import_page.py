@@ -17,7 +17,6 @@ from pydantic import SecretStr
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import TestResponse, encode_multipart
 
-import web
 from cikg.access import tokens
 from cikg.access.accounts import Scope
 from cikg.datasets.drop import drop
@@ -29,7 +28,6 @@ from cikg.graph import Graph
 from cikg.settings import Settings
 from tests import dashboard
 from tests.integration.graph.state import state
-from web import store
 
 KEY = SecretStr("import-test-key-0123456789")
 ROWS = [(f"u{n % 9}", f"i{n % 7}", n % 5 + 1, 1_400_000_000 + n) for n in range(63)]
@@ -53,13 +51,6 @@ def own(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setting
             "api_rate_limit": "1000000 per minute",
         }
     )
-
-
-@pytest.fixture(scope="module")
-def app(graph: Graph, own: Settings) -> Iterator[Flask]:
-    made = web.create_app(own)
-    yield made
-    store.close(made)
 
 
 @dataclass

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from pydantic import SecretStr
 
-import web
 from cikg.access import accounts
 from cikg.access.accounts import Passwords, Role
 from cikg.access.sessions import one_time_token
 from cikg.graph import Graph
 from cikg.settings import Settings
 from tests import planted
-from web import store
 from web.pages.session import within
 
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(scope="module")
-def own(settings: Settings) -> Settings:
-    return settings.model_copy(update={"secret_key": SecretStr("login-test-key-0123456789")})
-
-
-@pytest.fixture(scope="module")
-def app(own: Settings) -> Iterator[Flask]:
-    made = web.create_app(own)
-    yield made
-    store.close(made)
 
 
 @pytest.fixture

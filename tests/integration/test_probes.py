@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,11 +18,8 @@ CANARY = "canary-secret-0123456789"
 
 
 @pytest.fixture(scope="module")
-def app(graph: Graph, settings: Settings) -> Iterator[Flask]:
-    own = {"secret_key": SecretStr(CANARY), "openai_api_key": SecretStr(CANARY)}
-    made = web.create_app(settings.model_copy(update=own))
-    yield made
-    store.close(made)
+def own(settings: Settings) -> Settings:
+    return settings.model_copy(update={"secret_key": SecretStr(CANARY), "openai_api_key": SecretStr(CANARY)})
 
 
 def test_a_living_process_says_so_whatever_is_away(settings: Settings) -> None:

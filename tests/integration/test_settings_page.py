@@ -1,46 +1,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
-import web
 from cikg.access import accounts, audit, tokens
 from cikg.access.accounts import Passwords, Role, Scope
 from cikg.access.sessions import begin_session
 from cikg.graph import Graph
 from cikg.settings import Settings
 from tests import dashboard
-from web import store
 
-KEY = SecretStr("settings-test-key-0123456")
 PASSWORD = "correct horse battery"
 
 
-@pytest.fixture(scope="module")
-def app(graph: Graph, settings: Settings) -> Iterator[Flask]:
-    made = web.create_app(settings.model_copy(update={"secret_key": KEY}))
-    yield made
-    store.close(made)
+@pytest.fixture
+def operator(app: Flask, own: Settings) -> FlaskClient:
+    return dashboard.operator(app, own)
 
 
 @pytest.fixture
-def operator(app: Flask, settings: Settings) -> FlaskClient:
-    return dashboard.operator(app, settings)
-
-
-@pytest.fixture
-def viewer(app: Flask, settings: Settings, graph: Graph, dataset: str) -> FlaskClient:
+def viewer(app: Flask, own: Settings, graph: Graph, dataset: str) -> FlaskClient:
     """Someone with an account of the dataset's name."""
-    accounts.add(graph, dataset, Role.VIEWER, Passwords(Settings(secret_key=KEY)).hash(PASSWORD), "tests")
+    accounts.add(graph, dataset, Role.VIEWER, Passwords(own).hash(PASSWORD), "tests")
     client = app.test_client()
     with client.session_transaction() as session:
-        session["_user_id"] = begin_session(settings, dataset)
+        session["_user_id"] = begin_session(own, dataset)
     return client
 
 
@@ -78,8 +66,10 @@ def test_a_viewer_sees_and_changes_no_one_else(viewer: FlaskClient, graph: Graph
     assert accounts.find(graph, dataset)["role"] == "viewer"
 
 
-def test_one_changes_ones_own_password_by_the_present_one(viewer: FlaskClient, graph: Graph, dataset: str) -> None:
-    passwords = Passwords(Settings(secret_key=KEY))
+def test_one_changes_ones_own_password_by_the_present_one(
+    viewer: FlaskClient, own: Settings, graph: Graph, dataset: str
+) -> None:
+    passwords = Passwords(own)
     assert send(viewer, "/password", present="wrong password", password="another password").status_code == 400
     assert passwords.fits(graph, dataset, PASSWORD)
     assert send(viewer, "/password", present=PASSWORD, password="another password").status_code == 302
@@ -87,7 +77,9 @@ def test_one_changes_ones_own_password_by_the_present_one(viewer: FlaskClient, g
     assert viewer.get("/settings").status_code == 401
 
 
-def test_an_admin_adds_changes_and_removes_people(operator: FlaskClient, graph: Graph, dataset: str) -> None:
+def test_an_admin_adds_changes_and_removes_people(
+    operator: FlaskClient, own: Settings, graph: Graph, dataset: str
+) -> None:
     assert send(operator, "/accounts", name=dataset, role="editor", password="").status_code == 302
     assert accounts.find(graph, dataset)["role"] == "editor"
     again = send(operator, "/accounts", name=dataset, role="editor", password="")
@@ -96,7 +88,7 @@ def test_an_admin_adds_changes_and_removes_people(operator: FlaskClient, graph: 
     assert send(operator, f"/accounts/{dataset}/role", role="viewer").status_code == 302
     assert send(operator, f"/accounts/{dataset}/password", password="short").status_code == 400
     assert send(operator, f"/accounts/{dataset}/password", password=PASSWORD).status_code == 302
-    assert Passwords(Settings(secret_key=KEY)).fits(graph, dataset, PASSWORD)
+    assert Passwords(own).fits(graph, dataset, PASSWORD)
     assert send(operator, f"/accounts/{dataset}/own").status_code == 400
     assert send(operator, f"/accounts/{dataset}/remove").status_code == 302
     assert send(operator, f"/accounts/{dataset}/remove").status_code == 404

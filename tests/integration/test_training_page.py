@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +12,6 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
-import web
 from cikg.access import audit
 from cikg.embedded import supervisor
 from cikg.extraction import commands
@@ -20,7 +19,6 @@ from cikg.graph import Graph
 from cikg.schema import uid
 from cikg.settings import Settings
 from tests import dashboard, planted, trained
-from web import store
 
 Press = Callable[..., TestResponse]
 KEY = SecretStr("training-test-key-0123456789")
@@ -30,13 +28,6 @@ KEY = SecretStr("training-test-key-0123456789")
 def own(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings with runs of its own."""
     return settings.model_copy(update={"secret_key": KEY, "home": tmp_path_factory.mktemp("home")})
-
-
-@pytest.fixture(scope="module")
-def app(own: Settings) -> Iterator[Flask]:
-    made = web.create_app(own)
-    yield made
-    store.close(made)
 
 
 @pytest.fixture
@@ -97,7 +88,10 @@ def test_a_worker_trains_what_the_page_asks_for(
     assert [model["method"] for model in shown["models"]] == ["popularity"], shown
     assert (shown["trainings"]["commands"], shown["trainings"]["again"]) == ([], None)
     (entry, _) = [each for each in audit.read(graph, 100) if each.target == dataset]
-    assert (entry.action, entry.detail) == ("models.train", {"method": "popularity", "seed": 0, "seeds": 1})
+    assert (entry.action, entry.detail) == (
+        "models.train",
+        {"method": "popularity", "seed": 0, "seeds": 1, "trials": 0},
+    )
 
 
 def test_the_test_split_is_opened_from_the_page_of_a_run(
@@ -120,8 +114,9 @@ def test_the_test_split_is_opened_from_the_page_of_a_run(
 def test_what_was_trained_before_and_what_fails_are_told(
     client: FlaskClient, press: Press, graph: Graph, dataset: str
 ) -> None:
-    press("models", method="ease", seed="7", seeds="3")
-    assert queued(graph, dataset) == [["train", "ease", "--dataset", dataset, "--seed", "7", "--seeds", "3"]]
+    press("models", method="ease", seed="7", seeds="3", trials="20")
+    command = ["train", "ease", "--dataset", dataset, "--seed", "7", "--seeds", "3", "--tune", "20"]
+    assert queued(graph, dataset) == [command]
 
     def becomes(**properties: object) -> str:
         graph.execute("MATCH (r:Run {dataset: $d, kind: 'command'}) SET r += $own", d=dataset, own=properties)
@@ -145,9 +140,10 @@ def test_what_was_trained_before_and_what_fails_are_told(
         ({"method": "luck"}, (404, "There is no method named")),
         ({"method": "ease", "seeds": "11"}, (400, "cannot be the number of seeds")),
         ({"method": "ease", "seed": "-1"}, (400, "cannot be the seed")),
+        ({"method": "ease", "trials": "few"}, (400, "cannot be the number of trials")),
         ({"method": "ease", "csrf_token": "wrong"}, (400, "an old form is renewed by loading its page")),
     ],
-    ids=["method", "seeds", "seed", "token"],
+    ids=["method", "seeds", "seed", "trials", "token"],
 )
 def test_what_cannot_be_trained_is_refused_in_a_sentence(
     press: Press, graph: Graph, dataset: str, fields: dict[str, str], said: tuple[int, str]
@@ -170,10 +166,59 @@ def test_a_worker_clusters_what_the_page_asks_for(
     assert "<button" not in page.split('id="clustering"')[1].split("</div>")[0], "not while one goes on"
     work()
     after = client.get(f"{address}.json").json["clustering"]
-    assert (after["phrases"], after["command"]) == (before["phrases"], None)
+    assert (after["phrases"], after["commands"]) == (before["phrases"], [])
     assert "Cluster again" in client.get(address).text
     runs = [run["kind"] for run in client.get(f"/d/{dataset}/jobs.json").json["runs"]]
     assert "cluster" in runs, "the interests are those of a clustering"
+
+
+def test_a_worker_looks_for_intents_that_may_mean_the_same(
+    client: FlaskClient, press: Press, work: Callable[[], None], graph: Graph, dataset: str
+) -> None:
+    spelled = {"uid": f"{dataset}:The Sea!", "id": "The Sea!", "name": "The Sea!", "dataset": dataset}
+    graph.execute("CREATE (n:Intent) SET n = $spelled", spelled=spelled)
+    address = f"/d/{dataset}/merges"
+    assert "No pair is proposed" in client.get(address).text
+    assert press("merges/propose").location == address
+    command = ["intents", "propose", "--dataset", dataset, "--actor", "operator"]
+    assert queued(graph, dataset) == [command]
+    assert "Looking for pairs waits for a worker" in client.get(address).text
+    work()
+    shown = client.get(f"{address}.json").json
+    assert [(pair["intent"], pair["into"]) for pair in shown["pairs"]] == [("The Sea!", "the sea")]
+    assert "by operator" in shown["pairs"][0]["history"][0]
+    assert (shown["looking"]["commands"], shown["looking"]["found"]) == ([], 1)
+    assert "The last search found 1 new pair." in client.get(address).text
+
+
+def test_vectors_are_made_and_looked_by(client: FlaskClient, press: Press, graph: Graph, dataset: str) -> None:
+    address = f"/d/{dataset}/merges"
+    assert press("merges/propose", by="lexical_64").status_code == 404, "there are none yet"
+    assert "Make vectors" in client.get(address).text
+    press("merges/embed")
+    assert queued(graph, dataset) == [["embed", "--dataset", dataset]]
+    assert "Making vectors waits for a worker" in client.get(address).text
+    made = "MATCH (d:Dataset {uid: $d}) SET d.embeddings = ['Intent/lexical_64'] WITH d "
+    graph.execute(made + "MATCH (r:Run {dataset: $d, kind: 'command'}) SET r.state = 'done'", d=dataset)
+    page = client.get(address).text
+    assert ('value="lexical_64"' in page, "Renew vectors" in page) == (True, True)
+    press("merges/propose", by="lexical_64", threshold="0.8")
+    (newest, _) = queued(graph, dataset)
+    assert newest[6:] == ["--method", "vector", "--threshold", "0.8", "--embedding", "lexical_64"]
+    logged = {each.action: each.detail for each in audit.read(graph, 100) if each.target == dataset}
+    assert logged == {"intents.embed": {}, "intents.propose": {"embedding": "lexical_64", "threshold": 0.8}}
+
+
+@pytest.mark.parametrize(
+    ("action", "threshold", "status"),
+    [("propose", "2", 400), ("propose", "nan", 400), ("propose", "much", 400), ("luck", "0.9", 404)],
+)
+def test_what_cannot_be_looked_for_is_refused_in_a_sentence(
+    press: Press, dataset: str, action: str, threshold: str, status: int
+) -> None:
+    answer = press(f"merges/{action}", threshold=threshold)
+    sentence = "cannot be the least likeness" if status == 400 else "cannot be told to"
+    assert (answer.status_code, sentence in answer.text) == (status, True), answer.text
 
 
 def test_readers_are_shown_neither_form_and_may_send_none(
@@ -181,8 +226,8 @@ def test_readers_are_shown_neither_form_and_may_send_none(
 ) -> None:
     assert press("interests").status_code == 303, "the dataset is there, and editors may"
     viewer = dashboard.viewer(app, own, graph, dataset)
-    for name in ("models", "interests"):
+    for name, path in {"models": "", "interests": "", "merges": "/propose"}.items():
         page = viewer.get(f"/d/{dataset}/{name}")
-        assert (page.status_code, f'action="/d/{dataset}/{name}"' in page.text) == (200, False)
-        assert viewer.post(f"/d/{dataset}/{name}", data={"method": "ease"}).status_code in (400, 403)
+        assert (page.status_code, f'action="/d/{dataset}/{name}{path}"' in page.text) == (200, False)
+        assert viewer.post(f"/d/{dataset}/{name}{path}", data={"method": "ease"}).status_code in (400, 403)
     assert queued(graph, dataset) == [["cluster", "--dataset", dataset]]

@@ -11,13 +11,14 @@ from flask.typing import ResponseReturnValue
 from cikg.access import audit
 from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
-from cikg.extraction.steps import merging
-from cikg.extraction.steps.merging import Verdict
+from cikg.extraction.steps.merging import Pair, Verdict, pairs
 from cikg.graph import Graph
 from cikg.schema import uid
-from web import listing, login, neighbourhood
+from cikg.settings import Settings
+from web import listing, login, merging, neighbourhood
 from web.chrome import Link, render
-from web.store import graph
+from web.merging import Looking
+from web.store import graph, settings
 from web.urls import page
 
 blueprint = Blueprint("intents", __name__)
@@ -77,6 +78,7 @@ class MergesPage:
         states: all verdicts.
         total: how many pairs there are with it.
         pairs: the likeliest of them.
+        looking: what more could be looked for by, and how far a worker is with that.
     """
 
     template: ClassVar[str] = "merges.html"
@@ -84,7 +86,8 @@ class MergesPage:
     state: Verdict
     states: tuple[Verdict, ...]
     total: int
-    pairs: tuple[merging.Pair, ...]
+    pairs: tuple[Pair, ...]
+    looking: Looking
 
 
 def load_intent(graph: Graph, dataset: str, identifier: str) -> IntentPage:
@@ -113,29 +116,12 @@ def load_intent(graph: Graph, dataset: str, identifier: str) -> IntentPage:
     )
 
 
-def load_merges(graph: Graph, dataset: str, state: str) -> MergesPage:
+def load_merges(graph: Graph, settings: Settings, dataset: str, state: str) -> MergesPage:
     """Read the pairs with a verdict; those that wait for one where the verdict is unknown."""
     verdict = Verdict(state) if state in set(Verdict) else Verdict.PROPOSED
-    found = merging.pairs(graph, dataset, verdict)
-    return MergesPage(dataset, verdict, tuple(Verdict), len(found), tuple(found[:SHOWN_PAIRS]))
-
-
-def judge(graph: Graph, dataset: str, intent: str, into: str, verdict: str) -> None:
-    """Merge two intents, take that back, or note that they differ.
-
-    Raises:
-        NotFoundError: one of them is not there.
-        InputError: both are one.
-        ConflictError: one was merged, or unmerged, in the meantime.
-    """
-    actor = login.caller().name
-    if verdict == Verdict.MERGED:
-        merging.merge(graph, dataset, intent, into, actor=actor)
-    elif verdict == Verdict.UNDONE:
-        merging.unmerge(graph, dataset, intent, actor=actor)
-    else:
-        merging.reject(graph, dataset, intent, into, actor=actor)
-    audit.record(graph, actor, f"intents.{verdict}", uid(dataset, intent), {"into": into})
+    found = pairs(graph, dataset, verdict)
+    looking = merging.load(graph, settings, dataset)
+    return MergesPage(dataset, verdict, tuple(Verdict), len(found), tuple(found[:SHOWN_PAIRS]), looking)
 
 
 @page(blueprint, "/d/<id:dataset>/intents")
@@ -153,15 +139,24 @@ def intent(dataset: str, identifier: str) -> Response:
 @page(blueprint, "/d/<id:dataset>/merges")
 def merges(dataset: str) -> Response:
     """Pairs to judge."""
-    return render(load_merges(graph(), dataset, request.args.get("state", "")))
+    return render(load_merges(graph(), settings(), dataset, request.args.get("state", "")))
 
 
 @blueprint.post("/d/<id:dataset>/merges")
 @login.needs(Scope.WRITE)
 def decide(dataset: str) -> ResponseReturnValue:
     """Judge a pair, and go back to where that was done."""
-    form = request.form
-    judge(graph(), dataset, form["intent"], form["into"], form["verdict"])
+    form, actor = request.form, login.caller().name
+    merging.judge(graph(), dataset, form["intent"], form["into"], form["verdict"], actor=actor)
+    audit.record(graph(), actor, f"intents.{form['verdict']}", uid(dataset, form["intent"]), {"into": form["into"]})
     if "page" in form:
         return redirect(url_for("intents.intent", dataset=dataset, identifier=form["page"]), 303)
     return redirect(url_for("intents.merges", dataset=dataset, state=form.get("state", "")), 303)
+
+
+@blueprint.post("/d/<id:dataset>/merges/<action>")
+@login.needs(Scope.WRITE)
+def act(dataset: str, action: str) -> ResponseReturnValue:
+    """Have a worker look for pairs, or make the vectors to look by."""
+    merging.act(graph(), settings(), dataset, action, request.form, actor=login.caller().name)
+    return redirect(url_for("intents.merges", dataset=dataset), 303)

@@ -26,6 +26,8 @@ from cikg.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from cikg.recommend.engine import Observer, Trained
+    from cikg.recommend.tuning import Observer as TuningObserver
+    from cikg.recommend.tuning import Tuned
     from cikg.recommend.workshop import Progress as Standing
 
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random; with --seeds, the first.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="How many seeds to train with.")
 @click.option("--tuned", is_flag=True, help="Begin with the best settings that `cikg tune` found; --set still counts.")
+@click.option(
+    "--tune", "trials", type=click.IntRange(min=1), metavar="N", help="Try N configurations first, as `cikg tune` does."
+)
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Set a hyper-parameter; repeat for more.")
 @click.option("--epochs", type=click.IntRange(min=1), help="The most epochs.  [default: the method's own]")
 @click.option("--patience", type=click.IntRange(min=1), help="Epochs without improvement before it stops.")
@@ -77,6 +82,7 @@ def command(
     seed: int,
     seeds: int,
     tuned: bool,
+    trials: int | None,
     pairs: tuple[str, ...],
     metric: str,
     device: str | None,
@@ -88,6 +94,7 @@ def command(
 
     A repeated call finds the finished run; an interrupted one goes on from its checkpoint. The test split stays
     closed until `cikg evaluate`. With --seeds, as many runs are trained, and their mean and standard deviation shown.
+    With --tune, the first seed's settings are looked for, and all are trained with the best.
 
     `cikg jobs queue train …` has a worker do it.
     """
@@ -103,8 +110,11 @@ def command(
     check(method, overrides := overridden(pairs), metric)
     quiet = as_json or follows()
     snapshot = snapshot_of(settings, dataset, snapshot_path, quiet=quiet)
-    if tuned:
-        overrides = _tuned(settings, snapshot, method, metric, quiet=quiet) | overrides
+    if tuned or trials is not None:
+        search = {"seed": seed, "metric": metric, "epochs": options["epochs"], "patience": options["patience"]}
+        overrides = (
+            _tuned(settings, snapshot, method, trials, search | {"overrides": overrides}, quiet=quiet) | overrides
+        )
     trained = []
     for each in range(seed, seed + seeds):
         with watch(f"{method}, seed {each}" if seeds > 1 else method, quiet=quiet) as observer:
@@ -122,11 +132,16 @@ def command(
         _report(trained[0], as_json)
 
 
-def _tuned(settings: Settings, snapshot: Snapshot, method: str, metric: str, *, quiet: bool) -> dict[str, Any]:
-    """The settings that tuning found best."""
-    from cikg.recommend.tuning import best  # noqa: PLC0415
+def _tuned(
+    settings: Settings, snapshot: Snapshot, method: str, trials: int | None, search: dict[str, Any], *, quiet: bool
+) -> dict[str, Any]:
+    """The settings that tuning found best, after so many trials where a number is given."""
+    from cikg.recommend.tuning import best, tune  # noqa: PLC0415
 
-    found = best(settings, snapshot, method, metric)
+    if trials is not None:
+        with watch_trials(method, trials, [], quiet=quiet) as trying:
+            tune(snapshot, method, settings=settings, trials=trials, observer=trying, **search)
+    found = best(settings, snapshot, method, search["metric"])
     if not quiet:
         shown = " ".join(f"{name}={value}" for name, value in found.best.settings.items())
         messages.print(f"Tuned in {len(found.trials)} trials: {shown}", markup=False)
@@ -210,6 +225,23 @@ def watch(method: str, *, quiet: bool) -> Iterator[Observer]:
                 standing=describe(standing),
             )
             tell(f"{method}: {standing.phase} {describe(standing)}")
+
+        yield observe
+
+
+@contextmanager
+def watch_trials(method: str, trials: int, known: list[Tuned], *, quiet: bool) -> Iterator[TuningObserver]:
+    """A bar of trials, with the best so far and the trial under way; keeps in `known` what was found last."""
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[standing]}")
+    with Progress(*columns, console=messages, disable=quiet) as bar:
+        task = bar.add_task(method, total=trials, standing="")
+
+        def observe(done: int, found: Tuned | None, standing: Standing | None) -> None:
+            known[:] = [found] if found else []
+            best = f"  best {found.best.value:.4f}" if found else ""
+            now = f"  trial: {describe(standing)}" if standing else ""
+            bar.update(task, completed=done, standing=f"{done}/{trials}{best}{now}")
+            tell(f"{method}: {done} of {trials} trials{best}{now}")
 
         yield observe
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.progress import BarColumn, Progress, TextColumn
 
 from cikg.cli._completion import completing
 from cikg.cli._output import dataset_option, json_option, messages, print_json, print_table
-from cikg.cli.train import check, describe, overridden, snapshot_of, with_device
-from cikg.progress import tell
+from cikg.cli.train import check, overridden, snapshot_of, watch_trials, with_device
 from cikg.recommend import methods
 from cikg.settings import load_settings
 
 if TYPE_CHECKING:
     from cikg.graph.snapshot import Snapshot
-    from cikg.recommend.tuning import Observer, Tuned
-    from cikg.recommend.workshop import Progress as Standing
+    from cikg.recommend.tuning import Tuned
 
 LISTED = 10
 """Trials that are shown, the best first."""
@@ -71,7 +66,7 @@ def command(
     """Try configurations of METHOD, fitted to train and judged on valid; test stays closed.
 
     The same command goes on where it was interrupted, and adds trials where --trials asks for more. `cikg train METHOD
-    --tuned` trains with the best. `cikg jobs queue tune …` has a worker do it.
+    --tuned` trains with the best; `--tune N` does both. `cikg jobs queue tune …` has a worker do it.
     """
     from cikg.recommend.tuning import tune  # noqa: PLC0415 - torch loads for seconds; help must not
 
@@ -80,7 +75,7 @@ def command(
     snapshot = snapshot_of(settings, dataset, snapshot_path, quiet=as_json)
     known: list[Tuned] = []
     try:
-        with _watch(method, options["trials"], known, quiet=as_json) as observer:
+        with watch_trials(method, options["trials"], known, quiet=as_json) as observer:
             arguments = options | {"overrides": overrides, "metric": metric, "observer": observer}
             tuned = tune(snapshot, method, settings=settings, **arguments)
     except KeyboardInterrupt:
@@ -94,24 +89,6 @@ def command(
         )
     else:
         _show(snapshot, tuned)
-
-
-@contextmanager
-def _watch(method: str, trials: int, known: list[Tuned], *, quiet: bool) -> Iterator[Observer]:
-    """A bar of trials, with the best so far and the trial under way; keeps in `known` what was found last."""
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[standing]}")
-    with Progress(*columns, console=messages, disable=quiet) as bar:
-        task = bar.add_task(method, total=trials, standing="")
-
-        def observe(done: int, found: Tuned | None, standing: Standing | None) -> None:
-            known[:] = [found] if found else []
-            best = f"  best {found.best.value:.4f}" if found else ""
-            now = f"  trial: {describe(standing)}" if standing else ""
-            words = f"{done}/{trials}{best}{now}"
-            bar.update(task, completed=done, standing=words)
-            tell(f"{method}: {words}")
-
-        yield observe
 
 
 def _show(snapshot: Snapshot, tuned: Tuned) -> None:

@@ -31,7 +31,7 @@ from cikg.settings import Settings
 _log = structlog.stdlib.get_logger(__name__)
 
 COMMANDS = {
-    **dict.fromkeys(("cluster", "embed", "extract", "import", "publish", "snapshot"), "graph"),
+    **dict.fromkeys(("cluster", "embed", "extract", "import", "intents", "publish", "snapshot"), "graph"),
     **dict.fromkeys(("train", "tune", "evaluate", "compare", "report"), "training"),
 }
 """The commands that a worker may carry out for a person, and the queue of each."""

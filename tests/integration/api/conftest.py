@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
-import web
 from cikg.access import tokens
 from cikg.access.accounts import Scope
 from cikg.graph import Graph
@@ -19,7 +18,6 @@ from cikg.graph.snapshot import take
 from cikg.serving.publish import publish
 from cikg.settings import Settings
 from tests import planted
-from web import store
 
 Call = Callable[..., TestResponse]
 
@@ -37,12 +35,10 @@ def planted_dataset(graph: Graph, settings: Settings, request: pytest.FixtureReq
 
 
 @pytest.fixture(scope="module")
-def app(graph: Graph, settings: Settings) -> Iterator[Flask]:
-    """The real app; nobody's requests are counted, since tests ask faster than callers."""
+def own(settings: Settings) -> Settings:
+    """Settings by which nobody's requests are counted, since tests ask faster than callers."""
     own = {"secret_key": SecretStr("api-test-key-0123456789"), "api_rate_limit": "1000000 per minute", "console": True}
-    made = web.create_app(settings.model_copy(update=own))
-    yield made
-    store.close(made)
+    return settings.model_copy(update=own)
 
 
 @pytest.fixture(scope="module")

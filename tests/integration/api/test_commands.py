@@ -83,17 +83,50 @@ def test_trainings_and_clusterings_are_asked_for_once(call: Call, graph: Graph, 
     assert again.json["run"] == first.json["run"], "it waits already"
     other = call("POST", runs, json={"method": "ease", "seed": 3, "seeds": 2})
     assert other.json["arguments"] == ["train", "ease", "--dataset", dataset, "--seed", "3", "--seeds", "2"]
+    tuned = call("POST", runs, json={"method": "lightgcn", "trials": 20})
+    assert tuned.json["arguments"] == ["train", "lightgcn", "--dataset", dataset, "--tune", "20"]
     grouped = call("POST", cluster, json={"clusters": 12})
     assert grouped.json["arguments"] == ["cluster", "--dataset", dataset, "--clusters", "12"]
     listed = {row["command"] for row in call("GET", f"/datasets/{dataset}/commands").json["items"]}
-    assert listed == {"cluster", "train ease", "train mixture"}
+    assert listed == {"cluster", "train ease", "train lightgcn", "train mixture"}
     planted.write_training(graph, dataset, "ease-1", "ease", 0.3)
     assert call("POST", f"{runs}/ease-1/evaluation").json["arguments"] == ["evaluate", "ease-1"]
     assert call("POST", f"{runs}/absent/evaluation").status_code == 404
     call("POST", f"/datasets/{dataset}/commands/{first.json['run']}/cancel")
     assert call("POST", runs, json={}).json["run"] != first.json["run"], "that one has ended"
     logged = [(each.action, each.detail) for each in audit.read(graph, 1_000) if each.target.endswith(runs)]
-    assert ("models.train", {"method": "ease", "seed": 3, "seeds": 2}) in logged
+    assert ("models.train", {"method": "ease", "seed": 3, "seeds": 2, "trials": 0}) in logged
+
+
+def test_pairs_are_looked_for_and_judged_and_vectors_made(call: Call, graph: Graph, dataset: str) -> None:
+    planted.write(graph, dataset)
+    merges, embeddings = f"/datasets/{dataset}/merges", f"/datasets/{dataset}/embeddings"
+    looked = call("POST", merges, json={})
+    assert looked.status_code == 202, looked.text
+    assert looked.json["arguments"][:4] == ["intents", "propose", "--dataset", dataset]
+    absent = call("POST", merges, json={"embedding": "lexical_64"})
+    assert (absent.status_code, "no embedding 'lexical_64'" in absent.json["detail"]) == (404, True)
+    assert call("GET", embeddings).json == {"items": []}
+    assert call("POST", embeddings).json["arguments"] == ["embed", "--dataset", dataset]
+    graph.execute("MATCH (d:Dataset {uid: $d}) SET d.embeddings = ['Intent/lexical_64']", d=dataset)
+    assert call("GET", embeddings).json["items"] == [
+        {"label": "Intent", "embedding": "lexical_64", "dimension": 64},
+    ]
+    near = call("POST", merges, json={"embedding": "lexical_64", "threshold": 0.7}).json["arguments"]
+    assert near[-6:] == ["--method", "vector", "--threshold", "0.7", "--embedding", "lexical_64"]
+    pair = {"intent": "gardens", "into": "the sea"}
+    assert call("POST", f"{merges}/verdicts", json={**pair, "verdict": "rejected"}).status_code == 200
+    listed = call("GET", f"{merges}?state=rejected").json["items"]
+    assert [(each["intent"], each["into"], each["state"]) for each in listed] == [("gardens", "the sea", "rejected")]
+    assert call("GET", merges).json == {"items": [], "next": None}
+    assert call("POST", f"{merges}/verdicts", json={**pair, "verdict": "merged"}).status_code == 200
+    assert call("GET", f"/datasets/{dataset}/intents/gardens").json["merged_into"] == "the sea"
+    assert call("POST", f"{merges}/verdicts", json={**pair, "verdict": "undone"}).status_code == 200
+    assert call("GET", f"/datasets/{dataset}/intents/gardens").json["merged_into"] is None
+    again = call("POST", f"{merges}/verdicts", json={**pair, "verdict": "undone"})
+    assert again.status_code == 409, again.text
+    logged = [each.detail for each in audit.read(graph, 1_000) if each.target.endswith(f"{merges}/verdicts")]
+    assert {**pair, "verdict": "rejected"} in logged
 
 
 def test_what_cannot_be_trained_or_clustered_is_refused(call: Call, graph: Graph, dataset: str) -> None:
@@ -105,7 +138,7 @@ def test_what_cannot_be_trained_or_clustered_is_refused(call: Call, graph: Graph
     assert call("POST", runs, json={"method": "ease", "seeds": 11}).status_code == 422
     assert call("POST", cluster, json={"clusters": 0}).status_code == 422
     reader = tokens.create(graph, None, dataset, [Scope.READ], actor="tests")[1]
-    for path in (runs, cluster):
+    for path in (runs, cluster, f"/datasets/{dataset}/merges"):
         assert call("POST", path, json={}, bearer=reader).status_code == 403
         assert call("POST", path.replace(dataset, "absent"), json={}).status_code == 404
     assert call("GET", f"/datasets/{dataset}/commands").json["items"] == []

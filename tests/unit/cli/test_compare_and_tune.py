@@ -123,6 +123,17 @@ def test_tuned_settings_are_trained_with(run: Run, snapshot: Snapshot) -> None:
     assert "Next: cikg train cikgrec --dataset planted --tuned" in shown
 
 
+def test_a_training_that_tunes_first_is_the_tuning_and_then_the_training(run: Run, snapshot: Snapshot) -> None:
+    here = ("--snapshot", snapshot.path)
+    both = data(run("train", "ease", *here, "--tune", 3, "--json"))
+    tuned = data(run("tune", "ease", *here, "--trials", 3, "--json"))
+    assert len(tuned["trials"]) == 3, "its trials are kept, and none is tried again"
+    assert {name: both["config"][name] for name in tuned["best"]["settings"]} == tuned["best"]["settings"]
+    assert data(run("train", "ease", *here, "--tuned", "--json"))["run"] == both["run"]
+    more = run("train", "ease", *here, "--tune", 5).output
+    assert "Tuned in 5 trials" in more
+
+
 def test_ctrl_c_shows_what_was_found_and_keeps_it(
     run: Run, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,9 @@ class Training(BaseModel):
     method: str = Field(training.FIRST, max_length=50, description="As `cikg train --list` names it")
     seed: int = Field(0, ge=0, le=training.LAST_SEED, description="Of everything random; with several seeds, the first")
     seeds: int = Field(1, ge=1, le=training.MOST_SEEDS, description="How many to train with, one run each")
+    trials: int = Field(
+        0, ge=0, le=training.MOST_TRIALS, description="Settings to try first on valid, to train with the best"
+    )
 
 
 class Wanted(BaseModel):
@@ -146,7 +149,7 @@ def train(dataset: str, body: Training) -> Row:
     not queued twice while it waits or goes on.
     """
     g.audited = body.model_dump()
-    wanted = training.Wanted(body.method, body.seed, body.seeds)
+    wanted = training.Wanted(**body.model_dump())
     return jobs.command(graph(), dataset, training.begin(graph(), settings(), dataset, wanted))
 
 

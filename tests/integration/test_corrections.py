@@ -81,12 +81,12 @@ def test_a_list_heeds_what_was_corrected_and_says_by_how_much(graph: Graph, data
     assert before.items[0].interest is not None
     correct(graph, interest(dataset), by="ann", reason="That was  a present\nfor my aunt")
     stale = shown(graph, dataset)
-    assert stale.corrected, "the list is not made anew by itself"
+    assert stale.outdated, "the list is not made anew by itself"
     assert [item.item for item in stale.items] == [item.item for item in before.items]
     assert all(item.interest is None for item in stale.items), "but what is wrong is no reason any more"
     assert relist(graph, served, READER)
     after = shown(graph, dataset)
-    assert not after.corrected
+    assert not after.outdated
     assert len(after.items) == len(before.items)
     assert all(item.interest is None for item in after.items)
     # The same list as the question asked before: what if the reader had not this interest?
@@ -197,12 +197,12 @@ def test_publishing_heeds_it_and_going_back_says_that_it_does_not(
     correct(graph, interest(dataset), by="ann")
     publish(graph, snapshot, Halves(snapshot, "second"), k=4)
     after = shown(graph, dataset)
-    assert (after.run, after.corrected) == ("second", False)
+    assert (after.run, after.outdated) == ("second", False)
     assert all(CORRECTIONS in item.shares for item in after.items)
     roll_back(graph, dataset)
-    assert shown(graph, dataset).corrected, "what was served before was made before"
+    assert shown(graph, dataset).outdated, "what was served before was made before"
     assert relist(graph, served, READER)
-    assert not shown(graph, dataset).corrected
+    assert not shown(graph, dataset).outdated
     roll_back(graph, dataset)
     assert shown(graph, dataset) == after
     roll_back(graph, dataset)

@@ -113,7 +113,7 @@ def load_user(graph: Graph, asked: what_if.Question) -> UserPage:
         interests=tuple(graph.many("user_interests", user=key)),
         intents=tuple(graph.many("user_intents", user=key)),
         corrections=corrected.corrections,
-        outdated=shown.corrected,
+        outdated=shown.outdated,
         history=tuple(history["rows"]),
         interactions=history["total"],
         neighbourhood=neighbourhood.load(graph, dataset, "User", identifier, name),

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from cikg.cli._output import dataset_option, json_option, print_json, print_table
+from cikg.cli._output import dataset_option, json_option, messages, print_json, print_table
 from cikg.graph import connect
 from cikg.serving.recommend import Recommendation, recommend
 from cikg.settings import load_settings
@@ -26,6 +26,8 @@ def command(user: str, dataset: str, k: int, as_json: bool) -> None:
         return
     rows = [[item.rank, item.name, item.item, item.score, _why(item)] for item in found.items]
     print_table(f"{found.name or found.user} · {found.method}", ["rank", "name", "item", "score", "because"], rows)
+    if found.outdated:
+        messages.print("Something was corrected about this user since; `cikg publish` has the lists heed it.")
 
 
 def _why(item: Recommendation) -> tuple[str, ...]:

@@ -87,6 +87,7 @@ class Recommendations:
         name: the user's name, if known.
         model: the run that is served.
         method: its method.
+        outdated: whether something was corrected about the user, or that taken back, since the list was made.
         items: in order of rank.
     """
 
@@ -95,6 +96,7 @@ class Recommendations:
     name: str | None
     model: str
     method: str
+    outdated: bool
     items: tuple[Recommendation, ...]
 
 
@@ -108,7 +110,7 @@ class Served:
         run: the run that is served; None where nothing is published.
         method: its method.
         items: in order of rank.
-        corrected: whether something was corrected about the user since the list was made.
+        outdated: whether something was corrected about the user, or that taken back, since the list was made.
     """
 
     known: bool
@@ -116,7 +118,7 @@ class Served:
     run: str | None
     method: str | None
     items: tuple[Recommendation, ...]
-    corrected: bool
+    outdated: bool
 
 
 def recommend(graph: Graph, dataset: str, user: str, k: int = 10) -> Recommendations:
@@ -135,7 +137,7 @@ def recommend(graph: Graph, dataset: str, user: str, k: int = 10) -> Recommendat
             f"no model of {dataset!r} is published",
             cure=f"Run `cikg train mixture --dataset {dataset}`, then `cikg publish RUN --dataset {dataset}`",
         )
-    return Recommendations(dataset, user, served.name, served.run, served.method, served.items)
+    return Recommendations(dataset, user, served.name, served.run, served.method, served.outdated, served.items)
 
 
 def read(graph: Graph, dataset: str, user: str, k: int) -> Served | None:
@@ -148,9 +150,9 @@ def read(graph: Graph, dataset: str, user: str, k: int) -> Served | None:
     facts = graph.many("shared_facts", user=uid(dataset, user), items=unexplained) if unexplained else []
     by_item = {row.pop("item_uid"): FactReason(**row) for row in facts}
     items = tuple(_recommendation(row, by_item.get(row["item_uid"])) for row in rows)
-    corrected = any(row["corrected"] != found[0]["corrected"] for row in rows)
+    outdated = any(row["corrected"] != found[0]["corrected"] for row in rows)
     known = {name: found[0][name] for name in ("known", "name", "run", "method")}
-    return Served(**known, items=items, corrected=corrected)
+    return Served(**known, items=items, outdated=outdated)
 
 
 def _recommendation(row: Row, fact: FactReason | None) -> Recommendation:

@@ -30,11 +30,15 @@ def test_a_correction_shows_everywhere_and_is_taken_back(
         assert (path, now.status_code) == (path, 200), "nobody is told that nothing changed"
         assert now.json != answer.json
     assert call("GET", user).json["interests"] == []
-    assert call("GET", f"{user}/recommendations").json["items"][0]["interest"] is None
+    now = call("GET", f"{user}/recommendations").json
+    assert (now["items"][0]["interest"], now["outdated"]) == (None, True), "no file of the model is here to heed it"
+    lists = call("POST", f"/datasets/{dataset}/recommendations", json={"users": ["3", "4"]}).json["items"]
+    assert [each["outdated"] for each in lists] == [True, False]
     taken = call("DELETE", f"{user}/corrections/interest/garden")
     assert taken.json == {"items": []}
     for path, answer in before.items():
-        assert call("GET", path).json == answer.json
+        since = {"outdated": True} if path.endswith("/recommendations") else {}
+        assert call("GET", path).json == answer.json | since
 
 
 def test_what_is_not_there_is_said(call: Call, planted_dataset: str) -> None:

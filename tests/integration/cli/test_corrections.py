@@ -36,7 +36,7 @@ def test_a_reader_is_corrected_and_the_list_follows(
     after = read(graph, dataset, "3", 5)
     assert before is not None
     assert after is not None
-    assert (after.corrected, {item.interest for item in after.items}) == (False, {None})
+    assert (after.outdated, {item.interest for item in after.items}) == (False, {None})
     assert [item.item for item in after.items] != [item.item for item in before.items]
     listed = json.loads(corrections("list", "--json").stdout)["corrections"]
     assert [(row["user"], row["wrong"]["name"], row["wrong"]["reason"]) for row in listed] == [

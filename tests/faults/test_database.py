@@ -65,6 +65,70 @@ def test_a_command_says_so_in_one_sentence(mute: int, environment: dict[str, str
     assert sentence.startswith("cikg: Neo4j at ")
 
 
+def _text(value: str) -> bytes:
+    return b"\xd0" + bytes([len(value)]) + value.encode()
+
+
+HINTS = b"\xa1" + _text("connection.recv_timeout_seconds") + b"\x01"
+GREETING = b"\xa3" + b"".join(
+    _text(name) + value
+    for name, value in {"server": _text("Neo4j/5.4.0"), "connection_id": _text("bolt-1"), "hints": HINTS}.items()
+)
+"""What Neo4j says of itself as a connection begins: here, that a client hears something from it every second."""
+RUN = 0x10
+"""A message that begins a statement."""
+
+
+@pytest.fixture
+def falling_mute() -> Iterator[tuple[int, threading.Event]]:
+    """A port where a server agrees to everything until the first statement, and says nothing after that.
+
+    With it comes whether somebody waited for so long that the server hung up.
+    """
+    held: list[socket.socket] = []
+    ended, hung_up = threading.Event(), threading.Event()
+
+    def agree(connection: socket.socket) -> None:
+        with suppress(OSError), connection.makefile("rb") as said:
+            said.read(20)
+            connection.sendall(BOLT_5_4)
+            while size := int.from_bytes(said.read(2)):
+                message = said.read(size)
+                said.read(2)
+                if message[1] == RUN and not ended.wait(20):
+                    hung_up.set()
+                    connection.shutdown(socket.SHUT_RDWR)
+                answer = b"\xb1\x70" + GREETING
+                connection.sendall(len(answer).to_bytes(2) + answer + b"\x00\x00")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            with suppress(OSError):  # closed
+                while True:
+                    held.append(server.accept()[0])
+                    threading.Thread(target=agree, args=(held[-1],), daemon=True).start()
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        yield server.getsockname()[1], hung_up
+        ended.set()
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for connection in held:
+            connection.close()
+
+
+def test_one_that_falls_mute_within_a_statement_is_told(
+    falling_mute: tuple[int, threading.Event], settings: Settings
+) -> None:
+    port, hung_up = falling_mute
+    own = settings.model_copy(update={"neo4j_uri": f"bolt://127.0.0.1:{port}"})
+    with connect(own, retry_seconds=0) as graph, pytest.raises(UnreachableError, match="does not answer"):
+        graph.execute("RETURN 1")
+    assert not hung_up.is_set(), "its silence was enough"
+
+
 def test_a_statement_has_all_the_time_that_it_takes(
     graph: Graph, settings: Settings, dataset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

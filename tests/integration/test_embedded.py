@@ -73,6 +73,15 @@ def test_new_databases_speak_cypher_25(graph: Graph) -> None:
     assert rows == [{"value": "CYPHER_25"}]
 
 
+def test_who_waits_for_a_statement_hears_that_the_server_lives(graph: Graph) -> None:
+    rows = graph.execute(
+        "SHOW SETTINGS YIELD name, value WHERE name CONTAINS 'bolt.connection_keep_alive' RETURN name, value"
+    )
+    told = {row["name"].removeprefix("server.bolt.connection_keep_alive"): row["value"] for row in rows}
+    assert told["_for_requests"] == "ALL"
+    assert (told[""], told["_probes"], told["_streaming_scheduling_interval"]) == ("15s", "3", "15s")
+
+
 def test_redis_asks_for_its_password_and_never_drops_a_key(settings: Settings) -> None:
     assert settings.redis_url is not None
     with redis.Redis.from_url(settings.redis_url.get_secret_value()) as client:

@@ -33,6 +33,11 @@ internal.dbms.cypher_ip_blocklist=0.0.0.0/0,::/0
 # A database keeps the language that it was made with.
 db.query.default_language=CYPHER_25
 db.transaction.timeout=10m
+# While a statement runs, clients hear every 15 s that the server lives. They give up one that misses this three times;
+# by default after two minutes.
+server.bolt.connection_keep_alive=15s
+server.bolt.connection_keep_alive_streaming_scheduling_interval=15s
+server.bolt.connection_keep_alive_probes=3
 db.memory.transaction.max=256m
 server.memory.pagecache.size=256m
 # Clients of a closing server are told at once; by default it would wait ten seconds for more of them.

@@ -55,6 +55,7 @@ def init_app(app: Flask) -> None:
         edge=edge_in_words,
         code=code,
         plain=plain,
+        parameter=parameter,
     )
     app.jinja_env.globals.update(address=address, asset=asset)
 
@@ -96,6 +97,15 @@ def plain(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "; ".join(plain(part) for part in value) or "none"
     return f"{value:.6g}" if isinstance(value, float) else "–" if value is None else str(value)
+
+
+_PARTS = {"config": "setting", "timings": "seconds", "peak_memory_mb": "peak memory, MiB"}
+"""Parts of parameters' names, as a person says them."""
+
+
+def parameter(name: str) -> str:
+    """The name of something that a run was given or measured, with its unit: `seconds, total` for `timings.total`."""
+    return ", ".join(_PARTS.get(part, part) for part in name.split(".")).replace("_", " ")
 
 
 def as_time(value: Any) -> datetime | None:

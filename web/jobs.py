@@ -6,23 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from cikg.access import audit
-from cikg.errors import InputError, NotFoundError
+from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.extraction import control
 from cikg.extraction.ledger import Plan
 from cikg.graph import Graph
 from cikg.schema import State, uid
 from cikg.settings import Settings
-from web import runs
+from web import queued, runs
+
+_OVER = (State.FAILED, State.CANCELLED)
 
 
-def actions(kind: str, state: str, states: Mapping[str, int]) -> dict[str, str]:
+def actions(kind: str, name: str, state: str, states: Mapping[str, int]) -> dict[str, str]:
     """What can be done with a run: name -> label.
 
     Args:
         kind: its kind; only jobs and commands can be told anything, and a command cannot rest.
+        name: its name; what was sent for an import waits on the page Import.
         state: the run's.
         states: how many of its subjects are in each state.
     """
+    if kind == "command" and state in _OVER:
+        return {} if name.startswith("import") else {"again": "Try again"}
     if kind == "command":
         return {"cancel": "Cancel"} if state in (State.PLANNED, State.RUNNING) else {}
     if kind != "extract":
@@ -39,8 +44,8 @@ def actions(kind: str, state: str, states: Mapping[str, int]) -> dict[str, str]:
     return found
 
 
-def act(graph: Graph, settings: Settings, run: str, action: str, *, budget: str, actor: str) -> None:
-    """Do one of `actions`.
+def act(graph: Graph, settings: Settings, run: str, action: str, *, budget: str, actor: str) -> str:
+    """Do one of `actions`; the id of the run to follow then.
 
     Args:
         graph: the graph.
@@ -55,7 +60,10 @@ def act(graph: Graph, settings: Settings, run: str, action: str, *, budget: str,
         ConflictError: the run has changed in the meantime.
         ServiceError: Redis or the provider does not answer.
     """
+    dataset, _, following = run.partition(":")
     match action:
+        case "again":
+            following = again(graph, settings, dataset, following)
         case "pause":
             control.stop(graph, settings, run, State.PAUSED, actor)
         case "cancel":
@@ -67,6 +75,24 @@ def act(graph: Graph, settings: Settings, run: str, action: str, *, budget: str,
         case _:
             raise InputError(f"a run cannot be told to {action!r}")
     audit.record(graph, actor, f"jobs.{action}", run, {"budget": budget} if budget else None)
+    return following
+
+
+def again(graph: Graph, settings: Settings, dataset: str, identifier: str) -> str:
+    """Queue a command that failed or was cancelled once more, as it was given; the id of the new run.
+
+    Raises:
+        NotFoundError: the dataset has no such command.
+        ConflictError: it has not failed, or imports what was sent.
+        UnreachableError: Redis does not answer.
+    """
+    found = command(graph, dataset, identifier)
+    if "again" not in actions("command", found["command"], found["state"], {}):
+        raise ConflictError(
+            f"the command {identifier!r} is {found['state']}: {found['command']}",
+            cure="What failed or was cancelled can be tried again; an import is, where it was prepared",
+        )
+    return queued.once(graph, settings, dataset, found["arguments"])
 
 
 def command(graph: Graph, dataset: str, identifier: str) -> dict[str, Any]:

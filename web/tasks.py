@@ -22,6 +22,10 @@ _PURPOSES = {
     "import": "Reads users, items, choices and facts into the graph.",
     "cluster": "Groups phrases that mean alike into interests.",
     "train": "Learns from choices and interests what to recommend.",
+    "embed": "Makes vectors of names and texts, to compare them by.",
+    "intents": "Looks for intents that may mean the same.",
+    "publish": "Writes everyone's recommendations, and serves them.",
+    "evaluate": "Opens the test split for a model.",
 }
 
 
@@ -39,7 +43,7 @@ def task(run: Run) -> str:
 def purpose(run: Run) -> str:
     """What a run is for, one sentence; empty where nothing is known."""
     if run.kind != "extract":
-        return _PURPOSES.get(run.kind, "")
+        return _PURPOSES.get(run.name.partition(" ")[0] if run.kind == "command" else run.kind, "")
     try:
         return job(run.name).help
     except NotFoundError:  # of a job that is no longer there

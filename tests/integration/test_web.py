@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 import web
 from cikg.access.sessions import one_time_token
+from cikg.extraction import commands
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
 from cikg.serving.counterfactual import Served
@@ -19,6 +20,7 @@ from cikg.serving.publish import publish
 from cikg.serving.ranking import known_items
 from cikg.settings import Settings
 from tests import planted
+from tests.dashboard import form_token
 from tests.relay import Relay
 from web import store
 
@@ -207,6 +209,27 @@ def test_a_command_shows_what_it_was_and_what_it_printed(client: FlaskClient, gr
     assert '<pre tabindex="0">no &lt;JSON&gt;</pre>' in client.get(f"/d/{dataset}/jobs/c").text
 
 
+def test_a_command_that_failed_says_what_to_do_and_is_tried_again(
+    client: FlaskClient, graph: Graph, web_settings: Settings, dataset: str
+) -> None:
+    planted.write(graph, dataset)
+    given = ["cluster", "--dataset", dataset, "--clusters", "3"]
+    _, _, run = commands.enqueue(graph, web_settings, given).partition(":")
+    said = '{"error": "InputError", "message": "it is too small", "cure": "Run `cikg doctor`"}'
+    failed = {"state": "failed", "error": "it is too small", "said": said}
+    graph.execute("MATCH (run:Run {uid: $run}) SET run += $own", run=f"{dataset}:{run}", own=failed)
+    address = f"/d/{dataset}/jobs/{run}"
+    page = client.get(address).text
+    assert page.count("it is too small") == 1
+    assert "<p>Run <code>cikg doctor</code></p>" in page
+    assert "InputError" not in page
+    answer = client.post(f"{address}/again", data={"csrf_token": form_token(page)})
+    assert (answer.status_code, answer.location == address) == (303, False)
+    assert client.get(f"{answer.location}.json").json["parameters"]["arguments"] == given
+    twice = client.post(f"{answer.location}/again", data={"csrf_token": form_token(client.get(answer.location).text)})
+    assert (twice.status_code, "is planned" in twice.text) == (409, True)
+
+
 def test_a_plan_is_there_before_its_costs_are_known(client: FlaskClient) -> None:
     path = f"/d/{DATASET}/jobs-start"
     begun = client.get(f"{path}?job=user_interests&limit=7").text
@@ -215,7 +238,11 @@ def test_a_plan_is_there_before_its_costs_are_known(client: FlaskClient) -> None
     shown = client.get(looking.replace("&amp;", "&")).text
     assert "7 of 7" in shown
     assert 'hx-trigger="load"' not in shown
-    assert client.get(f"{path}.json?job=user_interests&limit=7").json["total"] == 7, "data come whole"
+    whole = client.get(f"{path}.json?job=user_interests&limit=7").json
+    assert whole["total"] == 7, "data come whole"
+    assert [choice["name"] for choice in whole["choices"][:2]] == ["user_interests", "glossary"], (
+        "as pipelines take them"
+    )
     assert client.get(f"{path}?job=absent").status_code == 404
     assert client.get(f"{path}?job=user_interests&limit=-3&look=1").status_code == 200
 

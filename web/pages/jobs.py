@@ -48,7 +48,9 @@ class RunPage:
         run: its state and progress.
         states: how many subjects are in each state.
         progress: how far a command is, in its own words.
-        said: what a command printed, one level deep; the text alone where that is no object.
+        said: what a command printed, one level deep; the text alone where that is no object. Nothing where it failed
+            and said why: that is the run's error.
+        cure: what to do about the error, where it said so.
         parameters: what it was given, one level deep.
         subjects: some of them, those that went wrong first.
         state: the state that `subjects` is filtered by; empty for any.
@@ -61,6 +63,7 @@ class RunPage:
     states: dict[str, int]
     progress: str | None
     said: dict[str, Any]
+    cure: str | None
     parameters: dict[str, Any]
     subjects: tuple[dict[str, Any], ...]
     state: str
@@ -109,16 +112,19 @@ def load_run(graph: Graph, dataset: str, identifier: str, state: str) -> RunPage
     states = {counted["state"]: counted["subjects"] for counted in graph.many("run_states", run=key)}
     unfinished = states.get(State.PLANNED, 0) + states.get(State.RUNNING, 0)
     further = runs.flatten({name: runs.unpack(value) for name, value in row.items() if name not in _TOLD_ELSEWHERE})
+    said = runs.flatten(runs.unpack(row["said"])) if row.get("said") else {}
+    failed = row["state"] == State.FAILED and "message" in said
     return RunPage(
         dataset=dataset,
         run=runs.summary({**row, "subjects": sum(states.values()), "finished": sum(states.values()) - unfinished}),
         states=states,
         progress=row.get("progress"),
-        said=runs.flatten(runs.unpack(row["said"])) if row.get("said") else {},
+        said={} if failed else said,
+        cure=said.get("cure") if failed else None,
         parameters=runs.flatten(runs.unpack(row.get("parameters")) or {}) | further,
         subjects=tuple(graph.many("run_subjects", run=key, state=state, limit=SHOWN_SUBJECTS)),
         state=state,
-        actions=jobs.actions(row["kind"], row["state"], states),
+        actions=jobs.actions(row["kind"], row.get("name") or "", row["state"], states),
     )
 
 
@@ -165,8 +171,8 @@ def run(dataset: str, identifier: str) -> Response:
 def act(dataset: str, identifier: str, action: str) -> ResponseReturnValue:
     """Pause, resume or cancel a run, or try again what went wrong."""
     budget, actor = request.form.get("budget", ""), login.caller().name
-    jobs.act(graph(), settings(), uid(dataset, identifier), action, budget=budget, actor=actor)
-    return redirect(url_for("jobs.run", dataset=dataset, identifier=identifier), 303)
+    following = jobs.act(graph(), settings(), uid(dataset, identifier), action, budget=budget, actor=actor)
+    return redirect(url_for("jobs.run", dataset=dataset, identifier=following), 303)
 
 
 @page(blueprint, "/d/<id:dataset>/completions/<id:identifier>")

@@ -12,6 +12,7 @@ from cikg.access.accounts import Scope
 from cikg.extraction import control
 from cikg.extraction.estimate import Estimate, estimate
 from cikg.extraction.job import job, names
+from cikg.extraction.pipelines import PIPELINES
 from cikg.graph import Graph
 from cikg.settings import Settings
 from web import jobs, login
@@ -24,11 +25,12 @@ blueprint = Blueprint("start", __name__)
 
 @dataclass(frozen=True)
 class Choice:
-    """A job that can be started."""
+    """A job that can be started; `pipeline` says what it is a stage of."""
 
     name: str
     about: str
     help: str
+    pipeline: str
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def load(
     Raises:
         NotFoundError: there is no such job.
     """
-    choices = tuple(Choice(each.name, str(each.about), each.help) for each in map(job, names()))
+    choices = _choices()
     if chosen and not look:
         looking = url_for("start.index", dataset=dataset, job=job(chosen).name, limit=limit, look=1)
         return StartPage(dataset, choices, chosen, limit, 0, None, settings.llm_currency, looking)
@@ -81,6 +83,13 @@ def load(
     expected = estimate(graph, planned, settings) if planned else None
     total = planned.total if planned else 0
     return StartPage(dataset, choices, chosen, limit, total, expected, settings.llm_currency, "")
+
+
+def _choices() -> tuple[Choice, ...]:
+    """All jobs, each where its pipeline comes to it; what belongs to none comes last."""
+    stages = {stage: each.help for each in PIPELINES.values() for stage in each.stages if isinstance(stage, str)}
+    ordered = dict.fromkeys([*stages, *names()])
+    return tuple(Choice(each.name, str(each.about), each.help, stages.get(each.name, "")) for each in map(job, ordered))
 
 
 @page(blueprint, "/d/<id:dataset>/jobs-start")

@@ -70,6 +70,11 @@ def test_a_cancelled_command_is_not_taken_up(
     (entry,) = [each for each in audit.read(graph, 1_000) if dataset in each.target and "cancel" in each.action]
     assert (entry.action, entry.detail) == ("commands.cancel", {"run": run})
     assert call("POST", f"{path}/cancel").status_code == 409
+    again = call("POST", f"{path}/retry")
+    assert (again.status_code, again.json["state"]) == (202, "planned"), again.text
+    assert again.json["run"] != queued[2]
+    assert again.json["arguments"] == answer.json["arguments"]
+    assert call("POST", f"/datasets/{dataset}/commands/{queued[0]}/retry").status_code == 409, "it waits"
 
 
 def test_trainings_and_clusterings_are_asked_for_once(call: Call, graph: Graph, dataset: str) -> None:

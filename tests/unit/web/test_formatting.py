@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from web.formatting import count, counted, percent, plain, seconds
+from web.formatting import count, counted, parameter, percent, plain, seconds
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,19 @@ from web.formatting import count, counted, percent, plain, seconds
 )
 def test_durations(value: float | None, shown: str) -> None:
     assert seconds(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("timings.total", "seconds, total"),
+        ("config.batch_size", "setting, batch size"),
+        ("peak_memory_mb", "peak memory, MiB"),
+        ("users.all", "users, all"),
+    ],
+)
+def test_parameters_have_their_units(name: str, shown: str) -> None:
+    assert parameter(name) == shown
 
 
 def test_numbers_are_counted_in_words() -> None:

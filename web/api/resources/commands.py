@@ -56,6 +56,12 @@ def show(dataset: str, run: str) -> Row:
     return jobs.command(graph(), dataset, run)
 
 
+@operation("POST", f"{COMMAND}/retry", tag=TAG, answer=CommandDetail, status=202, scope=Scope.WRITE)
+def retry(dataset: str, run: str) -> Row:
+    """Queue a command that failed or was cancelled once more, as it was given; it is a run of its own."""
+    return jobs.command(graph(), dataset, jobs.again(graph(), settings(), dataset, run))
+
+
 @operation("POST", f"{COMMAND}/cancel", tag=TAG, answer=CommandDetail, scope=Scope.WRITE)
 def cancel(dataset: str, run: str) -> Row:
     """End a command before its time; its worker notices within seconds. Queued again, it goes on from where it was."""

@@ -204,11 +204,11 @@ RETURN run.id AS run, run.dataset AS dataset, run.name AS job, run.state AS stat
 ORDER BY created_at IS NULL, created_at DESC, run
 
 // name: running_extractions() -> many
-// The runs of LLM jobs that are under way and may be worked on now, for the sweeper. Scan: Run.
+// The runs of LLM jobs that are under way and may be worked on now, for the sweeper, with the model they ask. Scan: Run.
 MATCH (run:Run)
 WHERE run.kind = 'extract' AND run.state = 'running' AND coalesce(run.resume_at, 0) <= timestamp()
   AND run.batch IS NULL
-RETURN run.uid AS run ORDER BY run
+RETURN run.uid AS run, run.parameters AS parameters ORDER BY run
 
 // name: open_subjects() -> many
 // How many subjects of the runs that go on are in each state. Scan: Run, then an index look-up a run that goes on.

@@ -65,7 +65,7 @@ def _sweep() -> None:
     while not _ended.wait(settings.sweep_seconds):
         for look in (
             lambda: batching.tend(runner().graph, settings),
-            lambda: sweep(runner().graph, app, settings.home),
+            lambda: sweep(runner().graph, app, settings),
         ):
             try:
                 look()

@@ -71,9 +71,10 @@ def show(*, run: str, dataset: str, as_json: bool) -> None:
             _show_command(queued[0], as_json)
             return
         stands, causes = ledger.progress(graph, found), ledger.errors(graph, found)
-        allowance = ledger.open_run(graph, found).allowance
+        opened = ledger.open_run(graph, found)
         batches = batching.listed(graph, found)
-    facts = {"run": found.partition(":")[2], **stands, "budget": str(allowance.budget) if allowance else None}
+    budget = str(opened.allowance.budget) if opened.allowance else None
+    facts = {"run": found.partition(":")[2], "model": opened.model, **stands, "budget": budget}
     if as_json:
         print_json(facts | {"errors": causes, "batches": batches})
         return

@@ -6,10 +6,10 @@ lost message costs time and no work.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from celery import Celery
 from kombu import exceptions as queue_errors
@@ -19,6 +19,7 @@ from cikg.errors import SettingsError, UnreachableError
 from cikg.extraction import ledger
 from cikg.files import identity
 from cikg.graph import Graph
+from cikg.llm.provider import lacks
 from cikg.settings import Settings
 
 LLM_QUEUE = "llm"
@@ -149,16 +150,16 @@ def waiting(app: Celery, name: str = LLM_QUEUE) -> int:
         return int(connection.default_channel.client.llen(name))  # Redis keeps a queue as a list of its name
 
 
-def sweep(graph: Graph, app: Celery, home: Path) -> int:
+def sweep(graph: Graph, app: Celery, settings: Settings) -> int:
     """Queue again what the ledger wants done and no message announces: lost ones, and runs that have rested.
 
     While messages wait, nothing is queued: what seems lost may be among them. Commands of another home are left to its
-    workers.
+    workers, and runs whose model this worker's LLM has not to those whose LLM has it.
 
     Args:
         graph: the graph.
         app: the queue.
-        home: whose files this worker sees.
+        settings: whose files this worker sees, and which LLM it asks.
 
     Returns:
         How many shards and commands were queued.
@@ -167,16 +168,17 @@ def sweep(graph: Graph, app: Celery, home: Path) -> int:
         UnreachableError: Redis does not answer.
     """
     queued = 0
-    lost = graph.write("open_commands", home=identity(home))
+    lost = graph.write("open_commands", home=identity(settings.home))
     silent = {name for name in {row["queue"] for row in lost} if not waiting(app, name)}
     for row in lost:
         if row["queue"] in silent:
             enqueue_command(app, row["run"], row["queue"])
             queued += 1
-    runs = [row["run"] for row in graph.many("running_extractions")]
+    runs = {row["run"]: json.loads(row["parameters"])["model"] for row in graph.many("running_extractions")}
     if not runs or waiting(app):
         return queued
-    for run in runs:
+    foreign = {model for model in set(runs.values()) if lacks(settings, model)}
+    for run in [run for run, model in runs.items() if model not in foreign]:
         shards = ledger.open_shards(graph, run)
         enqueue(app, run, shards)
         queued += len(shards)

@@ -99,6 +99,7 @@ def test_a_run_in_batches_ends_as_a_direct_one_at_half_the_price_without_asking_
     assert (again.data["calls"], again.data["done"], len(sent(llm))) == (0, 40, before + 1)
     shown = place.cikg(settings, "jobs", "show", "user_interests", "--dataset", place.dataset).result()
     (batch,) = shown.data["batches"]
+    assert shown.data["model"] == "stand-in"
     assert (batch["state"], batch["questions"], batch["answered"], batch["error"]) == ("done", 40, 40, None)
 
 

@@ -171,7 +171,7 @@ def test_a_command_that_no_message_announces_is_found(place: Workplace, settings
     app = queue.create_app(settings)
     with app.connection_for_write() as connection:
         connection.default_channel.client.delete("graph")  # the message is lost
-    queue.sweep(place.graph, app, settings.home)
+    queue.sweep(place.graph, app, settings)
     assert queue.waiting(app, "graph") >= 1
     with app.connection_for_write() as connection:
         connection.default_channel.client.delete("graph")

@@ -138,12 +138,33 @@ def test_nothing_is_queued_while_messages_wait(place: Workplace) -> None:
     plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "stand-in")
     ledger.start(place.graph, plan)
     try:
-        assert queue.sweep(place.graph, app, settings.home) >= 1
+        assert queue.sweep(place.graph, app, settings) >= 1
         assert queue.waiting(app) >= 1
-        assert queue.sweep(place.graph, app, settings.home) == 0
+        assert queue.sweep(place.graph, app, settings) == 0
     finally:
         app.control.purge()
         ledger.stop(place.graph, plan.run.uid, State.CANCELLED, None)
+
+
+def test_a_run_is_left_to_workers_whose_llm_has_its_model(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sets of workers on one graph, each with an LLM of its own: none takes up what only the other can do."""
+    place.planted(3)
+    theirs = place.settings(place.standin(), redis_url=unused_database(place))
+    plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "another")
+    ledger.start(place.graph, plan)
+    sent: list[str] = []
+    monkeypatch.setattr(queue, "enqueue", lambda app, run, shards: sent.append(run))
+    silent = "http://127.0.0.1:9/v1"  # it says nothing about its models
+    for change, does in (
+        ({}, False),
+        ({"openai_base_url": None}, False),
+        ({"openai_model": "another"}, True),
+        ({"openai_base_url": silent}, True),
+    ):
+        sent.clear()
+        queue.sweep(place.graph, queue.create_app(theirs), theirs.model_copy(update=change))
+        assert (plan.run.uid in sent) == does, change
+    ledger.stop(place.graph, plan.run.uid, State.CANCELLED, None)
 
 
 def unused_database(place: Workplace) -> SecretStr:

@@ -52,7 +52,7 @@ def load(graph: Graph, settings: Settings, dataset: str) -> Looking:
     Raises:
         NotFoundError: there is no such dataset.
     """
-    commands = queued.under_way(graph, dataset, "intents propose") + queued.under_way(graph, dataset, "embed")
+    commands = queued.under_way(graph, dataset, "intents ") + queued.under_way(graph, dataset, "embed")
     known = vectors.embeddings(graph, dataset).get(Label.INTENT, [])
     found = queued.said(graph, dataset, "intents propose").get("proposed")
     return Looking(commands, settings.embedder, tuple(known), found)
@@ -64,14 +64,18 @@ def asked(form: Mapping[str, str]) -> Wanted:
     Raises:
         InputError: its threshold is none.
     """
-    by, text = form.get("by", Method.EXACT), form.get("threshold") or str(THRESHOLD)
+    by = form.get("by", Method.EXACT)
+    return Wanted(None if by == Method.EXACT else by, _likeness(form.get("threshold") or str(THRESHOLD)))
+
+
+def _likeness(text: str) -> float:
     try:
-        threshold = float(text)
+        found = float(text)
     except ValueError:
-        threshold = 0.0
-    if not 0 < threshold <= 1:
+        found = 0.0
+    if not 0 < found <= 1:
         raise InputError(f"{text!r} cannot be the least likeness", cure="Give a number above 0, and 1 at most")
-    return Wanted(None if by == Method.EXACT else by, threshold)
+    return found
 
 
 def propose(graph: Graph, settings: Settings, dataset: str, wanted: Wanted, actor: str) -> str:
@@ -89,6 +93,16 @@ def propose(graph: Graph, settings: Settings, dataset: str, wanted: Wanted, acto
     return queued.once(graph, settings, dataset, words, **near)
 
 
+def accept(graph: Graph, settings: Settings, dataset: str, least: float, actor: str) -> str:
+    """Have a worker merge all proposed pairs of at least this score; the id of its run among the commands.
+
+    Raises:
+        UnreachableError: Redis does not answer.
+    """
+    words = ["intents", "review", "--dataset", dataset, "--actor", actor, "--accept-from", str(least)]
+    return queued.once(graph, settings, dataset, words)
+
+
 def embed(graph: Graph, settings: Settings, dataset: str) -> str:
     """Have a worker make vectors of a dataset's texts where they lack or changed; the id of its run among the commands.
 
@@ -101,7 +115,7 @@ def embed(graph: Graph, settings: Settings, dataset: str) -> str:
 
 
 def act(graph: Graph, settings: Settings, dataset: str, action: str, form: Mapping[str, str], *, actor: str) -> None:
-    """Look for pairs or make vectors, from a page.
+    """Look for pairs, merge the likeliest or make vectors, from a page.
 
     Raises:
         NotFoundError: there is no such action, or the intents have no such vectors.
@@ -113,6 +127,10 @@ def act(graph: Graph, settings: Settings, dataset: str, action: str, form: Mappi
             wanted = asked(form)
             propose(graph, settings, dataset, wanted, actor)
             audit.record(graph, actor, "intents.propose", dataset, vars(wanted))
+        case "accept":
+            least = _likeness(form.get("threshold", ""))
+            accept(graph, settings, dataset, least, actor)
+            audit.record(graph, actor, "intents.accept", dataset, {"threshold": least})
         case "embed":
             embed(graph, settings, dataset)
             audit.record(graph, actor, "intents.embed", dataset)

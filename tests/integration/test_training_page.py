@@ -189,6 +189,12 @@ def test_a_worker_looks_for_intents_that_may_mean_the_same(
     assert "by operator" in shown["pairs"][0]["history"][0]
     assert (shown["looking"]["commands"], shown["looking"]["found"]) == ([], 1)
     assert "The last search found 1 new pair." in client.get(address).text
+    press("merges/accept", threshold="0.95")
+    assert queued(graph, dataset)[0] == ["intents", "review", *command[2:], "--accept-from", "0.95"]
+    assert "Merging waits for a worker" in client.get(address).text
+    work()
+    (pair,) = client.get(f"{address}.json?state=merged").json["pairs"]
+    assert (pair["intent"], "merged by operator" in pair["history"][-1]) == ("The Sea!", True)
 
 
 def test_vectors_are_made_and_looked_by(client: FlaskClient, press: Press, graph: Graph, dataset: str) -> None:
@@ -211,7 +217,7 @@ def test_vectors_are_made_and_looked_by(client: FlaskClient, press: Press, graph
 
 @pytest.mark.parametrize(
     ("action", "threshold", "status"),
-    [("propose", "2", 400), ("propose", "nan", 400), ("propose", "much", 400), ("luck", "0.9", 404)],
+    [("propose", "2", 400), ("propose", "nan", 400), ("accept", "much", 400), ("accept", "", 400), ("luck", "1", 404)],
 )
 def test_what_cannot_be_looked_for_is_refused_in_a_sentence(
     press: Press, dataset: str, action: str, threshold: str, status: int

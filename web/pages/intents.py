@@ -157,6 +157,6 @@ def decide(dataset: str) -> ResponseReturnValue:
 @blueprint.post("/d/<id:dataset>/merges/<action>")
 @login.needs(Scope.WRITE)
 def act(dataset: str, action: str) -> ResponseReturnValue:
-    """Have a worker look for pairs, or make the vectors to look by."""
+    """Have a worker look for pairs, make the vectors to look by, or merge the likeliest."""
     merging.act(graph(), settings(), dataset, action, request.form, actor=login.caller().name)
     return redirect(url_for("intents.merges", dataset=dataset), 303)

@@ -33,6 +33,7 @@ from cikg.llm import batches, completions
 from cikg.llm.answers import Usage, read
 from cikg.llm.batches import Batches, Reply
 from cikg.llm.client import first_problem
+from cikg.llm.provider import lacks
 from cikg.schema import State, uid
 from cikg.settings import Settings
 
@@ -102,7 +103,7 @@ def advance(graph: Graph, settings: Settings, run: str) -> Sent:
 
 
 def tend(graph: Graph, settings: Settings) -> None:
-    """Advance every run that is waiting for batches.
+    """Advance every run that is waiting for batches, but for those whose model the LLM of the settings has not.
 
     Raises:
         CikgError: one of them could not be; the others were.
@@ -110,7 +111,8 @@ def tend(graph: Graph, settings: Settings) -> None:
     failed: list[CikgError] = []
     for row in graph.many("batching_runs"):
         try:
-            advance(graph, settings, row["run"])
+            if not lacks(settings, ledger.open_run(graph, row["run"]).model):
+                advance(graph, settings, row["run"])
         except CikgError as error:  # one provider may be away while another answers
             failed.append(error)
     if failed:

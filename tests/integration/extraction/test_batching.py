@@ -103,6 +103,20 @@ def test_a_run_in_batches_ends_as_a_direct_one_at_half_the_price_without_asking_
     assert (batch["state"], batch["questions"], batch["answered"], batch["error"]) == ("done", 40, 40, None)
 
 
+def test_batches_are_left_to_workers_whose_llm_has_the_model(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another provider knows nothing of them, and would be sent them once more."""
+    place.planted(3)
+    own = place.settings(place.standin())
+    plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "another")
+    ledger.start(place.graph, plan, batch=batching.SUBMIT)
+    tended: list[str] = []
+    monkeypatch.setattr(batching, "advance", lambda graph, settings, run: tended.append(run))
+    for settings, does in ((own, False), (own.model_copy(update={"openai_model": "another"}), True)):
+        batching.tend(place.graph, settings)
+        assert (plan.run.uid in tended) == does
+    ledger.stop(place.graph, plan.run.uid, State.CANCELLED, None)
+
+
 def test_workers_are_not_given_what_is_with_the_provider_and_their_sweeper_goes_on_by_itself(place: Workplace) -> None:
     place.planted(24)
     llm = place.standin(latency_ms=1500)

@@ -242,6 +242,27 @@ def test_what_jobs_find_later_keeps_to_what_was_said(graph: Graph, planted: str)
     assert ("ann", "sea", False) in state(graph, planted), "what shows it is still there, and so is what was said"
 
 
+def test_what_a_job_pruned_does_not_come_back_beside_what_was_said(graph: Graph, planted: str) -> None:
+    """A job that chooses among intents left one out, and keeps it now; somebody corrected what it is merged with."""
+    find(graph, planted, "first", ["sea", "ocean", "war"])
+    find(graph, planted, "chooses", [])
+    graph.execute(
+        "MATCH (:User {uid: $d + ':ann'})-[e:POSSESSES]->(n:Intent) WHERE n.id IN ['ocean', 'war'] "
+        "SET e.pruned_by = $d + ':chooses', e.pruned_reason = 'far'",
+        d=planted,
+    )
+    _correct(graph, claim(planted, "ann", "sea"))
+    merging.merge(graph, planted, "sea", "ocean")
+    row = {"subject": uid(planted, "chooses/ann"), "target": uid(planted, "ann"), "label": "User", "pruned": []}
+    kept = dict.fromkeys(("lines", "items", "rounds", "sufficient", "completion", "reason"))
+    run = uid(planted, "chooses")
+    graph.write("keep_subgraphs", dataset=planted, run=run, job="chooses", lease="mine", rows=[row | kept])
+    assert standing(graph, planted) == {"war"}
+    merging.unmerge(graph, planted, "sea")
+    graph.write("keep_subgraphs", dataset=planted, run=run, job="chooses", lease="mine", rows=[row | kept])
+    assert standing(graph, planted) == {"ocean", "war"}
+
+
 def standing(graph: Graph, dataset: str) -> set[str]:
     """The phrases that Ann has."""
     return {of for owner, of, stands in state(graph, dataset) if owner == "ann" and stands} & set(LEADS)

@@ -22,7 +22,7 @@ fitted like everything else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from pydantic import Field, field_validator
@@ -50,9 +50,13 @@ FIRST = 2
 DROPOUTS = (0.5, 0.0)
 """Its dropouts: the first, and what is tried last."""
 CLEARLY = 1.005
-"""How many times as good a setting of the linear expert has to be as the one it replaces: less is noise."""
+"""How many times as good a setting of the linear expert or the factors has to be as the one before: less is noise."""
 LINEAR = ("penalty", "facts_weight", "text_weight", "dropout")
 """What is found for the linear expert."""
+DENSITIES = ((0.006, 0.05), (0.02, 0.02), (0.06, 0.01), (0.2, 0.01), (0.6, 0.005))
+"""α₀ and λ of the factors, from what suits sparse data to what suits dense: tried as long as the next is better."""
+FACTORS = ("unobserved_weight", "factors_penalty")
+"""What is found for the factors."""
 ROUNDS = 8
 """Rounds in which they are fitted: more change no ranking."""
 LOOK, PATIENCE = 2, 8
@@ -63,6 +67,9 @@ EXPERTS = ("popularity", "spectral", "texts", "interests", "graph", "factors", "
 """In the order in which they are fitted: the linear one is judged beside the graph."""
 EVEN = 0.0, 0.0
 """The gate of an expert that is alone."""
+
+
+Value = TypeVar("Value")
 
 
 class MixtureConfig(Config):
@@ -81,8 +88,10 @@ class MixtureConfig(Config):
     graph_epochs: int | None = Field(None, ge=1, description="Epochs of the graph expert")
     most_epochs: int = Field(24, ge=1, description="The most that are tried")
     factors: int = Field(64, ge=1, description="Width of the factors' vectors")
-    unobserved_weight: float = Field(0.006, gt=0, description="α₀ of the factors: the weight of what was not chosen")
-    factors_penalty: float = Field(0.05, gt=0, description="λ of the factors")
+    unobserved_weight: float | None = Field(
+        None, gt=0, description="α₀ of the factors: the weight of what was not chosen"
+    )
+    factors_penalty: float | None = Field(None, gt=0, description="λ of the factors")
     factors_starts: int = Field(4, ge=1, description="Random starts of the factors, whose scores are averaged")
     unproven_weight: float = Field(
         0.15, ge=0, description="Weight of interests without evidence, where all other experts together weigh 1"
@@ -169,7 +178,7 @@ class Mixture(ClosedForm):
             "texts": lambda: (_only(Texts(self._data, TextsConfig(), self._device)), {}),
             "interests": lambda: (_only(Interests(self._data, InterestsConfig(), self._device)), {}),
             "graph": lambda: self._graph(found),
-            "factors": lambda: (self._factors(), {}),
+            "factors": lambda: self._factors(found),
             "linear": lambda: self._linear(found),
         }
         self._fitted[name], chosen = self._shop.once(name, fits[name])
@@ -197,15 +206,36 @@ class Mixture(ClosedForm):
     def _spectrum(self) -> GfCfConfig:
         return GfCfConfig(rank=self._config.rank, linear=False)
 
-    def _factors(self) -> Scorer:
+    def _factors(self, found: Mapping[str, Any]) -> Part:
+        """iALS; in a selection, how much it heeds what was not chosen, which depends on how much was."""
+        starts, known = self._config.factors_starts, {**self._config.model_dump(include=set(FACTORS)), **found}
+        given = {name: known[name] for name in FACTORS if known[name] is not None}
+        if len(given) == len(FACTORS):
+            return self._ials(given, starts), given
+        best: tuple[float, dict[str, Any]] | None = None
+
+        def better(density: tuple[float, float]) -> bool:
+            nonlocal best
+            tried = dict(zip(FACTORS, density, strict=True)) | given
+            score = mixing.worth(self._data, self._ials(tried, 1), self._fitted.get("graph"), self._seed)
+            if best is not None and score <= CLEARLY * best[0]:
+                return False
+            best = score, tried
+            return True
+
+        _climb(DENSITIES, better)
+        assert best is not None  # noqa: S101
+        return self._ials(best[1], starts), best[1]
+
+    def _ials(self, found: Mapping[str, Any], starts: int) -> Scorer:
         config = self._config
         settings = IalsConfig(
             dimension=config.factors,
-            unobserved_weight=config.unobserved_weight,
-            penalty=config.factors_penalty,
+            unobserved_weight=found["unobserved_weight"],
+            penalty=found["factors_penalty"],
             interests=not self._blind,
             rounds=ROUNDS,
-            starts=config.factors_starts,
+            starts=starts,
         )
         with seeded(self._seed, self._device):  # whichever experts were fitted before it or taken up
             return _only(Ials(self._data, settings, self._device))
@@ -276,7 +306,7 @@ class Mixture(ClosedForm):
             return Lightgcn(self._data, settings, self._device)
 
 
-def _climb(values: Iterable[float], better: Callable[[float], bool]) -> float | None:
+def _climb(values: Iterable[Value], better: Callable[[Value], bool]) -> Value | None:
     """The last of the values that were each better than the one before; None if not even the first was."""
     found = None
     for value in values:

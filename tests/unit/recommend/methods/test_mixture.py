@@ -20,7 +20,7 @@ from cikg.recommend.data.views import TrainingData, training_data
 from cikg.recommend.engine import train
 from cikg.recommend.evaluation.measuring import evaluate
 from cikg.recommend.methods.lightgcn import Lightgcn
-from cikg.recommend.methods.mixture import EXPERTS, Mixture, MixtureConfig
+from cikg.recommend.methods.mixture import DENSITIES, EXPERTS, Mixture, MixtureConfig
 from cikg.recommend.parts import linear, mixing
 from cikg.recommend.scorers import DotScorer, MixtureScorer, StaticScorer
 from cikg.schema import SplitCode
@@ -148,6 +148,40 @@ def leaky(folder: Path, holds: list[tuple[int, int]]) -> Snapshot:
         has_interest=holds,
         from_evidence=False,
     )
+
+
+@pytest.mark.parametrize("best", range(4))
+def test_the_factors_settings_are_sought_as_long_as_the_next_is_clearly_better(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch, best: int
+) -> None:
+    tried: list[tuple[float, float]] = []
+
+    def worth(*_: object) -> float:
+        place = DENSITIES.index(tried[-1])
+        return 1.0 + 0.1 * place if place <= best else 1.0 + 0.1 * best + 0.001  # better, but by less than noise
+
+    def fitted(_: Mixture, found: dict[str, float], starts: int) -> StaticScorer:
+        if starts == 1:
+            tried.append((found["unobserved_weight"], found["factors_penalty"]))
+        return StaticScorer(torch.zeros(40))
+
+    monkeypatch.setattr(mixing, "worth", worth)
+    monkeypatch.setattr(Mixture, "_ials", fitted)
+    mixture = Mixture(training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID), MixtureConfig(), CPU)
+    _, chosen = mixture._factors({})
+    assert tuple(chosen.values()) == DENSITIES[best]
+    assert tried == list(DENSITIES[: best + 2])
+    _, again = mixture._factors(chosen)
+    assert again == chosen
+    assert len(tried) == best + 2, "what is known is not sought again"
+
+
+def test_a_setting_of_the_factors_that_is_given_stays(snapshot: Snapshot) -> None:
+    config = MixtureConfig(factors_penalty=0.03, factors_starts=1, factors=4)
+    mixture = Mixture(training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID), config, CPU)
+    _, chosen = mixture._factors({})
+    assert chosen["factors_penalty"] == 0.03
+    assert chosen["unobserved_weight"] in [weight for weight, _ in DENSITIES]
 
 
 def test_the_gate_finds_who_is_right_and_for_whom(snapshot: Snapshot) -> None:

@@ -16,8 +16,8 @@ What becomes an `id`: the original id where there is a list, else the number. An
 even where `entity_list.txt` has an address for it; that address gives its name. Lists of items and entities come from
 different sources, so an entity whose id an item already has is called `entity:<id>`: items and entities share one set
 of ids. A name is the list's, else what can be read from an address
-(`http://dbpedia.org/resource/Dragonfly_in_Amber` → *Dragonfly in Amber*), else the id. Interests have numbers only, and
-are named after the two items that set their holders apart.
+(`http://dbpedia.org/resource/Dragonfly_in_Amber` → *Dragonfly in Amber*), else the id; the published lists write `None`
+where they know none. Interests have numbers only, and are named after the two items that set their holders apart.
 
 A row that cannot be used is rejected. Where one of `train.txt` or `test.txt` names items that are in no list, or one of
 `test.txt` items that the user has in train too (the test would ask for what was trained on), these alone are left out.
@@ -43,6 +43,8 @@ USERS, ITEMS, ENTITIES, RELATIONS = "user_list.txt", "item_list.txt", "entity_li
 FACTS, INTERESTS = "kg_final.txt", "user_interest_clustered.txt"
 
 
+NAMELESS = "None"
+"""The name of an item that the published lists know no name of."""
 _WORD_BREAK = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9s])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SYNSET = re.compile(r"^(?:Wikicat|Yago)(?=[A-Z0-9])|(?<=[A-Za-z])1\d{8}$")
 _LINKING = re.compile(r"\b(?:A|And|About|At|By|For|From|In|Of|On|Set|The|To|With)\b")
@@ -86,7 +88,9 @@ class _Names:
     def item(self, number: int) -> Item:
         row = (self.item_list or {}).get(number)
         also = (self.entity_list or {}).get(number)
-        named = row.name if row and row.name else also and (also.name or ("://" in also.original and also.original))
+        named = row.name if row and row.name != NAMELESS else None
+        if not named and also:
+            named = also.name or (also.original if "://" in also.original else None)
         return Item(self.item_id(number), readable(named) if named else self.item_id(number))
 
     def entity(self, number: int) -> Entity:

@@ -64,6 +64,13 @@ def test_a_whole_folder(tmp_path: Path) -> None:
     assert found.duplicates == {"nodes": 0, "interactions": 1, "facts": 1, "interest_edges": 1}
 
 
+def test_an_item_that_the_list_does_not_name_is_called_by_its_address_or_id(tmp_path: Path) -> None:
+    listed = "org_id remap_id entity_name\n0002 0 None\n0010 1 None\n7 2 None of Us\n9 3\n"
+    addresses = "0002 0\nhttp://dbpedia.org/resource/Dragonfly_in_Amber 1\n"
+    found = tables(write(tmp_path, item_list=listed, entity_list=addresses, kg_final=None))
+    assert [item.name for item in found.items] == ["0002", "Dragonfly in Amber", "None of Us", "9"]
+
+
 def test_only_the_interactions_are_needed(tmp_path: Path) -> None:
     absent = dict.fromkeys(
         ("user_list", "item_list", "entity_list", "relation_list", "kg_final", "user_interest_clustered")

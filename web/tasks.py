@@ -23,7 +23,7 @@ _PURPOSES = {
     "cluster": "Groups phrases that mean alike into interests.",
     "train": "Learns from choices and interests what to recommend.",
     "embed": "Makes vectors of names and texts, to compare them by.",
-    "intents": "Looks for intents that may mean the same.",
+    "intents": "Looks for intents that may mean the same, or merges those that do.",
     "publish": "Writes everyone's recommendations, and serves them.",
     "evaluate": "Opens the test split for a model.",
 }

@@ -111,10 +111,14 @@ def command(
     quiet = as_json or follows()
     snapshot = snapshot_of(settings, dataset, snapshot_path, quiet=quiet)
     if tuned or trials is not None:
-        search = {"seed": seed, "metric": metric, "epochs": options["epochs"], "patience": options["patience"]}
-        overrides = (
-            _tuned(settings, snapshot, method, trials, search | {"overrides": overrides}, quiet=quiet) | overrides
-        )
+        search: dict[str, Any] = {
+            "seed": seed,
+            "metric": metric,
+            "epochs": options["epochs"],
+            "patience": options["patience"],
+        }
+        search["overrides"] = overrides
+        overrides = _tuned(settings, snapshot, method, trials, search, quiet=quiet) | overrides
     trained = []
     for each in range(seed, seed + seeds):
         with watch(f"{method}, seed {each}" if seeds > 1 else method, quiet=quiet) as observer:
@@ -135,13 +139,14 @@ def command(
 def _tuned(
     settings: Settings, snapshot: Snapshot, method: str, trials: int | None, search: dict[str, Any], *, quiet: bool
 ) -> dict[str, Any]:
-    """The settings that tuning found best, after so many trials where a number is given."""
+    """The settings that tuning found best: all tunings so far, or where trials are given this one."""
     from cikg.recommend.tuning import best, tune  # noqa: PLC0415
 
-    if trials is not None:
+    if trials is None:
+        found = best(settings, snapshot, method, search["metric"])
+    else:
         with watch_trials(method, trials, [], quiet=quiet) as trying:
-            tune(snapshot, method, settings=settings, trials=trials, observer=trying, **search)
-    found = best(settings, snapshot, method, search["metric"])
+            found = tune(snapshot, method, settings=settings, trials=trials, observer=trying, **search)
     if not quiet:
         shown = " ".join(f"{name}={value}" for name, value in found.best.settings.items())
         messages.print(f"Tuned in {len(found.trials)} trials: {shown}", markup=False)

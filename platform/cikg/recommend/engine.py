@@ -25,7 +25,8 @@ from cikg.errors import InputError, SettingsError, SnapshotError
 from cikg.memory import available_memory, peak_memory
 from cikg.recommend import distributed, runs
 from cikg.recommend.data.views import TrainingData, training_data
-from cikg.recommend.evaluation.measuring import Metrics, judge, measure, split_digest, total
+from cikg.recommend.evaluation.measuring import Metrics, judge, measure, split_digest
+from cikg.recommend.evaluation.places import total
 from cikg.recommend.fitting import Fitted, GradientFit
 from cikg.recommend.method import ClosedForm, Config, Gradient, Method, configure, find
 from cikg.recommend.options import Options, Precision, Protocol

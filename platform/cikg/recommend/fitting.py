@@ -16,7 +16,8 @@ from torch import Tensor
 from cikg.errors import InputError, SnapshotError
 from cikg.recommend import distributed, runs
 from cikg.recommend.data.views import TrainingData
-from cikg.recommend.evaluation.measuring import Metrics, judge, total
+from cikg.recommend.evaluation.measuring import Metrics, judge
+from cikg.recommend.evaluation.places import total
 from cikg.recommend.method import Gradient
 from cikg.recommend.scorers import Scorer
 from cikg.recommend.workshop import Phase, Progress, Workshop

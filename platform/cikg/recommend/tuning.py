@@ -31,7 +31,7 @@ from typing_extensions import override
 from cikg.errors import CikgError, ConflictError, InputError, NotFoundError
 from cikg.files import alone
 from cikg.recommend.engine import train
-from cikg.recommend.evaluation.measuring import total
+from cikg.recommend.evaluation.places import total
 from cikg.recommend.method import Search, Span, configure, find
 from cikg.recommend.workshop import Progress
 from cikg.settings import Settings

@@ -185,11 +185,6 @@ def judge(scorer: Scorer, nodes: NodeSpace, seen: Pairs, held_out: Pairs) -> Met
     return measure(scorer, nodes, seen, held_out).metrics
 
 
-def total(metrics: Metrics, name: str) -> float:
-    """One metric, as `ndcg@50`, or the sum of several, as `recall@50+ndcg@50`."""
-    return sum(metrics[each] for each in name.split("+"))
-
-
 def split_digest(snapshot: Snapshot) -> str:
     """A digest of who has which interaction in which split: what two snapshots must share for results to compare."""
     names = [name for name in sorted(snapshot.manifest["files"]) if name.startswith(("users.id.", "items.id."))]

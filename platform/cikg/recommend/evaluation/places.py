@@ -6,6 +6,7 @@ group, without their weights and without scoring again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +49,11 @@ def check_selection(name: str) -> None:
     """
     for each in name.split("+"):
         parse_metric(each)
+
+
+def total(metrics: Mapping[str, float], name: str) -> float:
+    """One metric, or the sum of several, as `check_selection` lets through."""
+    return sum(metrics[each] for each in name.split("+"))
 
 
 @dataclass(frozen=True)

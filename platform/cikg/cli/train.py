@@ -111,13 +111,13 @@ def command(
     quiet = as_json or follows()
     snapshot = snapshot_of(settings, dataset, snapshot_path, quiet=quiet)
     if tuned or trials is not None:
-        search: dict[str, Any] = {
+        search = {
             "seed": seed,
             "metric": metric,
             "epochs": options["epochs"],
             "patience": options["patience"],
+            "overrides": overrides,
         }
-        search["overrides"] = overrides
         overrides = _tuned(settings, snapshot, method, trials, search, quiet=quiet) | overrides
     trained = []
     for each in range(seed, seed + seeds):

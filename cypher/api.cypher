@@ -13,7 +13,7 @@ RETURN coalesce(dataset.version, 0) AS version, dataset.published AS published,
 // A dataset with its counts. Key: Dataset.uid; counts are of index ranges.
 MATCH (dataset:Dataset {uid: $dataset})
 OPTIONAL MATCH (model:Model {uid: dataset.published})
-RETURN dataset.id AS id, coalesce(dataset.field, 'items') AS field, dataset.source AS source,
+RETURN dataset.uid AS id, coalesce(dataset.field, 'items') AS field, dataset.source AS source,
        coalesce(dataset.state, 'ready') AS state, coalesce(dataset.version, 0) AS version,
        model.id AS served, COUNT { MATCH (:User {dataset: $dataset}) } AS users,
        COUNT { MATCH (:Item {dataset: $dataset}) } AS items,

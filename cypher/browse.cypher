@@ -2,16 +2,17 @@
 // Lists come whole with their total, cut to one page. Pruned edges and intents that were merged into another are left out;
 // other counts of neighbours are degree look-ups, not traversals.
 
-// name: list_datasets() -> many
-// All datasets, with what the overview says about each. Scan: Dataset, which has one node a dataset.
-MATCH (dataset:Dataset)
-RETURN dataset.id AS id, dataset.field AS field, dataset.format AS format, dataset.source AS source, dataset.state AS state,
+// name: list_datasets(datasets) -> many
+// Some datasets, with what the overview says about each, in the order of their names. Keys: Dataset.uid; then counts.
+UNWIND $datasets AS name
+MATCH (dataset:Dataset {uid: name})
+RETURN name AS id, dataset.field AS field, dataset.format AS format, dataset.source AS source, dataset.state AS state,
        dataset.interests AS interests, dataset.published AS published,
-       COUNT { MATCH (:User {dataset: dataset.id}) } AS users,
-       COUNT { MATCH (:Item {dataset: dataset.id}) } AS items,
-       COUNT { MATCH (:Entity {dataset: dataset.id}) } AS entities,
-       COUNT { MATCH (intent:Intent {dataset: dataset.id}) WHERE intent.merged_into IS NULL } AS intents,
-       COUNT { MATCH (:Interest {dataset: dataset.id}) } AS interest_count
+       COUNT { MATCH (:User {dataset: name}) } AS users,
+       COUNT { MATCH (:Item {dataset: name}) } AS items,
+       COUNT { MATCH (:Entity {dataset: name}) } AS entities,
+       COUNT { MATCH (intent:Intent {dataset: name}) WHERE intent.merged_into IS NULL } AS intents,
+       COUNT { MATCH (:Interest {dataset: name}) } AS interest_count
 ORDER BY id
 
 // name: edge_counts(dataset) -> one
@@ -355,4 +356,5 @@ RETURN elementId(node) AS key, head(labels(node)) AS label, node.id AS id, coale
 // name: dataset_names() -> many
 // Names of all datasets, for the switch on every page. Scan: Dataset, which has one node a dataset.
 MATCH (dataset:Dataset)
-RETURN dataset.id AS id, dataset.field AS field ORDER BY id
+WHERE dataset.uid IS NOT NULL
+RETURN dataset.uid AS id, dataset.field AS field ORDER BY id

@@ -73,6 +73,7 @@ RETURN count(*) AS dropped
 // name: dataset_list() -> many
 // All datasets with what a list says of each. Scan: Dataset, which has one node a dataset; then degrees of its users.
 MATCH (dataset:Dataset)
+WHERE dataset.uid IS NOT NULL
 CALL (dataset) {
   MATCH (user:User {dataset: dataset.uid})
   RETURN count(user) AS users, sum(COUNT { (user)-[:INTERACTED]->() }) AS interactions
@@ -190,14 +191,14 @@ RETURN node.id AS id, node.name AS name, node.run AS run
 MATCH (source:User {dataset: $dataset})-[edge:POSSESSES]->(target:Intent)
 RETURN source.id AS user, target.id AS intent, target.name AS name, edge.run AS run, edge.completion AS completion,
        edge.round AS round, edge.evidence AS evidence, edge.merged_from AS merged_from, edge.pruned_by AS pruned_by,
-       edge.pruned_reason AS pruned_reason
+       edge.pruned_reason AS pruned_reason, edge.pruned_along AS pruned_along
 
 // name: knowledge_item_intents(dataset) -> many
 // Which item satisfies which intent, with all that is known of where it comes from. Costs those edges.
 MATCH (source:Item {dataset: $dataset})-[edge:SATISFIES]->(target:Intent)
 RETURN source.id AS item, target.id AS intent, target.name AS name, edge.run AS run, edge.completion AS completion,
        edge.round AS round, edge.evidence AS evidence, edge.merged_from AS merged_from, edge.pruned_by AS pruned_by,
-       edge.pruned_reason AS pruned_reason
+       edge.pruned_reason AS pruned_reason, edge.pruned_along AS pruned_along
 
 // name: knowledge_intent_interests(dataset) -> many
 // Which intent belongs to which interest. Costs those edges.
@@ -209,7 +210,7 @@ RETURN source.id AS intent, target.id AS interest, edge.run AS run
 MATCH (source:User {dataset: $dataset})-[edge:HAS_INTEREST]->(target:Interest)
 WHERE edge.evidence IS NOT NULL
 RETURN source.id AS user, target.id AS interest, target.name AS name, edge.run AS run, edge.completion AS completion,
-       edge.evidence AS evidence, edge.pruned_by AS pruned_by, edge.pruned_reason AS pruned_reason
+       edge.evidence AS evidence, edge.pruned_by AS pruned_by, edge.pruned_reason AS pruned_reason, edge.pruned_along AS pruned_along
 
 // name: knowledge_profiles(dataset) -> many
 // What a model wrote about users and items, imported texts among it, with where each comes from. One index range, then the
@@ -218,3 +219,53 @@ MATCH (profile:Profile {dataset: $dataset})-[edge:DESCRIBES]->(node:User|Item)
 RETURN profile.id AS id, CASE WHEN node:User THEN 'user' ELSE 'item' END AS about, node.id AS described,
        profile.text AS text, profile.source AS source, edge.run AS run, edge.completion AS completion,
        edge.evidence AS evidence, edge.pruned_by AS pruned_by, edge.pruned_reason AS pruned_reason
+
+// name: knowledge_nodes(dataset, kinds) -> many
+// All that jobs and people added to a dataset, as nodes: those that they made, and further properties of the data's own. Of
+// runs those of these kinds that made it; one that has not ended counts as cancelled, so that no worker of another database
+// goes on with it, and what it had under way as planned. Properties as pairs, without vectors. Costs the dataset's nodes.
+CALL () {
+  MATCH (node:Intent {dataset: $dataset})
+  RETURN 'Intent' AS label, node, properties(node) AS properties
+  UNION ALL MATCH (node:Interest {dataset: $dataset}) WHERE coalesce(node.source, '') <> 'imported'
+  RETURN 'Interest' AS label, node, properties(node) AS properties
+  UNION ALL MATCH (node:Profile {dataset: $dataset})
+  RETURN 'Profile' AS label, node, properties(node) AS properties
+  UNION ALL MATCH (node:Completion {dataset: $dataset})
+  RETURN 'Completion' AS label, node, properties(node) AS properties
+  UNION ALL MATCH (node:Subject {dataset: $dataset})
+  RETURN 'Subject' AS label, node,
+         node {.*, state: CASE node.state WHEN 'running' THEN 'planned' ELSE node.state END} AS properties
+  UNION ALL MATCH (node:Run {dataset: $dataset}) WHERE node.kind IN $kinds
+  RETURN 'Run' AS label, node, node {.*, resume_at: null, state:
+    CASE WHEN node.state IN ['done', 'failed'] THEN node.state ELSE 'cancelled' END} AS properties
+  UNION ALL MATCH (node:Dataset {uid: $dataset})
+  RETURN 'Dataset' AS label, node, node {.interests, .related_by} AS properties
+  UNION ALL MATCH (node:User|Item {dataset: $dataset})
+  WITH node, node {.*, uid: null, dataset: null, id: null, name: null, text: null} AS properties
+  WHERE any(name IN keys(properties) WHERE properties[name] IS NOT NULL AND NOT name STARTS WITH 'embed')
+  RETURN labels(node)[0] AS label, node, properties
+}
+RETURN label, CASE label WHEN 'Dataset' THEN '' ELSE substring(node.uid, size($dataset) + 1) END AS key,
+       [name IN keys(properties) WHERE NOT name STARTS WITH 'embed' AND properties[name] IS NOT NULL |
+         [name, properties[name]]] AS properties
+
+// name: knowledge_edges(dataset) -> many
+// All edges that jobs and people made or pruned, with their properties. Who has an imported interest is data, and is left
+// out, unless somebody corrected it. Costs the edges.
+CALL () {
+  MATCH (source:User {dataset: $dataset})-[edge:POSSESSES]->(target:Intent) RETURN source, edge, target
+  UNION ALL MATCH (source:Item {dataset: $dataset})-[edge:SATISFIES]->(target:Intent) RETURN source, edge, target
+  UNION ALL MATCH (source:Intent {dataset: $dataset})-[edge:SAME_AS]->(target:Intent) RETURN source, edge, target
+  UNION ALL MATCH (source:Intent {dataset: $dataset})-[edge:MEMBER_OF]->(target:Interest) RETURN source, edge, target
+  UNION ALL MATCH (source:User {dataset: $dataset})-[edge:HAS_INTEREST]->(target:Interest)
+  WHERE coalesce(target.source, '') <> 'imported' OR edge.evidence IS NOT NULL OR edge.pruned_by IS NOT NULL
+  RETURN source, edge, target
+  UNION ALL MATCH (source:Profile {dataset: $dataset})-[edge:DESCRIBES]->(target:User|Item|Dataset)
+  RETURN source, edge, target
+}
+RETURN type(edge) AS type, labels(source)[0] AS source_label, substring(source.uid, size($dataset) + 1) AS source,
+       labels(target)[0] AS target_label,
+       CASE WHEN target:Dataset THEN '' ELSE substring(target.uid, size($dataset) + 1) END AS target,
+       [name IN keys(edge) WHERE name <> 'run' OR NOT (target.source = 'imported' AND edge.evidence IS NULL) |
+         [name, edge[name]]] AS properties

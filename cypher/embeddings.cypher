@@ -122,7 +122,7 @@ RETURN coalesce(dataset.embeddings, []) AS embeddings
 // The labels and embeddings that any dataset has vectors for. Scan: Dataset, which has one node a dataset.
 MATCH (dataset:Dataset)
 UNWIND dataset.embeddings AS embedding
-RETURN embedding, collect(dataset.id) AS datasets ORDER BY embedding
+RETURN embedding, collect(dataset.uid) AS datasets ORDER BY embedding
 
 // name: list_embeddings(dataset, added, removed) -> none
 // Say which vectors of a dataset are whole, as label/embedding. Key: the dataset's.

@@ -13,7 +13,7 @@ from flask import Flask, Response, g, jsonify, render_template, request, url_for
 from flask_login import current_user
 
 from cikg.access.accounts import Scope
-from cikg.errors import NotFoundError
+from cikg.errors import NotFoundError, did_you_mean
 from web import pages, security, store
 from web.api import problems
 
@@ -110,7 +110,8 @@ def _check_dataset(_endpoint: str | None, values: dict[str, Any] | None) -> None
     g.datasets = _datasets()
     g.dataset = next((known for known in g.datasets if known.id == dataset), None)
     if g.dataset is None:
-        raise NotFoundError(f"there is no dataset {dataset!r}", cure="The overview lists all datasets")
+        cure = did_you_mean(dataset, [known.id for known in g.datasets], "The overview lists all datasets")
+        raise NotFoundError(f"there is no dataset {dataset!r}", cure=cure)
 
 
 def _datasets() -> tuple[Dataset, ...]:

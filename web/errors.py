@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, redirect, request
+from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import HTTPException, NotFound, SecurityError
 
 from cikg.datasets.prepared.unpacking import OversizeError
 from cikg.errors import (
@@ -27,6 +28,7 @@ from web.api import problems
 from web.asking import ClosedError
 from web.chrome import render, wants_json
 from web.pages.session import ask_to_log_in
+from web.urls import without_slash
 
 _STATUS: dict[type[CikgError], int] = {
     NotReadOnlyError: 403,
@@ -83,6 +85,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CikgError, _ours)
     app.register_error_handler(CSRFError, lambda _error: _page(400))
     app.register_error_handler(SecurityError, _foreign_host)
+    app.register_error_handler(NotFound, _elsewhere)
     app.register_error_handler(HTTPException, lambda error: _page(error.code or 500, error))
     app.register_error_handler(Exception, _unexpected)
     app.login_manager.unauthorized_handler(_stranger)  # type: ignore[attr-defined]
@@ -120,6 +123,12 @@ def _page(status: int, error: HTTPException | None = None) -> Response:
     if error is not None and error.response is None and "Allow" in dict(error.get_headers()):
         response.headers["Allow"] = dict(error.get_headers())["Allow"]
     return response
+
+
+def _elsewhere(error: NotFound) -> ResponseReturnValue:
+    """Lead whoever typed a slash too many to the page that they mean."""
+    meant = None if problems.asked() else without_slash(request)
+    return redirect(meant, 308) if meant else _page(404, error)
 
 
 def _stranger() -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +35,29 @@ class Listing:
 
 def load(graph: Graph, statement: str, dataset: str) -> Listing:
     """Read the page that the address asks for (`?q=…&page=…`)."""
-    text = request.args.get("q", "").strip()
-    page = max(request.args.get("page", 1, type=int), 1)
-    skip = (page - 1) * PAGE_ROWS
-    found = graph.one(statement, dataset=dataset, text=text.lower(), skip=min(skip, LAST_ROW), limit=PAGE_ROWS)
-    pages = max(-(-found["total"] // PAGE_ROWS), 1)
-    return Listing(text, page, pages, found["total"], tuple(found["rows"]))
+    text, page = _asked()
+    skip = min((page - 1) * PAGE_ROWS, LAST_ROW)
+    found = graph.one(statement, dataset=dataset, text=text.lower(), skip=skip, limit=PAGE_ROWS)
+    return Listing(text, page, _pages(found["total"], PAGE_ROWS), found["total"], tuple(found["rows"]))
+
+
+def choose(names: Iterable[str], size: int, read: Callable[[Sequence[str]], Iterable[dict[str, Any]]]) -> Listing:
+    """The page that the address asks for, of things whose names are all known.
+
+    Args:
+        names: of all of them, in order.
+        size: rows a page.
+        read: reads the rows of those on the page.
+    """
+    text, page = _asked()
+    found = [name for name in names if text.lower() in name.lower()]
+    shown = found[(page - 1) * size : page * size]
+    return Listing(text, page, _pages(len(found), size), len(found), tuple(read(shown)))
+
+
+def _asked() -> tuple[str, int]:
+    return request.args.get("q", "").strip(), max(request.args.get("page", 1, type=int), 1)
+
+
+def _pages(total: int, size: int) -> int:
+    return max(-(-total // size), 1)

@@ -45,10 +45,12 @@ class Trainings(Followed):
 
     Attributes:
         methods: each in a sentence, by its name; the flagship first.
+        searched: those with settings that can be tried first.
         again: the run that the last training found there already, from the same data, settings and seed; else None.
     """
 
     methods: dict[str, str]
+    searched: tuple[str, ...]
     again: str | None
 
 
@@ -57,7 +59,8 @@ def load(graph: Graph, dataset: str) -> Trainings:
     told = queued.said(graph, dataset, "train ")
     again = told.get("run") if told.get("reused") else None
     about = methods.summaries()
-    return Trainings(queued.under_way(graph, dataset, "train "), {FIRST: about[FIRST]} | about, again)
+    under_way, searched = queued.under_way(graph, dataset, "train "), tuple(sorted(methods.searched()))
+    return Trainings(under_way, {FIRST: about[FIRST]} | about, searched, again)
 
 
 def asked(form: Mapping[str, str]) -> Wanted:
@@ -77,9 +80,12 @@ def begin(graph: Graph, settings: Settings, dataset: str, wanted: Wanted) -> str
 
     Raises:
         NotFoundError: there is no such method.
+        InputError: settings are to be tried, and the method has none to try.
         UnreachableError: Redis does not answer.
     """
     methods.check(wanted.method)
+    if wanted.trials and wanted.method not in methods.searched():
+        raise methods.nothing_to_search(wanted.method)
     numbers = {"seed": wanted.seed or None, "seeds": wanted.seeds if wanted.seeds > 1 else None}
     words = ["train", wanted.method, "--dataset", dataset]
     return queued.once(graph, settings, dataset, words, **numbers, tune=wanted.trials or None)
@@ -100,7 +106,7 @@ def act(graph: Graph, settings: Settings, dataset: str, form: Mapping[str, str],
     """Train what a form asks for, from a page.
 
     Raises:
-        InputError: a number of the form is none, or out of range.
+        InputError: a number of the form is none or out of range, or the method has no settings to try.
         NotFoundError: there is no such method.
         UnreachableError: Redis does not answer.
     """

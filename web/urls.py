@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
-from flask import Blueprint
+from flask import Blueprint, Request, current_app
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, ValidationError
 
 _UNSAFE = re.compile(rb"[^A-Za-z0-9_-]")
@@ -44,6 +46,19 @@ class KeyConverter(IdConverter):
     """An id as one part of an API's path, where nothing ends in `.json`: dots need no escape."""
 
     regex = r"[^/]+"
+
+
+def without_slash(request: Request) -> str | None:
+    """The address of the page that is meant by one with a slash at its end; None where there is no such page."""
+    path, slash, rest = request.path.rpartition("/")
+    if request.method not in ("GET", "HEAD") or not path or not slash or rest:
+        return None
+    try:
+        current_app.create_url_adapter(request).match(path, method="GET")  # type: ignore[union-attr]
+    except HTTPException:
+        return None
+    query = request.query_string.decode("ascii", "replace")
+    return quote(path, safe="/~") + (f"?{query}" if query else "")
 
 
 View = Callable[..., Any]

@@ -10,14 +10,19 @@ from cikg.graph import Graph
 from tests import planted
 from tests.browser.conftest import DATASET, Visit, in_all, in_two
 
+POSIX = "Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix' })"
+"""What some systems call the browser's language; `Intl` refuses it."""
+
 
 @in_all
 def test_from_the_link_to_the_model(visit: Visit) -> None:
     page, missing = visit.page, planted.missing("0").replace("-", " book ")
+    page.add_init_script(POSIX)
     page.goto(visit.site.link())
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     expect(page.locator("#health")).to_contain_text("Neo4j")
     visit.check()
+    page.goto(f"{visit.site.address}/?q={DATASET}")
     page.get_by_role("group", name="Datasets").get_by_role("link", name=DATASET, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(DATASET)
     visit.check()

@@ -141,9 +141,10 @@ def test_what_was_trained_before_and_what_fails_are_told(
         ({"method": "ease", "seeds": "11"}, (400, "cannot be the number of seeds")),
         ({"method": "ease", "seed": "-1"}, (400, "cannot be the seed")),
         ({"method": "ease", "trials": "few"}, (400, "cannot be the number of trials")),
+        ({"method": "mixture", "trials": "5"}, (400, "Mixture has no setting to search")),
         ({"method": "ease", "csrf_token": "wrong"}, (400, "an old form is renewed by loading its page")),
     ],
-    ids=["method", "seeds", "seed", "trials", "token"],
+    ids=["method", "seeds", "seed", "trials", "untuned", "token"],
 )
 def test_what_cannot_be_trained_is_refused_in_a_sentence(
     press: Press, graph: Graph, dataset: str, fields: dict[str, str], said: tuple[int, str]

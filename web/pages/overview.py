@@ -11,14 +11,16 @@ from flask import Blueprint, Response, request, url_for
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.settings import Settings
-from web import health, runs
+from web import health, listing, runs
 from web.chrome import Link, render, wants_json
+from web.listing import Listing
 from web.store import graph, settings
 from web.urls import page
 
 blueprint = Blueprint("overview", __name__)
 link = Link("Overview", "overview.dataset", 0)
 SHOWN_RUNS = 8
+SHOWN_DATASETS = 20
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,13 @@ class OverviewPage:
     """All datasets.
 
     Attributes:
-        datasets: with their counts.
+        datasets: a page of them, with their counts.
         runs: the newest of all datasets.
         step: what to do when there is no dataset.
     """
 
     template: ClassVar[str] = "overview.html"
-    datasets: tuple[dict[str, Any], ...]
+    datasets: Listing
     runs: tuple[runs.Run, ...]
     step: Step | None
 
@@ -85,9 +87,9 @@ class HealthPage:
 
 def load_overview(graph: Graph) -> OverviewPage:
     """Read the overview of all datasets."""
-    datasets = tuple(graph.many("list_datasets"))
-    names = {row["id"] for row in datasets}
-    step = None if datasets else Step("On the command line, this imports the demo catalogue:", "cikg import demo")
+    names = [row["id"] for row in graph.many("dataset_names")]
+    datasets = listing.choose(names, SHOWN_DATASETS, lambda shown: graph.many("list_datasets", datasets=shown))
+    step = None if names else Step("On the command line, this imports the demo catalogue:", "cikg import demo")
     newest = runs.newest(graph, "", 4 * SHOWN_RUNS)  # an import that was never begun has a run, and no dataset
     return OverviewPage(datasets, tuple(run for run in newest if run.dataset in names)[:SHOWN_RUNS], step)
 
@@ -98,7 +100,7 @@ def load_dataset(graph: Graph, dataset: str) -> DatasetPage:
     Raises:
         NotFoundError: it was removed a moment ago.
     """
-    found = next((row for row in graph.many("list_datasets") if row["id"] == dataset), None)
+    found = next(iter(graph.many("list_datasets", datasets=[dataset])), None)
     if found is None:
         raise NotFoundError(f"there is no dataset {dataset!r}", cure="The overview lists all datasets")
     edges = graph.one("edge_counts", dataset=dataset)

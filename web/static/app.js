@@ -241,6 +241,10 @@ function drawGraph(box) {
   box.addEventListener("wheel", (event) => picture.userZoomingEnabled(event.ctrlKey), { capture: true, passive: true });
 }
 
+// Charts write numbers as the page does, whatever the browser prefers: uPlot asks for its language when it loads, and Intl
+// refuses what some systems call theirs (`en-US@posix`).
+Object.defineProperty(navigator, "language", { value: document.documentElement.lang, configurable: true });
+
 let charts = [];
 function drawCharts(boxes) {
   const { epochs, series, counted } = JSON.parse(document.getElementById("curve-data").textContent);

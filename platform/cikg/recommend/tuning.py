@@ -33,6 +33,7 @@ from cikg.files import alone
 from cikg.recommend.engine import train
 from cikg.recommend.evaluation.places import total
 from cikg.recommend.method import Search, Span, configure, find
+from cikg.recommend.methods import nothing_to_search
 from cikg.recommend.workshop import Progress
 from cikg.settings import Settings
 
@@ -125,9 +126,7 @@ def tune(
     search = {name: where for name, where in find(method).search.items() if name not in fixed}
     configure(method, fixed)
     if not search:
-        raise InputError(
-            f"{method} has no setting to search", cure="Its settings are shown by `cikg train --list --json`"
-        )
+        raise nothing_to_search(method)
     options = {"seed": seed, "metric": metric, "epochs": epochs, "patience": patience}
     folder = _folder(settings, snapshot, method)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -119,6 +119,17 @@ def test_pairs_are_looked_for_and_judged_and_vectors_made(call: Call, graph: Gra
     ]
     near = call("POST", merges, json={"embedding": "lexical_64", "threshold": 0.7}).json["arguments"]
     assert near[-6:] == ["--method", "vector", "--threshold", "0.7", "--embedding", "lexical_64"]
+    likeliest = call("POST", f"{merges}/acceptance", json={"threshold": 0.95})
+    assert (likeliest.status_code, likeliest.json["state"]) == (202, "planned"), likeliest.text
+    who = likeliest.json["arguments"][5]
+    assert likeliest.json["arguments"] == [
+        "intents", "review", "--dataset", dataset, "--actor", who, "--accept-from", "0.95"
+    ]  # fmt: skip
+    assert call("POST", f"{merges}/acceptance", json={"threshold": 0.95}).json["run"] == likeliest.json["run"]
+    for refused in ({}, {"threshold": 0}, {"threshold": 1.5}):
+        assert call("POST", f"{merges}/acceptance", json=refused).status_code == 422
+    (entry,) = {str(each.detail) for each in audit.read(graph, 1_000) if each.target.endswith(f"{merges}/acceptance")}
+    assert entry == "{'threshold': 0.95}"
     pair = {"intent": "gardens", "into": "the sea"}
     assert call("POST", f"{merges}/verdicts", json={**pair, "verdict": "rejected"}).status_code == 200
     listed = call("GET", f"{merges}?state=rejected").json["items"]
@@ -141,11 +152,14 @@ def test_what_cannot_be_trained_or_clustered_is_refused(call: Call, graph: Graph
     assert unknown.status_code == 404
     assert "Known methods: cikgrec, colakg" in unknown.json["cure"]
     assert call("POST", runs, json={"method": "ease", "seeds": 11}).status_code == 422
+    tuned = call("POST", runs, json={"method": "popularity", "trials": 5})
+    assert (tuned.status_code, tuned.json["detail"]) == (400, "popularity has no setting to search")
     assert call("POST", cluster, json={"clusters": 0}).status_code == 422
     reader = tokens.create(graph, None, dataset, [Scope.READ], actor="tests")[1]
-    for path in (runs, cluster, f"/datasets/{dataset}/merges"):
-        assert call("POST", path, json={}, bearer=reader).status_code == 403
-        assert call("POST", path.replace(dataset, "absent"), json={}).status_code == 404
+    merges = f"/datasets/{dataset}/merges"
+    for path, body in {runs: {}, cluster: {}, merges: {}, f"{merges}/acceptance": {"threshold": 1}}.items():
+        assert call("POST", path, json=body, bearer=reader).status_code == 403
+        assert call("POST", path.replace(dataset, "absent"), json=body).status_code == 404
     assert call("GET", f"/datasets/{dataset}/commands").json["items"] == []
 
 

@@ -27,7 +27,7 @@ def columns(rows: list[dict[str, Any]], *names: str) -> list[list[Any]]:
 
 
 def test_lists(graph: Graph, planted: str) -> None:
-    (listed,) = [row for row in graph.many("list_datasets") if row["id"] == planted]
+    (listed,) = graph.many("list_datasets", datasets=[planted, f"{planted}-absent"])
     assert listed["intents"] == 5
     assert graph.one("edge_counts", dataset=planted)["held"] == 6
     held = [["green", 3], ["salt", 3], ["idle", 0]]

@@ -71,6 +71,7 @@ def test_every_method_cites_its_paper_and_describes_its_settings(name: str) -> N
     assert len(found.paper) > 30
     assert methods.summaries()[name].endswith("."), "a list of methods shows it"
     assert len(methods.summaries()[name].split()) > 5
+    assert (name in methods.searched()) == bool(found.search), "read from the file as from the method"
     assert issubclass(found.config, Config)
     for field_name, field in found.config.model_fields.items():
         assert field.description, field_name

@@ -68,6 +68,14 @@ class Search(BaseModel):
     threshold: float = Field(merging.THRESHOLD, gt=0, le=1, description="The least cosine of two vectors")
 
 
+class Acceptance(BaseModel):
+    """Which of the proposed pairs to merge."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    threshold: float = Field(gt=0, le=1, description="The least score of a pair, as `GET …/merges` has them")
+
+
 class Embedding(BaseModel):
     """Vectors of one kind of node by one model."""
 
@@ -106,6 +114,19 @@ def judge(dataset: str, body: Judgement) -> Judgement:
     g.audited = body.model_dump()
     merging.judge(graph(), dataset, body.intent, body.into, body.verdict, actor=login.caller().name)
     return body
+
+
+@operation(
+    "POST", f"{MERGES}/acceptance", tag=TAG, answer=CommandDetail, status=202, body=Acceptance, scope=Scope.WRITE
+)
+def accept(dataset: str, body: Acceptance) -> Row:
+    """Have a worker merge all proposed pairs from a score on; each can be undone by itself, and what was judged stays.
+
+    `GET …/commands/RUN` says how far it is, and then how many it merged.
+    """
+    g.audited = body.model_dump()
+    run = merging.accept(graph(), settings(), dataset, body.threshold, login.caller().name)
+    return jobs.command(graph(), dataset, run)
 
 
 @operation("GET", EMBEDDINGS, tag=TAG, answer=Embeddings)

@@ -79,7 +79,10 @@ class Training(BaseModel):
     seed: int = Field(0, ge=0, le=training.LAST_SEED, description="Of everything random; with several seeds, the first")
     seeds: int = Field(1, ge=1, le=training.MOST_SEEDS, description="How many to train with, one run each")
     trials: int = Field(
-        0, ge=0, le=training.MOST_TRIALS, description="Settings to try first on valid, to train with the best"
+        0,
+        ge=0,
+        le=training.MOST_TRIALS,
+        description="Settings to try first on valid, to train with the best; 0 where the method has none to try",
     )
 
 

@@ -11,7 +11,7 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 
-from cikg.errors import NotFoundError
+from cikg.errors import InputError, NotFoundError
 
 
 def names() -> list[str]:
@@ -22,9 +22,18 @@ def names() -> list[str]:
 @cache
 def summaries() -> dict[str, str]:
     """Each method in a sentence, by its name: how the file begins that it is defined in."""
-    files = {name: Path(__path__[0], f"{name.replace('-', '_')}.py") for name in names()}
-    said = {name: ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) for name, file in files.items()}
-    return {name: (text or name).splitlines()[0] for name, text in said.items()}
+    return {name: (ast.get_docstring(_parsed(name)) or name).splitlines()[0] for name in names()}
+
+
+@cache
+def searched() -> frozenset[str]:
+    """The methods that say where `cikg tune` looks: whose `METHOD` is made with a `search`."""
+    return frozenset(name for name in names() if any(_searches(node) for node in ast.walk(_parsed(name))))
+
+
+def nothing_to_search(name: str) -> InputError:
+    """The error for tuning a method that has no setting to search."""
+    return InputError(f"{name} has no setting to search", cure="Its settings are shown by `cikg train --list --json`")
 
 
 def check(name: str) -> None:
@@ -35,3 +44,14 @@ def check(name: str) -> None:
     """
     if name not in names():
         raise NotFoundError(f"there is no method named {name!r}", cure=f"Known methods: {', '.join(names())}")
+
+
+def _searches(node: ast.AST) -> bool:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Method"):
+        return False
+    return any(given.arg == "search" for given in node.keywords)
+
+
+@cache
+def _parsed(name: str) -> ast.Module:
+    return ast.parse(Path(__path__[0], f"{name.replace('-', '_')}.py").read_text(encoding="utf-8"))

@@ -123,10 +123,22 @@ def test_no_handler_swallows_everything() -> None:
 LISTS_METHODS = "web; from cikg.recommend import methods; methods.summaries()"
 
 
-@pytest.mark.parametrize("modules", ["workers.app, workers.tasks", "cikg.cli, cikg.cli._main", LISTS_METHODS])
-def test_starting_loads_no_torch(modules: str) -> None:
-    """Torch takes seconds and half a gigabyte; only training needs it, not a page that lists what could be trained."""
-    code = f"import sys, {modules}; print(*sorted({{'torch', 'transformers', 'sklearn'}} & set(sys.modules)))"
+COMMANDS = ", ".join(f"cikg.cli.{path.stem}" for path in (ROOT / "platform/cikg/cli").glob("[!_]*.py"))
+SLOW = ("torch", "transformers", "sklearn", "optuna")
+
+
+@pytest.mark.parametrize(
+    ("modules", "slow"),
+    [
+        ("workers.app, workers.tasks", (*SLOW, "flask")),
+        (COMMANDS, (*SLOW, "openai", "aiohttp", "flask")),
+        (LISTS_METHODS, (*SLOW, "openai", "aiohttp")),
+    ],
+    ids=["workers", "commands", "web"],
+)
+def test_starting_loads_nothing_slow(modules: str, slow: tuple[str, ...]) -> None:
+    """Torch takes seconds and half a gigabyte, and each of these a part of a second: who needs one loads it."""
+    code = f"import sys, {modules}; print(*sorted({{*{slow}}} & set(sys.modules)))"
     environment = os.environ | {"CIKG_REDIS_URL": "redis://127.0.0.1:9/0"}
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert answer.stdout.strip() == ""

@@ -1,6 +1,6 @@
-"""The command-line tool `cikg`: one file a group of commands, found by their names.
+"""The command-line tool `cikg`: one file a command or group of commands, by its name.
 
-A command file defines `command`, a click command or group; adding a file adds the command.
+`_main` lists them; a file defines `command`, a click command or group.
 """
 
 from cikg.cli._main import main

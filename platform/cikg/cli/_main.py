@@ -4,37 +4,88 @@ from __future__ import annotations
 
 import importlib
 import json
-import pkgutil
 import signal
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from cikg import __version__
 from cikg.errors import CikgError, InputError
 from cikg.files import FULL
 
 _COMMANDS = {
-    module.name.removesuffix("_").replace("_", "-"): module.name
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)])
-    if not module.name.startswith("_")
+    "From nothing to recommendations": {
+        "demo": "Run the main job on the demo catalogue, and open the dashboard.",
+        "import": "Load a dataset into the graph.",
+        "extract": "Let the LLM find what users like and items offer.",
+        "train": "Train a method on a dataset.",
+        "evaluate": "Open the test split for finished runs.",
+        "publish": "Serve a trained model's recommendations.",
+        "recommend": "Show what is recommended to a user, and why.",
+    },
+    "Ask": {
+        "search": "Find items, in a user's order.",
+        "taste": "Recommend to a newcomer from a sentence.",
+        "query": "Ask the graph a question, or Cypher of your own.",
+        "compare": "Set runs against each other, with intervals.",
+        "report": "Say what each stage of an extraction is worth.",
+    },
+    "Read and correct what the LLM found": {
+        "jobs": "Follow and steer the runs of LLM jobs.",
+        "answers": "Import what a language model said elsewhere.",
+        "embed": "Make vectors of the texts in the graph.",
+        "cluster": "Group the phrases that extraction found into interests.",
+        "intents": "Merge intents that mean the same, and take it back.",
+        "corrections": "Say what is wrong about a user or an item, and take it back.",
+    },
+    "Datasets and models": {
+        "dataset": "List, show, drop and export datasets.",
+        "snapshot": "Export a dataset's graph for training, and keep order.",
+        "tune": "Look for a method's best settings.",
+        "extend": "Let a trained ikgr know what came since.",
+    },
+    "Services and people": {
+        "up": "Start the embedded services.",
+        "down": "Stop the embedded services; their data stays.",
+        "status": "Show which services run, and where.",
+        "doctor": "Examine every part, and say how to mend it.",
+        "schema": "Show, apply and mend the database's constraints and indexes.",
+        "login": "Print a link into the dashboard.",
+        "user": "Say who may use the dashboard and the API.",
+        "token": "Make and revoke tokens for the API.",
+        "audit": "Show who changed what.",
+    },
 }
+"""Every command, in the order of its use. Its file has its name, and defines `command`."""
+_ABOUT = {name: about for commands in _COMMANDS.values() for name, about in commands.items()}
+_WIDEST = max(map(len, _ABOUT))
+_KEYWORDS = {"import": "import_"}
+"""The files whose commands are words of Python's."""
 
 
 class _Root(click.Group):
-    """Loads a command's file when it is called, so that `cikg --help` does not import torch."""
+    """Loads a command's file when it is called: to list them all, or to complete a name, none is loaded."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
+        return list(_ABOUT)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in _ABOUT:
             return None
-        module = importlib.import_module(f"cikg.cli.{_COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"cikg.cli.{_KEYWORDS.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in _COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(_WIDEST), about) for name, about in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        begun = [CompletionItem(name, help=about) for name, about in _ABOUT.items() if name.startswith(incomplete)]
+        return begun + click.Command.shell_complete(self, ctx, incomplete)
 
 
 @click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -16,7 +16,7 @@ from cikg.graph import connect
 from cikg.settings import load_settings
 
 
-@click.group("answers", short_help="Import what a language model said elsewhere.")
+@click.group("answers")
 def command() -> None:
     """Import what a language model said elsewhere about users or items."""
 

@@ -10,7 +10,7 @@ from cikg.graph import connect
 from cikg.settings import load_settings
 
 
-@click.command("audit", short_help="Show who changed what.")
+@click.command("audit")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="The most entries to show."
 )

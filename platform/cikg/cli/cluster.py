@@ -12,7 +12,7 @@ from cikg.graph import connect
 from cikg.settings import load_settings
 
 
-@click.command("cluster", short_help="Group the phrases that extraction found into interests.")
+@click.command("cluster")
 @dataset_option
 @json_option
 @click.option("--clusters", type=click.IntRange(min=1), help="How many interests to make; chosen from the phrases.")

@@ -17,7 +17,7 @@ from cikg.recommend.evaluation.report import SHOWN, Question, answer, drawing
 from cikg.settings import load_settings
 
 
-@click.command("compare", short_help="Set runs against each other, with intervals.")
+@click.command("compare")
 @click.argument("chosen", metavar="RUN...", nargs=-1, required=True, shell_complete=completing(trained))
 @click.option("--split", type=click.Choice(["test", "valid"]), default="test", show_default=True, help="Compare on it.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME@K", help="What to compare; repeat for more.")

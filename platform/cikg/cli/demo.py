@@ -39,7 +39,7 @@ METHODS = ("popularity", "ease", "mixture")
 METRICS = ("recall@10", "ndcg@10", "recall@50", "ndcg@50")
 
 
-@click.command("demo", short_help="Run the main job on the demo catalogue, and open the dashboard.")
+@click.command("demo")
 @click.option("--exit", "leave", is_flag=True, help="Stop everything at the end instead of waiting for Ctrl-C.")
 @json_option
 def command(leave: bool, as_json: bool) -> None:

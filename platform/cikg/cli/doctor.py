@@ -15,7 +15,7 @@ from cikg.settings import Settings, environment_name, load_settings, setting_sou
 _SIGNS = {Verdict.OK: "[green]ok  [/green]", Verdict.WARN: "[yellow]warn[/yellow]", Verdict.FAIL: "[red]FAIL[/red]"}
 
 
-@click.command("doctor", short_help="Examine every part, and say how to mend it.")
+@click.command("doctor")
 @json_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:

@@ -21,7 +21,7 @@ _KINDS = {"items": Label.ITEM, "entities": Label.ENTITY, "intents": Label.INTENT
 _KINDS |= {"interests": Label.INTEREST, "profiles": Label.PROFILE}
 
 
-@click.command("embed", short_help="Make vectors of the texts in the graph.")
+@click.command("embed")
 @click.argument("kinds", nargs=-1, type=click.Choice(list(_KINDS)), metavar="[KIND]...")
 @dataset_option
 @json_option

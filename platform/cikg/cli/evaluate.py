@@ -23,7 +23,7 @@ CUTOFFS = (1, 5, 10, 20, 50, 100)
 KINDS = ("recall", "ndcg", "precision", "hit_rate", "mrr", "coverage", "novelty", "gini")
 
 
-@click.command("evaluate", short_help="Open the test split for finished runs.")
+@click.command("evaluate")
 @click.argument("chosen", metavar="RUN...", nargs=-1, required=True, shell_complete=completing(trained))
 @click.option(
     "--snapshot",

@@ -15,7 +15,7 @@ from cikg.recommend import runs
 from cikg.settings import load_settings
 
 
-@click.command("extend", short_help="Let a trained ikgr know what came since.")
+@click.command("extend")
 @click.argument("run", shell_complete=completing(trained))
 @click.option(
     "--snapshot",

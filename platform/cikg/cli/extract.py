@@ -21,7 +21,7 @@ from cikg.llm.answers import address_and_model
 from cikg.settings import Settings, load_settings
 
 
-@click.command("extract", short_help="Let the LLM find what users like and items offer.")
+@click.command("extract")
 @click.argument("name", metavar="[JOB]", default="user_interests")
 @dataset_option
 @json_option

@@ -43,7 +43,7 @@ class _Import(click.Command):
         return super().make_context(info_name, args, parent, **extra)
 
 
-@click.command("import", cls=_Import, short_help="Load a dataset into the graph.")
+@click.command("import", cls=_Import)
 @click.argument(
     "format_name", metavar="FORMAT", required=False, shell_complete=completing(lambda: [*formats(), *_OTHERS])
 )

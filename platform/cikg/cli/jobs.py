@@ -23,7 +23,7 @@ def _wait_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--wait/--no-wait", default=False, help="Follow the workers until the run ends.")(function)
 
 
-@click.group("jobs", short_help="Follow and steer the runs of LLM jobs.")
+@click.group("jobs")
 def command() -> None:
     """Look at the runs of LLM jobs; pause, resume, cancel and retry them.
 

@@ -9,7 +9,7 @@ from cikg.cli._output import json_option, print_json
 from cikg.settings import load_settings
 
 
-@click.command("login", short_help="Print a link into the dashboard.")
+@click.command("login")
 @json_option
 def command(as_json: bool) -> None:
     """Print a link that logs you into the dashboard once, within 15 minutes."""

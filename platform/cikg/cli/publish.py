@@ -17,7 +17,7 @@ from cikg.serving.publish import Published, publish, roll_back
 from cikg.settings import Settings, load_settings
 
 
-@click.command("publish", short_help="Serve a trained model's recommendations.")
+@click.command("publish")
 @click.argument("run", required=False, shell_complete=completing(trained))
 @click.option("--k", default=20, show_default=True, type=click.IntRange(1, 1000), help="Recommendations a user.")
 @click.option("--dataset", metavar="NAME", help="Refuse a run of another dataset; with --back, go back in this one.")

@@ -45,7 +45,7 @@ _WIDEST = 8
 """Columns of a table; what has more is shown a row at a time, as names and values."""
 
 
-@click.command("query", short_help="Ask the graph a question, or Cypher of your own.")
+@click.command("query")
 @click.argument("name", required=False, shell_complete=completing(lambda: [each.name for each in readable()]))
 @click.option("-p", "--parameter", "given", multiple=True, metavar="KEY=VALUE", help="A parameter; repeat for more.")
 @click.option("--file", "path", type=click.Path(path_type=Path), help="Ask the Cypher in this file instead.")

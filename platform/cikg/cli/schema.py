@@ -15,7 +15,7 @@ from cikg.graph.schema_state import SchemaState, Shown, inspect
 from cikg.settings import load_settings
 
 
-@click.group("schema", short_help="Show, apply and mend the database's constraints and indexes.")
+@click.group("schema")
 def command() -> None:
     """Show, apply and mend the database's constraints and indexes.
 

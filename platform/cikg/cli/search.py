@@ -11,7 +11,7 @@ from cikg.graph import connect
 from cikg.settings import load_settings
 
 
-@click.command("search", short_help="Find items, in a user's order.")
+@click.command("search")
 @click.argument("query")
 @click.option("--user", metavar="ID", required=True, help="In whose order.")
 @dataset_option

@@ -27,7 +27,7 @@ class _TakeByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group("snapshot", short_help="Export a dataset's graph for training, and keep order.", cls=_TakeByDefault)
+@click.group("snapshot", cls=_TakeByDefault)
 def command() -> None:
     """Export a dataset's graph for training, and keep order among the exports.
 

@@ -13,7 +13,7 @@ from cikg.embedded import supervisor
 from cikg.settings import load_settings
 
 
-@click.command("status", short_help="Show which services run, and where.")
+@click.command("status")
 @json_option
 def command(as_json: bool) -> None:
     """Show each service: state, address, process, uptime, and how often it had to be restarted."""

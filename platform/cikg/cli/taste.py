@@ -10,7 +10,7 @@ from cikg.cli._output import dataset_option, json_option, print_facts, print_jso
 from cikg.settings import load_settings
 
 
-@click.command("taste", short_help="Recommend to a newcomer from a sentence.")
+@click.command("taste")
 @click.argument("sentence")
 @dataset_option
 @click.option("--k", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many items.")

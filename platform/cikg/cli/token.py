@@ -16,7 +16,7 @@ from cikg.settings import load_settings
 MOST_SHOWN = 10_000
 
 
-@click.group("token", short_help="Make and revoke tokens for the API.")
+@click.group("token")
 def command() -> None:
     """Make and revoke tokens for the API: `Authorization: Bearer TOKEN`."""
 

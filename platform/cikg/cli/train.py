@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cikg.recommend.workshop import Progress as Standing
 
 
-@click.command("train", short_help="Train a method on a dataset.")
+@click.command("train")
 @click.argument("method", required=False, shell_complete=completing(methods.names))
 @dataset_option
 @click.option("--list", "list_methods", is_flag=True, help="Show every method with its paper, and train nothing.")
@@ -98,14 +98,15 @@ def command(
 
     `cikg jobs queue train …` has a worker do it.
     """
-    from cikg.recommend.distributed import follows  # noqa: PLC0415 - torch loads for seconds; help must not
-    from cikg.recommend.engine import train  # noqa: PLC0415
-
     if list_methods:
         _list(as_json)
         return
     if method is None:
         raise click.UsageError("Missing argument 'METHOD'; --list shows them all.")
+    methods.check(method)
+    from cikg.recommend.distributed import follows  # noqa: PLC0415 - torch loads for seconds; help must not
+    from cikg.recommend.engine import train  # noqa: PLC0415
+
     settings = with_device(load_settings(), device)
     check(method, overrides := overridden(pairs), metric)
     quiet = as_json or follows()

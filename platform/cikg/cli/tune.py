@@ -22,7 +22,7 @@ LISTED = 10
 """Trials that are shown, the best first."""
 
 
-@click.command("tune", short_help="Look for a method's best settings.")
+@click.command("tune")
 @click.argument("method", shell_complete=completing(methods.names))
 @dataset_option
 @click.option("--trials", default=50, show_default=True, type=click.IntRange(min=1), help="Configurations to try.")

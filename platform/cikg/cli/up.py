@@ -14,7 +14,7 @@ from cikg.embedded.services import ALL, Service
 from cikg.settings import Settings, load_settings
 
 
-@click.command("up", short_help="Start the embedded services.")
+@click.command("up")
 @click.option(
     "--only",
     multiple=True,

@@ -17,7 +17,7 @@ MOST_SHOWN = 10_000
 _role = click.Choice([str(role) for role in Role])
 
 
-@click.group("user", short_help="Say who may use the dashboard and the API.")
+@click.group("user")
 def command() -> None:
     """Say who may use the dashboard and the API: accounts with a role each.
 

@@ -14,7 +14,6 @@ from cikg.extraction.budget import Meter
 from cikg.extraction.job import Request
 from cikg.extraction.tokens import FIRST_GUESS, prompt_tokens
 from cikg.llm.answers import Answer, BusyError, Usage
-from cikg.llm.client import Client
 from cikg.llm.concurrency import Concurrency
 from cikg.llm.traffic import Traffic
 from cikg.settings import Settings
@@ -65,6 +64,8 @@ class Asker:
     """
 
     def __init__(self, settings: Settings, model: str, traffic: Traffic) -> None:
+        from cikg.llm.client import Client  # noqa: PLC0415 - OpenAI's client loads slowly, and only workers ask
+
         self._client = Client(settings, model)
         self._model, self._traffic = model, traffic
         self._slots = Concurrency(settings.llm_concurrency)

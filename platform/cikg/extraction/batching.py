@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -29,13 +29,14 @@ from cikg.extraction.job import Request, Subject
 from cikg.extraction.ledger import Run
 from cikg.extraction.tokens import FIRST_GUESS, prompt_tokens
 from cikg.graph import Graph
-from cikg.llm import batches, completions
-from cikg.llm.answers import Usage, read
-from cikg.llm.batches import Batches, Reply
-from cikg.llm.client import first_problem
+from cikg.llm import completions
+from cikg.llm.answers import Usage, first_problem, read
 from cikg.llm.provider import lacks
 from cikg.schema import State, uid
 from cikg.settings import Settings
+
+if TYPE_CHECKING:
+    from cikg.llm.batches import Batches, Reply
 
 SUBMIT, COLLECT = "submit", "collect"
 """What a run's `batch` says: send what is open in batches, or only take what comes of those that were sent."""
@@ -94,12 +95,19 @@ def advance(graph: Graph, settings: Settings, run: str) -> Sent:
         return _sent(graph, run)
     opened = ledger.open_run(graph, run)
     try:
-        with closing(Batches(settings, opened.model)) as provider:
+        with closing(_provider(settings, opened.model)) as provider:
             return _Round(graph, provider, opened, claimed[0]["batch"], token, term).carry_on()
     except _LostError:
         return _sent(graph, run)
     finally:
         graph.write("release_batching", run=run, lease=token)
+
+
+def _provider(settings: Settings, model: str) -> Batches:
+    """The model's batches. OpenAI's client loads slowly, and most who ask after runs send none."""
+    from cikg.llm.batches import Batches  # noqa: PLC0415
+
+    return Batches(settings, model)
 
 
 def tend(graph: Graph, settings: Settings) -> None:
@@ -127,7 +135,7 @@ def cancel(graph: Graph, settings: Settings, run: str) -> int:
     """
     known = [batch for batch in listed(graph, run) if batch["state"] == "open"]
     if known:
-        with closing(Batches(settings, ledger.open_run(graph, run).model)) as provider:
+        with closing(_provider(settings, ledger.open_run(graph, run).model)) as provider:
             for batch in known:
                 provider.cancel(batch["batch"])
     return len(known)
@@ -245,6 +253,8 @@ class _Round:
 
     def _submit(self) -> bool:
         """Send what is open in as many batches as it takes; whether anything was sent, or the run was stopped."""
+        from cikg.llm import batches  # noqa: PLC0415 - see `_provider`
+
         earlier = [batch for batch in listed(self.graph, self.run.uid) if batch["state"] == "collected"]
         rounds = max((batch["round"] for batch in earlier), default=0)
         with tempfile.TemporaryDirectory(prefix="cikg-batch-") as folder:
@@ -279,6 +289,8 @@ class _Round:
 
     def _lines(self, purse: _Purse) -> Iterator[bytes]:
         """The lines of all open questions that can be paid, each question once."""
+        from cikg.llm import batches  # noqa: PLC0415 - see `_provider`
+
         seen: set[str] = set()
         parameters = self.run.job.parameters
         for page in self._open():

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from cikg.errors import ServiceError, SettingsError, UnreachableError
 from cikg.settings import Settings
@@ -120,3 +120,10 @@ def address_and_model(settings: Settings) -> tuple[str, str]:
     if settings.openai_model is None:
         raise SettingsError("no model is named", cure="Set OPENAI_MODEL to the model that extraction shall ask")
     return settings.openai_base_url, settings.openai_model
+
+
+def first_problem(problem: ValidationError) -> str:
+    """What is wrong with an answer, in one line: the place and the first complaint."""
+    detail = problem.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in detail["loc"])
+    return f"{where}: {detail['msg']}" if where else detail["msg"]

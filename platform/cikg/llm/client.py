@@ -36,6 +36,7 @@ from cikg.llm.answers import (
     Schema,
     Usage,
     address_and_model,
+    first_problem,
     read,
 )
 from cikg.llm.prompts import Prompt
@@ -349,13 +350,6 @@ def _with_schema(messages: list[dict[str, str]], schema: type[BaseModel]) -> lis
 def _complaint(problem: ValidationError) -> str:
     said = first_problem(problem)
     return f"This does not follow the schema: {said}. Answer again, with the corrected JSON object alone."
-
-
-def first_problem(problem: ValidationError) -> str:
-    """What is wrong with an answer, in one line: the place and the first complaint."""
-    detail = problem.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in detail["loc"])
-    return f"{where}: {detail['msg']}" if where else detail["msg"]
 
 
 def _said(error: Exception) -> str:

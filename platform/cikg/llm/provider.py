@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import openai
-
 from cikg.errors import SettingsError, UnreachableError
 from cikg.llm.answers import address_and_model
 from cikg.settings import Settings
@@ -26,6 +24,8 @@ def lacks(settings: Settings, model: str) -> bool:
         return True
     if model == own:
         return False
+    import openai  # noqa: PLC0415 - loads slowly, and is seldom asked
+
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
     with (
         openai.OpenAI(base_url=address, api_key=key, timeout=_PATIENCE, max_retries=0) as client,

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.metrics import silhouette_score
 
 from cikg.text import lexical
 
@@ -82,6 +80,8 @@ def choose(vectors: sp.csr_matrix, weights: NDArray[np.float64], seed: int) -> i
         weights: (forms,) number of users that hold each.
         seed: of KMeans.
     """
+    from sklearn.metrics import silhouette_score  # noqa: PLC0415 - loads for seconds
+
     forms = vectors.shape[0]
     if forms < 6:
         return forms
@@ -100,6 +100,8 @@ def choose(vectors: sp.csr_matrix, weights: NDArray[np.float64], seed: int) -> i
 
 def _kmeans(vectors: sp.csr_matrix, weights: NDArray[np.float64], clusters: int, seed: int) -> NDArray[np.int64]:
     """Labels (forms,) of weighted KMeans over rows of length 1."""
+    from sklearn.cluster import KMeans  # noqa: PLC0415 - loads for seconds
+
     if clusters >= vectors.shape[0]:
         return np.arange(vectors.shape[0])
     model = KMeans(clusters, n_init=_STARTS, random_state=seed, algorithm="lloyd")

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.utils.extmath import randomized_svd
 
 _WORD = re.compile(r"[^\W_]+")
 _FUNCTION_WORDS = """
@@ -58,6 +56,8 @@ def embed(forms: Sequence[str]) -> sp.csr_matrix:
     Returns:
         (len(forms), words) rows of Euclidean length 1.
     """
+    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 - loads for seconds
+
     vectoriser = TfidfVectorizer(tokenizer=_words, token_pattern=None, lowercase=False, sublinear_tf=True)
     matrix: sp.csr_matrix = vectoriser.fit_transform(forms)
     return matrix
@@ -78,6 +78,8 @@ def compress(matrix: sp.csr_matrix, dimension: int) -> NDArray[np.float32]:
     Returns:
         (rows, dimension) of Euclidean length 1.
     """
+    from sklearn.utils.extmath import randomized_svd  # noqa: PLC0415 - loads for seconds
+
     rows, words = matrix.shape
     if words <= dimension:
         return np.pad(matrix.toarray(), ((0, 0), (0, dimension - words))).astype(np.float32)

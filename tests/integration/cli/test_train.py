@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def write_dataset(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def imported(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> str:
-    name = "test-train-command"
+    name = f"test-train-{uuid.uuid4().hex[:12]}"  # a graph that is used again knows what became of earlier runs
     load(graph, "cikgrec", write_dataset(tmp_path_factory.mktemp("train") / "data"), name)
     return name
 

@@ -14,12 +14,13 @@ from typing import Any
 import click
 import pytest
 
+import cikg.cli
 from cikg.cli import _main
 from cikg.cli._main import main
 from cikg.errors import InputError, JobError
 
 Body = Callable[[], Any]
-COMMANDS = sorted(_main._COMMANDS)
+COMMANDS = sorted(_main._ABOUT)
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Body], None]:
 
         module.command = breaks  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "cikg.cli.breaks", module)
-        monkeypatch.setitem(_main._COMMANDS, "breaks", "breaks")
+        monkeypatch.setitem(_main._ABOUT, "breaks", "Breaks.")
 
     return add
 
@@ -133,6 +134,35 @@ def leaves(command: click.Command) -> list[click.Command]:
     if not isinstance(command, click.Group):
         return [command]
     return [leaf for child in command.commands.values() for leaf in leaves(child)]
+
+
+def test_every_file_is_a_command_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    files = {path.stem.removesuffix("_") for path in Path(cikg.cli.__path__[0]).glob("[!_]*.py")}
+    assert set(COMMANDS) == files
+    assert run("--help") == 0
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line.startswith("  "))
+    assert {name: shown[name] for name in COMMANDS} == _main._ABOUT, "each on a line of its own, uncut"
+
+
+PROPOSED = {"down", "doctor", "demo", "dataset"}
+LOOKS = """
+import sys
+from click.shell_completion import ShellComplete
+from cikg.cli._main import _root
+
+print(*(each.value for each in ShellComplete(_root, {}, "cikg", "_CIKG_COMPLETE").get_completions([], "d")))
+try:
+    _root.main(["--help"], prog_name="cikg")
+except SystemExit:
+    print(*(name for name in sys.modules if name.startswith("cikg.cli.") or name == "pydantic"))
+"""
+
+
+def test_help_and_the_names_that_a_shell_proposes_load_no_command() -> None:
+    done = subprocess.run([sys.executable, "-c", LOOKS], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert set(lines[0].split()) == PROPOSED
+    assert lines[-1] == "cikg.cli._main"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

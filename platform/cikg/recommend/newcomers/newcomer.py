@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.errors import InputError, NotFoundError
 from cikg.llm.answers import Usage, address_and_model
-from cikg.llm.client import Client
 from cikg.llm.prompts import Prompt, template
 from cikg.recommend import runs
 from cikg.settings import Settings
@@ -380,6 +379,8 @@ async def _ask(
     settings: Settings, sentence: str, candidates: list[str], usage: Usage
 ) -> tuple[TasteIntents, RelatedToTaste]:
     """Both rounds at once: what the second is offered does not hang on the first."""
+    from cikg.llm.client import Client
+
     _, name = address_and_model(settings)
     taste = _line({"taste": sentence})
     lines = "\n".join(_line({"n": n, "intent": each}) for n, each in enumerate(candidates, start=1))

@@ -237,18 +237,18 @@ CALL () {
   RETURN 'Subject' AS label, node,
          node {.*, state: CASE node.state WHEN 'running' THEN 'planned' ELSE node.state END} AS properties
   UNION ALL MATCH (node:Run {dataset: $dataset}) WHERE node.kind IN $kinds
-  RETURN 'Run' AS label, node, node {.*, resume_at: null, state:
+  RETURN 'Run' AS label, node, node {.*, state:
     CASE WHEN node.state IN ['done', 'failed'] THEN node.state ELSE 'cancelled' END} AS properties
-  UNION ALL MATCH (node:Dataset {uid: $dataset})
+  UNION ALL MATCH (node:Dataset {uid: $dataset}) WHERE node.interests = 'extracted' OR node.related_by IS NOT NULL
   RETURN 'Dataset' AS label, node, node {.interests, .related_by} AS properties
   UNION ALL MATCH (node:User|Item {dataset: $dataset})
-  WITH node, node {.*, uid: null, dataset: null, id: null, name: null, text: null} AS properties
-  WHERE any(name IN keys(properties) WHERE properties[name] IS NOT NULL AND NOT name STARTS WITH 'embed')
-  RETURN labels(node)[0] AS label, node, properties
+  WITH node
+  WHERE any(name IN keys(node) WHERE NOT name STARTS WITH 'embed' AND NOT name IN ['uid', 'dataset', 'id', 'name', 'text'])
+  RETURN labels(node)[0] AS label, node, properties(node) AS properties
 }
 RETURN label, CASE label WHEN 'Dataset' THEN '' ELSE substring(node.uid, size($dataset) + 1) END AS key,
-       [name IN keys(properties) WHERE NOT name STARTS WITH 'embed' AND properties[name] IS NOT NULL |
-         [name, properties[name]]] AS properties
+       [name IN keys(properties) WHERE NOT name STARTS WITH 'embed' AND properties[name] IS NOT NULL
+         AND NOT (label IN ['User', 'Item'] AND name IN ['id', 'name', 'text']) | [name, properties[name]]] AS properties
 
 // name: knowledge_edges(dataset) -> many
 // All edges that jobs and people made or pruned, with their properties. Who has an imported interest is data, and is left
@@ -267,5 +267,6 @@ CALL () {
 RETURN type(edge) AS type, labels(source)[0] AS source_label, substring(source.uid, size($dataset) + 1) AS source,
        labels(target)[0] AS target_label,
        CASE WHEN target:Dataset THEN '' ELSE substring(target.uid, size($dataset) + 1) END AS target,
-       [name IN keys(edge) WHERE name <> 'run' OR NOT (target.source = 'imported' AND edge.evidence IS NULL) |
+       [name IN keys(edge)
+         WHERE name <> 'run' OR coalesce(target.source, '') <> 'imported' OR edge.evidence IS NOT NULL |
          [name, edge[name]]] AS properties

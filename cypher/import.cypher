@@ -122,6 +122,32 @@ UNWIND range(0, size($user_index) - 1) AS edge
 WITH users[$user_index[edge]] AS user, interests[$interest_index[edge]] AS interest
 CREATE (user)-[:HAS_INTEREST {run: $run}]->(interest)
 
+// name: import_knowledge_nodes(dataset, fingerprint, start, end, label, rows) -> none
+// What jobs and people added, out of an archive: [uid, properties] of nodes of one label, which are there (a user that was
+// corrected) or are made. `label` is one that `cikg.datasets.knowledge` lists. One look-up by key a row.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.importing = dataset.importing
+WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
+SET dataset.imported = $end
+WITH dataset
+UNWIND $rows AS row
+MERGE (node:$($label) {uid: row[0]})
+SET node += row[1], node.dataset = $dataset
+
+// name: import_knowledge_edges(dataset, fingerprint, start, end, type, source_label, target_label, run, rows) -> none
+// Edges between such nodes and those of the data, [source, target, properties]; `run` is that of an edge which names none.
+// Type and labels are some that `cikg.datasets.knowledge` lists. Two look-ups by key a row.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.importing = dataset.importing
+WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
+SET dataset.imported = $end
+WITH dataset
+UNWIND $rows AS row
+MATCH (source:$($source_label) {uid: row[0]})
+MATCH (target:$($target_label) {uid: row[1]})
+CREATE (source)-[edge:$($type)]->(target)
+SET edge = row[2], edge.run = coalesce(row[2].run, $run)
+
 // name: finish_import(dataset, fingerprint, total, run) -> many
 // Marks a dataset ready once every row is in; returns nothing where another import took its place. Two look-ups by key.
 MATCH (dataset:Dataset {uid: $dataset})

@@ -212,8 +212,8 @@ def _report_drop(
 def export(dataset: str, folder: Path, format_name: str, as_json: bool) -> None:
     """Write a dataset into a new FOLDER of tables.
 
-    `cikg import archive FOLDER` makes the same dataset of it again. What a language model added is in the subfolder
-    `knowledge`, with run, answer and evidence of each edge, for spreadsheets and notebooks; it is not imported again.
+    `cikg import archive FOLDER` makes the same graph of it again, with all that jobs and people added. The subfolder
+    `knowledge` has what a language model added as tables, for spreadsheets and notebooks.
     """
     with connect(load_settings()) as graph:
         made = export_dataset(graph, dataset, folder, format_name, partial(progress_bar, quiet=as_json))

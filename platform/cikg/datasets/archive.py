@@ -3,9 +3,11 @@
     NAME/
         manifest.json   what it is, and rows, bytes and SHA-256 of every table
         users, items, entities, interests, interactions, facts, user_interests
-                        what was imported; an import of the folder gives the same dataset again
-        knowledge/…     what a language model added, with run, answer, evidence and pruning. It is for analysis: without
-                        the answers themselves an import of it would be a claim without its proof
+                        what was imported
+        graph/nodes, graph/edges
+                        all that jobs and people added: intents, merges, corrections, runs, the answers themselves;
+                        see `cikg.datasets.knowledge`. An import of the folder gives the same graph again
+        knowledge/…     the same as tables for analysis, with run, answer, evidence and pruning; no import reads them
 
 Tables are Parquet, or CSV for spreadsheets. Rows are sorted, so that the same graph gives the same bytes. In CSV an
 empty cell is no value; a text that is empty, or begins as a formula or with an apostrophe, has an apostrophe before it.
@@ -24,6 +26,7 @@ from typing import Any, Literal
 import polars as pl
 
 from cikg import __version__
+from cikg.datasets.knowledge import RUN_KINDS, encode
 from cikg.errors import InputError
 from cikg.files import new_folder
 from cikg.graph import Graph
@@ -33,7 +36,7 @@ from cikg.graph.export import read_one_state
 from cikg.progress import Progress
 from cikg.schema import SPLIT_KEYS
 
-LAYOUT: Literal[1] = 1
+LAYOUT: Literal[2] = 2
 """Number of the layout above; an archive of another layout is refused."""
 
 MANIFEST = "manifest.json"
@@ -77,7 +80,7 @@ def _texts(*names: str) -> dict[str, pl.DataType]:
 
 
 _EVIDENCE = {"evidence": pl.List(pl.String())}
-_PRUNED = _texts("pruned_by", "pruned_reason")
+_PRUNED = _texts("pruned_by", "pruned_reason") | {"pruned_along": pl.Boolean()}
 _MADE = (
     _texts("run", "completion") | {"round": pl.Int64()} | _EVIDENCE | {"merged_from": pl.List(pl.String())} | _PRUNED
 )
@@ -131,7 +134,24 @@ ADDED = (
 )
 """What a language model added."""
 
-TABLES = (*DATA, *(replace(table, name=f"{KNOWLEDGE}/{table.name}") for table in ADDED))
+WHOLE = (
+    ArchiveTable(
+        "graph/nodes",
+        "knowledge_nodes",
+        _texts("label", "key", "properties"),
+        ("label", "key"),
+        parameters={"kinds": RUN_KINDS},
+    ),
+    ArchiveTable(
+        "graph/edges",
+        "knowledge_edges",
+        _texts("type", "source_label", "source", "target_label", "target", "properties"),
+        ("type", "source_label", "target_label", "source", "target", "properties"),
+    ),
+)
+"""The same and all else that jobs and people added, as an import reads it again."""
+
+TABLES = (*DATA, *WHOLE, *(replace(table, name=f"{KNOWLEDGE}/{table.name}") for table in ADDED))
 
 
 @dataclass(frozen=True)
@@ -187,10 +207,10 @@ def _write_all(
     format: str,  # noqa: A002
     advance: Callable[[int], None],
 ) -> None:
-    (folder / KNOWLEDGE).mkdir()
     tables = {}
     for name, frame in frames.items():
         file = folder / f"{name}.{format}"
+        file.parent.mkdir(exist_ok=True)
         _write(frame, file)
         tables[name] = {"file": f"{name}.{format}", "rows": frame.height, **fingerprint(file)}
         advance(frame.height)
@@ -211,6 +231,8 @@ def _read(graph: Graph, dataset: str, advance: Callable[[int], None]) -> tuple[R
 def _frame(read: Read, dataset: str, table: ArchiveTable, advance: Callable[[int], None]) -> pl.DataFrame:
     schema = {name: pl.List(kind) if name in table.grouped else kind for name, kind in table.schema.items()}
     answers = read(table.statement, dataset=dataset, **table.parameters)
+    if "properties" in table.schema:
+        answers = (row | {"properties": encode(dataset, dict(row["properties"]))} for row in answers)
     chunks = [pl.DataFrame(schema=table.schema)]
     while rows := list(islice(answers, _CHUNK)):
         chunk = pl.DataFrame(rows, schema=schema)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cikg.datasets.records import Entity, Interest, Item, User
+from cikg.datasets.knowledge import decode
+from cikg.datasets.records import Entity, Interest, Item, KnowledgeEdge, KnowledgeNode, User
 from cikg.datasets.tables import NEVER, SPLITS, Indices, Pairs, Tables
 from cikg.graph.database import BATCH
-from cikg.schema import uid
+from cikg.schema import Relationship, uid
 
 NODE_BATCH = BATCH
 EDGE_BATCH = 2 * BATCH
@@ -56,7 +58,7 @@ class _Stage:
     count: int
     size: int
     part: Callable[[int, int], Mapping[str, Any]]
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str | None] = field(default_factory=dict)
     characters: npt.NDArray[np.int64] | None = None
 
     def end(self, start: int) -> int:
@@ -68,12 +70,17 @@ class _Stage:
         return min(end, max(start + 1, int(np.searchsorted(self.characters, most, side="right"))))
 
 
-def total_rows(tables: Tables) -> int:
-    """How many rows an import writes."""
+def data_rows(tables: Tables) -> int:
+    """How many rows of data an import writes; those of knowledge come after them."""
     counts = tables.counts()
     return sum(
         counts[kind] for kind in ("users", "items", "entities", "interests", "interactions", "facts", "interest_edges")
     )
+
+
+def total_rows(tables: Tables) -> int:
+    """How many rows an import writes."""
+    return data_rows(tables) + len(tables.knowledge)
 
 
 def batches(tables: Tables, dataset: str, run: str, done: int = 0) -> Iterator[Batch]:
@@ -105,6 +112,8 @@ def _stages(tables: Tables, dataset: str, run: str) -> Iterator[_Stage]:
     for relation, pairs in tables.facts.items():
         yield _facts(pairs, things, {"relation": relation, "type": tables.types[relation]})
     yield _interest_edges(tables.has_interest, users, interests, {"run": run})
+    for kind, rows in groupby(tables.knowledge, _kind):
+        yield _knowledge(kind, list(rows), dataset, run)
 
 
 def _nodes(
@@ -159,6 +168,35 @@ def _interest_edges(pairs: Pairs, users: list[str], interests: list[str], parame
         }
 
     return _Stage("import_interest_edges", len(pairs.source_index), EDGE_BATCH, part, parameters)
+
+
+def _kind(row: KnowledgeNode | KnowledgeEdge) -> tuple[str, ...]:
+    """What of a row is one for a whole batch: a node's label, or an edge's type and the labels at its ends."""
+    if isinstance(row, KnowledgeNode):
+        return (row.label,)
+    return row.type, row.source_label, row.target_label
+
+
+def _knowledge(kind: tuple[str, ...], found: Sequence[KnowledgeNode | KnowledgeEdge], dataset: str, run: str) -> _Stage:
+    def key(part: str) -> str:
+        return uid(dataset, part) if part else dataset
+
+    def part(first: int, last: int) -> dict[str, Any]:
+        rows = []
+        for row in found[first:last]:
+            properties = decode(dataset, row.properties)
+            if isinstance(row, KnowledgeNode):
+                rows.append([key(row.key), properties])
+            else:
+                rows.append([key(row.source), key(row.target), properties])
+        return {"rows": rows}
+
+    characters = np.cumsum([len(row.properties) for row in found], dtype=np.int64)
+    if len(kind) == 1:
+        return _Stage("import_knowledge_nodes", len(found), NODE_BATCH, part, {"label": kind[0]}, characters)
+    names = dict(zip(("type", "source_label", "target_label"), kind, strict=True))
+    run_of = {"run": run if kind[0] == Relationship.HAS_INTEREST else None}
+    return _Stage("import_knowledge_edges", len(found), NODE_BATCH, part, names | run_of, characters)
 
 
 def _ends(keys: list[str], index: Indices) -> tuple[list[str], list[int]]:

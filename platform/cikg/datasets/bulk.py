@@ -1,8 +1,8 @@
 """Imports a dataset into an empty database by making the whole database from files, with Neo4j's own importer.
 
 What it makes is what the batches of `cikg.datasets.batches` would have written. The import has begun over Bolt as ever;
-its two nodes are copied into the new database, with all rows counted as written, and it is finished over Bolt. So a
-database in which an import has no rows yet is exchanged at once for one in which it has them all, and whatever
+its two nodes are copied into the new database, with all rows of data counted as written, and it is finished over Bolt.
+So a database in which an import has no rows yet is exchanged at once for one in which it has them all, and whatever
 interrupts it, the same command goes on from the one or from the other.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from cikg.datasets.batches import total_rows
+from cikg.datasets.batches import data_rows
 from cikg.datasets.records import Entity, Interest, Item, User
 from cikg.datasets.tables import NEVER, SPLITS, Indices, Tables
 from cikg.graph import Graph
@@ -91,9 +91,9 @@ def load(graph: Graph, store: Store, tables: Tables, dataset: str, *, run: str, 
     begun = graph.one("beside_import", dataset=dataset, run=run)
     if begun["others"] or begun["dataset"]["imported"] or any(_BETWEEN in relation for relation in tables.facts):
         return False
-    nodes = {"Dataset": begun["dataset"] | {"imported": total_rows(tables)}, "Run": begun["run"]}
+    nodes = {"Dataset": begun["dataset"] | {"imported": data_rows(tables)}, "Run": begun["run"]}
     with store.folder() as folder:
-        with progress("writing files", total_rows(tables)) as advance:
+        with progress("writing files", data_rows(tables)) as advance:
             arguments = write(tables, dataset, run, nodes, folder=folder, advance=advance)
         with progress("building the database", store.steps) as advance:
             store.build(folder, arguments, advance)

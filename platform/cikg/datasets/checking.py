@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cikg.datasets import registry
@@ -129,6 +129,11 @@ def _read(
         rejections.check(source.rows)
 
     tables, left_out = rules.filters.apply(collect(records(), source))
-    if source.split is not None and rules.split == SplitRule():
+    as_it_was = source.split is not None and rules.split == SplitRule()
+    if tables.knowledge and not (as_it_was and rules.filters == Filters()):
+        # It was read out of the training interactions of before, some of which may be test ones now, or gone.
+        left_out["knowledge"] = len(tables.knowledge)
+        tables = replace(tables, knowledge=[])
+    if source.split is not None and as_it_was:
         return tables, AppliedSplit.of(source.split), left_out
     return *split(tables, rules.split), left_out

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cikg.datasets import bulk as bulk_import
-from cikg.datasets.batches import Batch, batches, total_rows
+from cikg.datasets.batches import Batch, batches, data_rows, total_rows
 from cikg.datasets.bulk import Bulk
 from cikg.datasets.checking import Checked, Rules, check, run_id
 from cikg.datasets.drop import clear, held
@@ -99,13 +99,13 @@ class _Import:
         return True
 
     def _make_database(self, bulk: Bulk, progress: Progress) -> int:
-        """Make the database anew with all rows in it; returns how many these are.
+        """Make the database anew with all rows of data in it; returns how many these are.
 
         Raises:
             ConflictError: it holds something else, and it was required.
         """
         if bulk_import.load(self.graph, bulk.store, self.tables, self.dataset, run=self.uid, progress=progress):
-            return self.total
+            return data_rows(self.tables)
         if bulk.required:
             raise ConflictError(
                 "the database cannot be made anew, for it holds more than this import",

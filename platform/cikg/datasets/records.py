@@ -77,7 +77,34 @@ class HasInterest:
     interest: str
 
 
-Record = User | Item | Entity | Fact | Interaction | Interest | HasInterest
+@dataclass(frozen=True, slots=True)
+class KnowledgeNode:
+    """A node that jobs or people made, or what they added to one of the data, as an archive keeps it.
+
+    Attributes:
+        label: its label.
+        key: its uid without the dataset's name; empty for the dataset itself.
+        properties: see `cikg.datasets.knowledge`.
+    """
+
+    label: str
+    key: str
+    properties: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeEdge:
+    """An edge that jobs or people made, as an archive keeps it: type, label and key of both ends, properties."""
+
+    type: str
+    source_label: str
+    source: str
+    target_label: str
+    target: str
+    properties: str
+
+
+Record = User | Item | Entity | Fact | Interaction | Interest | HasInterest | KnowledgeNode | KnowledgeEdge
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,22 @@ from typing import Any, Generic, NoReturn, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from cikg.datasets.knowledge import ADDED_TO, MADE
 from cikg.datasets.reading.source import Source
-from cikg.datasets.records import Entity, Fact, HasInterest, Interaction, Interest, Item, Record, User
+from cikg.datasets.records import (
+    Entity,
+    Fact,
+    HasInterest,
+    Interaction,
+    Interest,
+    Item,
+    KnowledgeEdge,
+    KnowledgeNode,
+    Record,
+    User,
+)
 from cikg.errors import InputError
-from cikg.schema import Split, relationship_type
+from cikg.schema import Label, Split, relationship_type
 
 SPLITS = tuple(Split)
 """The order of the splits' codes: 0 train, 1 valid, 2 test."""
@@ -81,6 +93,7 @@ class Tables:
         types: the relationship type of each relation; two relations never share one.
         has_interest: from rows of `users` to rows of `interests`.
         duplicates: how many repeated rows were left out, by kind.
+        knowledge: what jobs and people added, nodes before edges, in the order in which an archive has it.
     """
 
     users: list[User]
@@ -92,6 +105,7 @@ class Tables:
     types: dict[str, str]
     has_interest: Pairs
     duplicates: dict[str, int] = field(default_factory=dict)
+    knowledge: list[KnowledgeNode | KnowledgeEdge] = field(default_factory=list)
 
     @property
     def things(self) -> list[Item | Entity]:
@@ -111,6 +125,7 @@ class Tables:
             "relations": len(self.facts),
             "facts": sum(len(pairs.source_index) for pairs in self.facts.values()),
             "interest_edges": len(self.has_interest.source_index),
+            **({"knowledge": len(self.knowledge)} if self.knowledge else {}),
         }
 
     def digest(self) -> str:
@@ -119,6 +134,8 @@ class Tables:
         for nodes in (self.users, self.items, self.entities, self.interests):
             for node in nodes:
                 digest.update(repr(node).encode())
+        for row in self.knowledge:
+            digest.update(repr(row).encode())
         for column in vars(self.interactions).values():
             digest.update(column.tobytes())
         for name, pairs in [*self.facts.items(), ("", self.has_interest)]:
@@ -230,6 +247,8 @@ class _Reading:
         self.rating, self.at = array("d"), array("q")
         self.facts: dict[str, tuple[array[int], array[int]]] = {}
         self.holder, self.held = array("i"), array("i")
+        self.knowledge: list[KnowledgeNode | KnowledgeEdge] = []
+        self.known: set[tuple[str, str]] = {(Label.DATASET, "")}
 
     def add(self, record: Record) -> None:
         match record:
@@ -238,11 +257,7 @@ class _Reading:
             case Fact():
                 self._fact(record)
             case HasInterest():
-                user = self.users.find(record.user, "an interest edge")
-                interest = self.interests.find(record.interest, "an interest edge")
-                if user is not None and interest is not None:
-                    self.holder.append(user)
-                    self.held.append(interest)
+                self._has_interest(record)
             case User():
                 self.users.add(record)
             case Item():
@@ -251,6 +266,32 @@ class _Reading:
                 self.entities.add(record)
             case Interest():
                 self.interests.add(record)
+            case KnowledgeNode() | KnowledgeEdge():
+                self._knowledge(record)
+
+    def _has_interest(self, record: HasInterest) -> None:
+        user = self.users.find(record.user, "an interest edge")
+        interest = self.interests.find(record.interest, "an interest edge")
+        if user is not None and interest is not None:
+            self.holder.append(user)
+            self.held.append(interest)
+
+    def _knowledge(self, record: KnowledgeNode | KnowledgeEdge) -> None:
+        if isinstance(record, KnowledgeNode):
+            ends = [] if record.label in MADE else [(record.label, record.key)]
+            self.known.add((record.label, record.key))
+        else:
+            ends = [(record.source_label, record.source), (record.target_label, record.target)]
+        if all(self._has(*end) for end in ends):
+            self.knowledge.append(record)
+        else:
+            self.reject("knowledge is about what the dataset does not have")
+
+    def _has(self, label: str, key: str) -> bool:
+        data: dict[str, _Nodes[Any]] = {Label.USER: self.users, Label.ITEM: self.items, Label.INTEREST: self.interests}
+        if label in ADDED_TO and label in data:
+            return key in data[label].index
+        return (label, key) in self.known or (label in data and key in data[label].index)
 
     def _interaction(self, record: Interaction) -> None:
         user = self.users.find(record.user, "an interaction")
@@ -317,7 +358,9 @@ class _Reading:
             "interest_edges": repeated_interests,
         }
         types = relation_types(facts)
-        return Tables(users, items, entities, interests, interactions, facts, types, has_interest, duplicates)
+        return Tables(
+            users, items, entities, interests, interactions, facts, types, has_interest, duplicates, self.knowledge
+        )
 
     def _interactions(
         self, users: list[User], items: list[Item], user_place: Indices, item_place: Indices

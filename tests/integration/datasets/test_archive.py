@@ -168,7 +168,7 @@ def test_what_a_model_wrote_is_exported_with_its_evidence(graph: Graph, dataset:
     interests = pl.read_parquet(tmp_path / "out" / "knowledge" / "user_interests.parquet")
     assert set(interests["interest"]) == {*library.KINDS, "given"} and interests["evidence"].null_count() == 0
     written = pl.read_parquet(tmp_path / "out" / "knowledge" / "profiles.parquet").rows()
-    profile = ("refined/User/0", "user", "0", "Likes roses.", "extracted", "r", "c", ["almanac"], None, None)
+    profile = ("refined/User/0", "user", "0", "Likes roses.", "extracted", "r", "c", ["almanac"], None, None, None)
     assert written == [profile]
     assert pl.read_parquet(tmp_path / "out" / "interests.parquet").rows() == [("given", "Given")]
     imported = pl.read_parquet(tmp_path / "out" / "user_interests.parquet").rows()
@@ -176,7 +176,7 @@ def test_what_a_model_wrote_is_exported_with_its_evidence(graph: Graph, dataset:
     again = f"{dataset}-again"
     load(graph, "archive", tmp_path / "out", again)
     counts = graph.one("dataset_counts", dataset=again)
-    assert (counts["users"], counts["intents"], counts["interests"], counts["has_interest"]) == (41, 0, 1, 1)
+    assert (counts["users"], counts["intents"], counts["interests"], counts["has_interest"]) == (41, 2, 3, 43)
     drop(graph, dataset)
     drop(graph, again)
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cikg.datasets.archive import export_dataset
+from cikg.datasets.drop import drop
+from cikg.datasets.loader import load
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.extraction import control, ledger
 from cikg.extraction.budget import Budget, Unit
 from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
+from cikg.progress import silent
 from cikg.schema import State
-from tests.integration.extraction.conftest import Workplace
+from tests.integration.extraction.conftest import Workplace, found
 
 JOB = job("user_interests")
 
@@ -139,3 +144,21 @@ def test_an_ambiguous_beginning_is_refused(place: Workplace) -> None:
     )
     with pytest.raises(InputError, match="Give more of it"):
         control.find(place.graph, place.dataset, "user_interests-")
+
+
+def test_what_was_paid_for_goes_along_with_an_archive(place: Workplace, tmp_path: Path) -> None:
+    """Exported half done and imported under another name, a run asks about the rest alone, and then finds all of it."""
+    place.planted(6)
+    run, settings = start(place, Budget(4, Unit.CALLS))
+    export_dataset(place.graph, place.dataset, tmp_path / "archive", "parquet", silent)
+    copy = f"{place.dataset}-copy"
+    load(place.graph, "archive", tmp_path / "archive", copy)
+    with Runner(place.graph, settings) as runner:
+        runner.work_all(run, control.resume(place.graph, settings, run, unlimited=True))
+        plan = ledger.plan(place.graph, JOB, copy, "stand-in")
+        assert (plan.total, len(plan.pending)) == (6, 2)
+        standin = place.standin()
+        runner.work_all(plan.run.uid, ledger.start(place.graph, plan))
+    assert standin.calls == 2
+    assert found(place.graph, copy) == found(place.graph, place.dataset)
+    drop(place.graph, copy)

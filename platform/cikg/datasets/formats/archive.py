@@ -1,4 +1,4 @@
-"""What `cikg dataset export` wrote: the same dataset again, its splits and its field as they were."""
+"""What `cikg dataset export` wrote: the same dataset again, its splits, its field and what was added as they were."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from cikg.datasets.archive import DATA, LAYOUT, MANIFEST, table_frame
+from cikg.datasets.archive import DATA, LAYOUT, MANIFEST, WHOLE, table_frame
+from cikg.datasets.knowledge import check_edge, check_node
 from cikg.datasets.reading.source import Source
-from cikg.datasets.records import Entity, Fact, Format, HasInterest, Interaction, Interest, Item, Record, User
+from cikg.datasets.records import (
+    Entity,
+    Fact,
+    Format,
+    HasInterest,
+    Interaction,
+    Interest,
+    Item,
+    KnowledgeEdge,
+    KnowledgeNode,
+    Record,
+    User,
+)
 from cikg.errors import InputError
 from cikg.schema import SPLIT_KEYS, Split
 
@@ -28,12 +41,16 @@ def read(source: Source) -> Iterator[Record]:
     source.field = manifest.dataset.get("field")
     source.split = {key: manifest.dataset.get(key) for key in SPLIT_KEYS}
     described = {name: table.model_dump() for name, table in manifest.tables.items()}
-    frames = {table.name: table_frame(folder, described[table.name], table.schema) for table in DATA}
+    frames = {table.name: table_frame(folder, described[table.name], table.schema) for table in (*DATA, *WHOLE)}
     for name, make in _RECORDS.items():
         file = folder / manifest.tables[name].file
         for number, row in enumerate(frames.pop(name).iter_rows(), start=1):
             source.row(file, number, ", ".join(map(str, row)))
-            yield make(*row)
+            try:
+                record = make(*row)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"row {number} is not as it was exported: {error}", file) from None
+            yield record
 
 
 def _item(identifier: str, name: str, text: str | None) -> Item:
@@ -44,6 +61,17 @@ def _interaction(user: str, item: str, split: str, rating: float | None, at: int
     return Interaction(user, item, Split(split), rating, at)
 
 
+def _node(label: str, key: str, properties: str) -> KnowledgeNode:
+    check_node(label, key, properties)
+    return KnowledgeNode(label, key, properties)
+
+
+def _edge(*row: str) -> KnowledgeEdge:
+    edge = KnowledgeEdge(*row)
+    check_edge(edge.type, edge.source_label, edge.target_label, edge.properties)
+    return edge
+
+
 _RECORDS: dict[str, Callable[..., Record]] = {
     "users": User,
     "items": _item,
@@ -52,6 +80,8 @@ _RECORDS: dict[str, Callable[..., Record]] = {
     "interactions": _interaction,
     "facts": Fact,
     "user_interests": HasInterest,
+    "graph/nodes": _node,
+    "graph/edges": _edge,
 }
 """What the rows of each table are, nodes before edges."""
 
@@ -68,7 +98,7 @@ class _Table(BaseModel):
 class _Manifest(BaseModel):
     """What of a manifest an import needs."""
 
-    layout: Literal[1] = LAYOUT
+    layout: Literal[2] = LAYOUT
     dataset: dict[str, Any]
     tables: dict[str, _Table]
 
@@ -84,7 +114,7 @@ def _manifest(folder: Path) -> _Manifest:
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"])) or "JSON"
         raise InputError(f"it is damaged, or of another version of cikg: its {where} is wrong", path) from None
-    missing = [table.name for table in DATA if table.name not in manifest.tables]
+    missing = [table.name for table in (*DATA, *WHOLE) if table.name not in manifest.tables]
     if missing:
         raise InputError(f"it is damaged: it lacks {', '.join(missing)}", path)
     return manifest

@@ -289,12 +289,13 @@ RETURN run {.*, created_at: toString(run.created_at), started_at: toString(run.s
             finished_at: toString(run.finished_at)} AS run
 
 // name: search_names(dataset, query, limit) -> many
-// Users, items, entities, interests and intents of a dataset by full text over their names. `query` is Lucene syntax.
+// Users, items, entities, interests and intents of a dataset by full text over their names, items before phrases that fit as
+// well. `query` is Lucene syntax.
 CALL db.index.fulltext.queryNodes('names', $query) YIELD node, score
 WHERE node.dataset = $dataset AND node.merged_into IS NULL
 RETURN head(labels(node)) AS label, node.id AS id, coalesce(node.name, node.id) AS name, COUNT { (node)--() } AS degree,
        score
-ORDER BY score DESC, degree DESC, id LIMIT $limit
+ORDER BY CASE label WHEN 'Item' THEN 1.25 ELSE 1 END * score DESC, degree DESC, id LIMIT $limit
 
 // name: search_texts(dataset, query, limit) -> many
 // Items, entities, intents, interests and profiles of a dataset by full text over their names and texts. `query` is

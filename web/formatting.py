@@ -56,6 +56,7 @@ def init_app(app: Flask) -> None:
         code=code,
         plain=plain,
         parameter=parameter,
+        measures=measures,
     )
     app.jinja_env.globals.update(address=address, asset=asset)
 
@@ -101,6 +102,24 @@ def plain(value: Any) -> str:
 
 _PARTS = {"config": "setting", "timings": "seconds", "peak_memory_mb": "peak memory, MiB"}
 """Parts of parameters' names, as a person says them."""
+
+
+_METRICS = {
+    "recall": "share of what was held back that the list has",
+    "ndcg": "the same, and the further up the better",
+    "precision": "share of the list that was held back",
+    "hit rate": "share of users with one at least",
+    "mrr": "1 for a first place, ½ for a second, …",
+    "coverage": "share of all items that anybody is shown",
+    "gini": "0: all items shown alike; 1: one alone",
+    "novelty": "how little known what is shown is, in bits",
+}
+"""What a metric measures, in a few words."""
+
+
+def measures(metric: str) -> str:
+    """What a metric measures; empty for one that is not known."""
+    return _METRICS.get(metric.replace("_", " "), "")
 
 
 def parameter(name: str) -> str:

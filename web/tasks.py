@@ -6,6 +6,7 @@ from flask import Flask
 
 from cikg.errors import NotFoundError
 from cikg.extraction.job import job
+from cikg.recommend import methods
 from web.runs import Run
 
 _KINDS = {
@@ -21,12 +22,13 @@ _KINDS = {
 _PURPOSES = {
     "import": "Reads users, items, choices and facts into the graph.",
     "cluster": "Groups phrases that mean alike into interests.",
-    "train": "Learns from choices and interests what to recommend.",
     "embed": "Makes vectors of names and texts, to compare them by.",
     "intents": "Looks for intents that may mean the same, or merges those that do.",
     "publish": "Writes everyone's recommendations, and serves them.",
     "evaluate": "Opens the test split for a model.",
 }
+_TRAINING = "Learns from choices and interests what to recommend."
+"""Of a method that is no longer there."""
 
 
 def init_app(app: Flask) -> None:
@@ -43,7 +45,8 @@ def task(run: Run) -> str:
 def purpose(run: Run) -> str:
     """What a run is for, one sentence; empty where nothing is known."""
     if run.kind != "extract":
-        return _PURPOSES.get(run.name.partition(" ")[0] if run.kind == "command" else run.kind, "")
+        kind, _, about = run.name.partition(" ") if run.kind == "command" else (run.kind, "", run.name)
+        return methods.summaries().get(about, _TRAINING) if kind == "train" else _PURPOSES.get(kind, "")
     try:
         return job(run.name).help
     except NotFoundError:  # of a job that is no longer there

@@ -102,6 +102,20 @@ def test_jobs_follow_a_run_without_reloading(visit: Visit, graph: Graph) -> None
 
 
 @in_two
+def test_tables_fit_and_say_what_each_value_is(visit: Visit) -> None:
+    page = visit.page
+    page.goto(visit.site.link())
+    for path in ("/", "/settings", f"/d/{DATASET}/jobs", f"/d/{DATASET}/models", f"/d/{DATASET}/jobs/extraction"):
+        page.goto(visit.site.address + path)
+        expect(page.locator("table.stacked").first).to_be_visible()
+        too_wide = "tables => tables.filter(t => t.scrollWidth > t.parentElement.clientWidth).length"
+        assert page.locator("table.stacked").evaluate_all(too_wide) == 0, path
+    state = page.locator("td:has(.state)").first
+    said = state.evaluate("cell => getComputedStyle(cell, '::before').content")
+    assert said == ('"State "' if visit.width < 600 else "none")
+
+
+@in_two
 def test_no_barrier(visit: Visit, axe: str) -> None:
     page = visit.page
     page.goto(visit.site.link())

@@ -95,6 +95,19 @@ def test_a_page_says_that_nobody_answers_and_goes_on(visit: Visit, page: Page) -
         pass
 
 
+def test_what_a_page_asks_for_and_does_not_get_is_told_in_its_place(visit: Visit) -> None:
+    page, cause = visit.page, "<div class=error><h1>No <i>LLM</i>.</h1><p class=cure>Start <code>one</code>.</p></div>"
+    page.goto(visit.site.link())
+    page.route(re.compile("look=1"), lambda route: route.fulfill(status=503, content_type="text/html", body=cause))
+    page.goto(f"{visit.site.address}/d/{DATASET}/jobs-start?job=user_interests")
+    plan = page.get_by_role("region", name="What it would cost")
+    expect(plan.get_by_role("alert")).to_have_text("No LLM.Start one.")
+    expect(plan.get_by_role("progressbar")).to_have_count(0)
+    visit.forgive("503")
+    visit.forgive("503")
+    visit.check()
+
+
 def test_a_page_notices_that_its_session_has_ended(visit: Visit, page: Page) -> None:
     other = page.context.new_page()
     other.goto(f"{visit.site.address}/settings")

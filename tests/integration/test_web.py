@@ -93,6 +93,7 @@ PAGES = {
 
 def test_a_model_says_first_what_its_training_did_without(client: FlaskClient) -> None:
     page = client.get(f"/d/{DATASET}/models/neighbours-1").text
+    assert "share of what was held back that the list has" in page
     assert page.index("Note: without facts: there are none.") < page.index("Metrics")
 
 
@@ -243,6 +244,17 @@ def test_a_command_shows_what_it_was_and_what_it_printed(client: FlaskClient, gr
     assert "Subjects" not in page
     graph.execute("MATCH (run:Run {uid: $d + ':c'}) SET run.said = 'no <JSON>'", d=dataset)
     assert '<pre tabindex="0">no &lt;JSON&gt;</pre>' in client.get(f"/d/{dataset}/jobs/c").text
+
+
+def test_a_failed_run_says_why_in_the_list(client: FlaskClient, graph: Graph, dataset: str) -> None:
+    planted.write(graph, dataset)
+    planted.write_training(graph, dataset, "ease-1", "ease", 0.3)
+    graph.execute("MATCH (r:Run {uid: $r}) SET r += $own", r=f"{dataset}:ease-1", own={"error": "Start `cikg up`"})
+    assert "EASE: a linear" in client.get(f"/d/{dataset}/jobs").text
+    graph.execute("MATCH (r:Run {uid: $r}) SET r.state = 'failed'", r=f"{dataset}:ease-1")
+    page = client.get(f"/d/{dataset}/jobs").text
+    assert "Start <code>cikg up</code>" in page
+    assert "EASE: a linear" not in page
 
 
 def test_a_command_that_failed_says_what_to_do_and_is_tried_again(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -21,6 +22,7 @@ from web.urls import page
 
 blueprint = Blueprint("settings", __name__)
 SHOWN_TOKENS, SHOWN_ACCOUNTS, SHOWN_ENTRIES = 200, 500, 100
+Made = TypeVar("Made", Token, Account)
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,9 @@ class SettingsPage:
         who: the person, as the log names them.
         account: their account; None for the operator.
         scopes: what they may do, which their tokens may be allowed too.
-        tokens: theirs, or for an admin everyone's.
+        tokens: theirs, or for an admin everyone's; the newest first.
         made: the text of a token that was made a moment ago: nothing shows it again.
-        accounts: all of them; None for those who are no admin.
+        accounts: all of them, the newest first; None for those who are no admin.
         roles: what can be chosen for one.
         log: the newest changes; None for those who are no admin.
         error: what is wrong with what was sent, and what to do.
@@ -59,13 +61,17 @@ def load_settings_page(graph: Graph, who: Principal) -> SettingsPage:
         who=who.name,
         account=who.account,
         scopes=tuple(scope for scope in Scope if scope in who.scopes),
-        tokens=tuple(sorted(found, key=lambda token: (token.revoked_at is not None, token.name))),
+        tokens=tuple(_newest_first(found)),
         made=None,
-        accounts=tuple(accounts.listed(graph, SHOWN_ACCOUNTS)) if is_admin else None,
+        accounts=tuple(_newest_first(accounts.listed(graph, SHOWN_ACCOUNTS))) if is_admin else None,
         roles=tuple(Role),
         log=tuple(audit.read(graph, SHOWN_ENTRIES)) if is_admin else None,
         error=None,
     )
+
+
+def _newest_first(found: Iterable[Made]) -> list[Made]:
+    return sorted(found, key=lambda each: each.created_at, reverse=True)
 
 
 def change_own_password(graph: Graph, who: Principal, present: str, wanted: str) -> None:

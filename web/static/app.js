@@ -36,7 +36,18 @@ if (search) {
 document.addEventListener("htmx:responseError", (event) => {
   if (event.target.matches("a[href], form")) location.href = event.detail.pathInfo.finalRequestPath;
   else if (event.detail.xhr.status === 401) location.reload();
+  else if (event.target.getAttribute("hx-trigger") === "load") tell(event.target, event.detail.xhr.response);
 });
+
+// What a page asks for once it is there, and does not get: the cause stands where the answer would.
+function tell(place, page) {
+  const said = new DOMParser().parseFromString(page, "text/html").querySelectorAll(".error > h1, .error > .cure");
+  const box = document.createElement("div");
+  box.className = "failure";
+  box.setAttribute("role", "alert");
+  for (const each of said) box.appendChild(document.createElement("p")).append(...each.childNodes);
+  place.replaceChildren(box);
+}
 
 // While nobody answers, the page says so: what it shows may be old.
 const away = document.getElementById("away");
@@ -46,6 +57,7 @@ document.addEventListener("htmx:sendError", () => {
   const looking = setInterval(() => fetch("/healthz").then(() => {
     clearInterval(looking);
     away.hidden = true;
+    if (document.querySelector("[hx-trigger=load]")) location.reload(); // what it never got is asked for again
   }, () => {}), 3000);
 });
 
@@ -67,6 +79,15 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 document.addEventListener("htmx:afterSettle", () => {
   if (scrolled) tables().forEach((table, index) => { table.scrollLeft = scrolled[index] ?? 0; });
   scrolled = null;
+});
+
+// On a phone the rows of a wide table stand below each other: each value then says what it is.
+document.addEventListener("htmx:load", (event) => {
+  for (const table of event.target.querySelectorAll("table[data-stacks]")) {
+    const names = [...table.tHead.rows[0].cells].map((cell) => (cell.firstElementChild ? "" : cell.textContent));
+    for (const row of table.tBodies[0].rows) for (const cell of row.cells) cell.dataset.label = names[cell.cellIndex];
+    table.classList.add("stacked");
+  }
 });
 
 // Whoever asks what would be recommended is shown it: on a narrow screen the list stands far above the question.

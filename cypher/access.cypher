@@ -6,6 +6,13 @@ MATCH (account:Account {uid: $account})
 RETURN account.uid AS name, account.role AS role, account.password AS password, account.changed_at AS changed_at,
        toString(account.created_at) AS created_at
 
+// name: shown_account(account) -> one
+// What may be shown of an account. Key: Account.uid.
+MATCH (account:Account {uid: $account})
+RETURN account.uid AS name, account.role AS role, account.password IS NOT NULL AS has_password,
+       toString(account.created_at) AS created_at,
+       COUNT { MATCH (token:Token {account: account.uid}) WHERE token.revoked_at IS NULL } AS tokens
+
 // name: accounts(after, limit) -> many
 // Accounts in the order of their names, those after one. Cost: what is returned.
 MATCH (account:Account)

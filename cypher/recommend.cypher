@@ -61,14 +61,14 @@ MATCH (served:Dataset {uid: $dataset}), (model:Model {uid: $model})
 WHERE model.recommendations > 0 AND model.recommendations =
       COUNT { MATCH (:User {dataset: $dataset})-[edge:RECOMMENDED]->(:Item) WHERE edge.model = $model }
 SET model.published_at = datetime(), served.published = $model
-RETURN model.id AS model, coalesce(model.users, 0) AS users, model.recommendations AS recommendations,
+RETURN model.id AS run, coalesce(model.users, 0) AS users, model.recommendations AS recommendations,
        coalesce(model.explained, 0.0) AS explained
 
 // name: model_facts(model) -> many
 // What a model holds that was published, or no row. Key: Model.uid.
 MATCH (model:Model {uid: $model})
 WHERE model.published_at IS NOT NULL
-RETURN model.id AS model, coalesce(model.users, 0) AS users, coalesce(model.recommendations, 0) AS recommendations,
+RETURN model.id AS run, coalesce(model.users, 0) AS users, coalesce(model.recommendations, 0) AS recommendations,
        coalesce(model.explained, 0.0) AS explained
 
 // name: users_with_other_models(dataset, models) -> many

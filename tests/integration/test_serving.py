@@ -144,7 +144,7 @@ def test_the_new_model_takes_the_place_of_the_old_which_stays_at_hand(
     publish(graph, snapshot, planted.Neighbours(snapshot, "old"), k=2)
     publish(graph, snapshot, planted.Neighbours(snapshot, "new"), k=3)
     assert models(graph, dataset) == {uid(dataset, "new"): 41 * 3, uid(dataset, "old"): 41 * 2}
-    assert recommend(graph, dataset, "0").model == "new"
+    assert recommend(graph, dataset, "0").run == "new"
     assert graph.one("dataset_counts", dataset=dataset)["recommended"] == 41 * 3, "what is served counts"
     publish(graph, snapshot, planted.Neighbours(snapshot, "newest"), k=1)
     assert models(graph, dataset) == {uid(dataset, "newest"): 41, uid(dataset, "new"): 41 * 3}, "one, not all"
@@ -158,12 +158,12 @@ def test_going_back_serves_the_former_model_whole_and_back_again(
     new = publish(graph, snapshot, planted.Neighbours(snapshot, "new"), k=3)
     assert roll_back(graph, dataset) == old
     served = recommend(graph, dataset, "0")
-    assert (served.model, len(served.items)) == ("old", 2)
+    assert (served.run, len(served.items)) == ("old", 2)
     assert served.items[0].shares["more"] == 1.5
     assert roll_back(graph, dataset, "old") == old, "it is served already"
-    assert recommend(graph, dataset, "0").model == "old"
+    assert recommend(graph, dataset, "0").run == "old"
     assert roll_back(graph, dataset, "new") == new
-    assert recommend(graph, dataset, "0").model == "new"
+    assert recommend(graph, dataset, "0").run == "new"
     with pytest.raises(ConflictError, match="it was old, not older"):
         roll_back(graph, dataset, "older")
 
@@ -180,7 +180,7 @@ def test_going_back_is_refused_where_there_is_nothing_whole_to_go_back_to(
     )
     with pytest.raises(ConflictError, match=r"no longer all there\. Publish old again"):
         roll_back(graph, dataset)
-    assert recommend(graph, dataset, "0").model == "new"
+    assert recommend(graph, dataset, "0").run == "new"
     with pytest.raises(NotFoundError, match="no dataset 'absent'"):
         roll_back(graph, "absent")
 
@@ -197,7 +197,7 @@ def test_interrupted_the_old_model_is_served_and_a_rerun_completes(
     assert 0 < half[uid(dataset, "new")] < 41 * 2
     for reader in planted.readers():
         served = recommend(graph, dataset, reader)
-        assert served.model == "old"
+        assert served.run == "old"
         assert [item.rank for item in served.items] == [1, 2]
     publish(graph, snapshot, planted.Neighbours(snapshot, "new"), k=2)
     assert models(graph, dataset) == {uid(dataset, "new"): 41 * 2, uid(dataset, "old"): 41 * 2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from functools import cache
 from http import HTTPStatus
@@ -18,6 +19,8 @@ BASE = "/api/v1"
 _TEMPLATE = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
+_PAGE = re.compile(r"\bPage_([A-Za-z]+)_(?=\")")
+"""What Pydantic calls a page of something."""
 _ABOUT = """\
 Everything that the dashboard shows, and what its buttons do.
 
@@ -51,6 +54,14 @@ _PATH = {
 }
 
 
+_TAGS = ("Recommendations", "Corrections", "Datasets", "What a dataset holds", "Questions", "Imports", "Jobs", "Models")
+"""The headings that are looked for first; all others follow by name."""
+
+
+def _place(tag: str) -> tuple[int, str]:
+    return (_TAGS.index(tag) if tag in _TAGS else len(_TAGS), tag)
+
+
 def path_of(operation: Operation) -> str:
     """An operation's path as OpenAPI writes it, below the base."""
     return _PARAMETER.sub(r"{\1}", operation.rule)
@@ -68,7 +79,7 @@ def document() -> dict[str, Any]:
         "info": {"title": "cikg", "version": __version__, "description": _ABOUT},
         "servers": [{"url": BASE}],
         "security": [{"token": []}, {"session": []}],
-        "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in OPERATIONS)],
+        "tags": [{"name": name} for name in sorted({operation.tag for operation in OPERATIONS}, key=_place)],
         "paths": paths,
         "components": {
             "schemas": schemas["$defs"],
@@ -93,7 +104,9 @@ def _schemas() -> dict[str, Any]:
     named = definitions.get("$defs", {})
     for schema in named.values():
         _attributes_to_properties(schema)
-    return {"$defs": named} | {key: schema for (key, _mode), schema in each.items()}
+    found = {"$defs": named} | {key: schema for (key, _mode), schema in each.items()}
+    plainly: dict[str, Any] = json.loads(_PAGE.sub(r"\1Page", json.dumps(found)))
+    return plainly
 
 
 def _attributes_to_properties(schema: dict[str, Any]) -> None:
@@ -122,11 +135,33 @@ def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         made["security"] = []
         made["description"] = further.strip()
     if operation.body is not None:
-        content = {"application/json": {"schema": schemas[f"{operation.name} body"]}}
+        schema = schemas[f"{operation.name} body"]
+        content = {"application/json": {"schema": schema, "example": _example(schema, schemas)}}
         made["requestBody"] = {"required": True, "content": content}
     if operation.sends:
         made["requestBody"] = {"required": True, "description": operation.sends, "content": {_BYTES: {"schema": {}}}}
     return made
+
+
+_UNSAID: tuple[Any, ...] = (None, "", [], {})
+"""Defaults that an example leaves out."""
+
+
+def _example(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    """What could be sent: what has to be, what has an example of its own, and what it is unless given."""
+    if "examples" in schema:
+        return schema["examples"][0]
+    schema = _resolved(schema, schemas)
+    if "default" in schema:
+        return schema["default"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    required = schema.get("required", ())
+    return {
+        name: _example(each, schemas)
+        for name, each in schema["properties"].items()
+        if name in required or "examples" in each or not (each.get("default") in _UNSAID or each["default"] is False)
+    }
 
 
 def _parameters(operation: Operation, schemas: dict[str, Any]) -> list[dict[str, Any]]:

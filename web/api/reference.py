@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from web.api.document import document
+from web.api.document import BASE, document
 
 _REF = "#/components/schemas/"
 _LIMITS = {
@@ -53,7 +55,8 @@ class Described:
         summary: what it does, one sentence.
         text: what else is to say.
         takes: parameters, and the parts of a JSON body.
-        has_body: whether it takes JSON.
+        example: a JSON body that could be sent; empty where it takes none.
+        curl: a command that calls it.
         gives: the shape of what it answers; empty for none.
         gives_kind: the same in words.
         refusals: status and reason of errors.
@@ -65,7 +68,8 @@ class Described:
     summary: str
     text: str
     takes: tuple[Value, ...]
-    has_body: bool
+    example: str
+    curl: str
     gives: str
     gives_kind: str
     refusals: tuple[tuple[str, str], ...]
@@ -110,6 +114,7 @@ def _described(method: str, path: str, facts: dict[str, Any]) -> Described:
         for each in facts["parameters"]
     ]
     content = facts.get("requestBody", {}).get("content", {}).get("application/json")
+    example = "" if content is None else json.dumps(content["example"], ensure_ascii=False)
     if content is not None:
         takes += _parts(_resolved(content["schema"]), "body")
     answers = dict(facts["responses"])
@@ -118,9 +123,17 @@ def _described(method: str, path: str, facts: dict[str, Any]) -> Described:
     kind, shape = ("nothing", "") if schema is None else _kind(schema)
     refusals = tuple((status, refusal["description"]) for status, refusal in answers.items() if status >= "400")
     return Described(
-        facts["operationId"], method, path, facts["summary"], facts["description"], tuple(takes), content is not None,
-        shape, kind, refusals,
+        facts["operationId"], method, path, facts["summary"], facts["description"], tuple(takes), example,
+        _curl(method, path, example, "requestBody" in facts), shape, kind, refusals,
     )  # fmt: skip
+
+
+def _curl(method: str, path: str, body: str, sends_file: bool) -> str:
+    """A shell's command, where the address and a token are variables; what stands in braces is to be filled in."""
+    words = ["curl", *([] if method == "GET" else ["-X", method])]
+    words += [f'"$ADDRESS{BASE}{path}"', "-H", '"Authorization: Bearer $TOKEN"']
+    words += ["--json", shlex.quote(body)] if body else ["--data-binary", "@FILE"] if sends_file else []
+    return " ".join(words)
 
 
 def _shape(name: str, schema: dict[str, Any]) -> Shape:

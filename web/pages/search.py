@@ -66,19 +66,19 @@ def full_text(text: str) -> str:
     return " AND ".join([f'"{word}"' for word in words[:-1]] + [f'("{word}" OR {word}*)' for word in words[-1:]])
 
 
-def load_search(graph: Graph, dataset: str, text: str) -> SearchPage:
+def load_search(graph: Graph, dataset: str, text: str, limit: int = SHOWN) -> SearchPage:
     """Find a text."""
     text = text.strip()[:LONGEST_QUERY]
     query = full_text(text)
     rows = graph.many("search_id", uid=uid(dataset, text)) if text else []
-    rows += graph.many("search_names", dataset=dataset, query=query, limit=SHOWN + 1) if query else []
+    rows += graph.many("search_names", dataset=dataset, query=query, limit=limit + 1) if query else []
     unique = {(row["label"], row["id"]): row for row in reversed(rows)}
     ordered = [row for row in rows if unique.pop((row["label"], row["id"]), None)]
     hits = tuple(
         Hit(row["label"], row["id"], row["name"], row["degree"], address(row["label"], dataset, row["id"]))
-        for row in ordered[:SHOWN]
+        for row in ordered[:limit]
     )
-    return SearchPage(dataset, text, hits, len(ordered) > SHOWN)
+    return SearchPage(dataset, text, hits, len(ordered) > limit)
 
 
 def in_order(graph: Graph, found: SearchPage, user: str) -> SearchPage:

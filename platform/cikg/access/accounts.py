@@ -170,10 +170,23 @@ def find(graph: Graph, name: str) -> dict[str, Any]:
     return found[0]
 
 
+def shown(graph: Graph, name: str) -> Account:
+    """An account as it may be shown.
+
+    Raises:
+        NotFoundError: there is none of this name.
+    """
+    find(graph, name)
+    return _account(graph.one("shown_account", account=name))
+
+
 def listed(graph: Graph, limit: int, after: str = "") -> list[Account]:
     """Accounts in the order of their names, those after one."""
-    rows = graph.many("accounts", after=after, limit=limit)
-    return [Account(**{**row, "role": Role(row["role"])}) for row in rows]
+    return [_account(row) for row in graph.many("accounts", after=after, limit=limit)]
+
+
+def _account(row: dict[str, Any]) -> Account:
+    return Account(**{**row, "role": Role(row["role"])})
 
 
 def set_role(graph: Graph, name: str, role: Role, actor: str) -> None:

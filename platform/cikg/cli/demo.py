@@ -139,7 +139,7 @@ class _Demo:
 
         with self.bar("publishing", len(snapshot.users)) as advance:
             done = publish(self.graph, snapshot, runs.load(trained.path), progress=advance)
-        return {"model": done.model, "recommendations": done.recommendations, "explained": round(done.explained, 4)}
+        return {"run": done.run, "recommendations": done.recommendations, "explained": round(done.explained, 4)}
 
 
 def _show(summary: dict[str, Any]) -> None:

@@ -68,13 +68,13 @@ class Counterfactual:
     """The list that a user would have.
 
     Attributes:
-        model: the run whose model it is.
+        run: the one whose model it is.
         estimated: whether effects were estimated; False where the model itself gave every score.
         items: the changed list.
         gone: items of the unchanged list that are not in it, with their rank before; their `rank` is 0.
     """
 
-    model: str
+    run: str
     estimated: bool
     items: tuple[Change, ...]
     gone: tuple[Change, ...]

@@ -31,13 +31,13 @@ class Published:
     """What a publication did.
 
     Attributes:
-        model: the run that is served now.
+        run: the one that is served now.
         users: users with recommendations.
         recommendations: edges written.
         explained: the share of them that an interest explains, 0 to 1.
     """
 
-    model: str
+    run: str
     users: int
     recommendations: int
     explained: float

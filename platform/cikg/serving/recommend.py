@@ -85,7 +85,7 @@ class Recommendations:
         dataset: the dataset.
         user: the user's id.
         name: the user's name, if known.
-        model: the run that is served.
+        run: the one that is served.
         method: its method.
         outdated: whether something was corrected about the user, or that taken back, since the list was made.
         items: in order of rank.
@@ -94,7 +94,7 @@ class Recommendations:
     dataset: str
     user: str
     name: str | None
-    model: str
+    run: str
     method: str
     outdated: bool
     items: tuple[Recommendation, ...]

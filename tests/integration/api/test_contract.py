@@ -82,6 +82,16 @@ def test_a_token_does_no_more_than_its_account_may(call: Call, graph: Graph, dat
     assert call("GET", "/me", bearer=text).status_code == 401, "it does not come back with the name"
 
 
+def test_what_is_made_or_changed_is_answered(call: Call, dataset: str) -> None:
+    made = call("POST", "/accounts", json={"name": dataset, "role": "editor"})
+    assert (made.status_code, made.json["name"], made.json["role"]) == (201, dataset, "editor"), made.text
+    assert (made.json["has_password"], made.json["tokens"]) == (False, 0)
+    changed = call("PATCH", f"/accounts/{dataset}", json={"role": "viewer", "password": "correct horse battery"})
+    assert (changed.status_code, changed.json) == (200, made.json | {"role": "viewer", "has_password": True})
+    assert call("PATCH", f"/accounts/{dataset}-absent", json={}).status_code == 404
+    assert call("DELETE", f"/accounts/{dataset}").status_code == 204
+
+
 def test_an_unchanged_answer_is_not_made_again(call: Call, graph: Graph, planted_dataset: str) -> None:
     path = f"/datasets/{planted_dataset}/users/0"
     first = call("GET", path)

@@ -66,7 +66,7 @@ def test_a_worker_publishes_and_going_back_is_at_once(
     asked = call("PUT", served, json={"run": ease, "k": 3})
     assert asked.status_code == 202, asked.text
     assert (asked.json["publication"]["about"], asked.json["publication"]["state"]) == (ease, "planned")
-    commands.carry_out(graph, settings, uid(dataset, asked.json["publication"]["id"]))
+    commands.carry_out(graph, settings, uid(dataset, asked.json["publication"]["run"]))
     stands = call("GET", served).json
     assert (stands["now"]["run"], stands["before"]["run"]) == (ease, popular)
     assert (stands["publication"]["state"], stands["publication"]["error"]) == ("done", None)
@@ -74,13 +74,13 @@ def test_a_worker_publishes_and_going_back_is_at_once(
     assert call("GET", user).json["items"][0]["item"] == planted.missing("0")
     tag = call("GET", user).headers["ETag"]
     back = call("POST", f"{served}/rollback", json={"to": popular})
-    assert back.json == {"model": popular, "users": 41, "recommendations": 41 * 3, "explained": back.json["explained"]}
+    assert back.json == {"run": popular, "users": 41, "recommendations": 41 * 3, "explained": back.json["explained"]}
     assert call("POST", f"{served}/rollback", json={"to": popular}).json == back.json, "asked twice, done once"
     changed = call("GET", user, headers={"If-None-Match": tag})
     assert changed.status_code == 200
-    assert changed.json["model"] == popular
+    assert changed.json["run"] == popular
     assert call("POST", f"{served}/rollback", json={"to": "other"}).status_code == 409
-    assert call("POST", f"{served}/rollback", json={}).json["model"] == ease
+    assert call("POST", f"{served}/rollback", json={}).json["run"] == ease
     actions = [(entry.action, entry.detail) for entry in audit.read(graph, 1_000) if dataset in entry.target]
     assert ("models.serve", {"k": 3, "run": ease}) in actions
     assert ("models.roll_back", {"run": popular}) in actions

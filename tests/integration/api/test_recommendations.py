@@ -15,7 +15,7 @@ def test_the_missing_book_and_why(call: Call, planted_dataset: str) -> None:
         path = f"/datasets/{planted_dataset}/users/{quote(reader, safe='').replace('%2F', '~2F')}/recommendations"
         answer = call("GET", f"{path}?limit=3").json
         first = answer["items"][0]
-        assert (answer["user"], answer["model"], answer["method"]) == (reader, "neighbours-1", "neighbours")
+        assert (answer["user"], answer["run"], answer["method"]) == (reader, "neighbours-1", "neighbours")
         assert first["item"] == planted.missing(reader)
         assert first["interest"]["id"] == planted.readers()[reader]
         assert [item["rank"] for item in answer["items"]] == [1, 2, 3]
@@ -49,7 +49,7 @@ def test_a_new_publication_is_seen_at_once(call: Call, graph: Graph, settings: S
     for run, length in (("one", 2), ("one", 4), ("two", 4), ("one", 4)):
         publish(graph, snapshot, planted.Neighbours(snapshot, run), k=length)
         answer = call("GET", path)
-        assert (answer.json["model"], len(answer.json["items"])) == (run, length)
+        assert (answer.json["run"], len(answer.json["items"])) == (run, length)
         assert call("GET", path).data == answer.data
         seen[answer.headers["ETag"]] = run
     assert len(seen) == 4
@@ -100,3 +100,5 @@ def test_search_finds_names_and_ids(call: Call, planted_dataset: str) -> None:
     assert {hit["id"] for hit in hits["items"] if hit["kind"] == "Item"} == {f"garden-{number}" for number in range(6)}
     assert call("GET", f"/datasets/{planted_dataset}/search?q=sea-3").json["items"][0]["id"] == "sea-3"
     assert call("GET", f"/datasets/{planted_dataset}/search?q=").status_code == 422
+    first = call("GET", f"/datasets/{planted_dataset}/search?q=garden bo&limit=1").json
+    assert first == {"items": hits["items"][:1], "truncated": True}

@@ -52,7 +52,7 @@ def test_a_model_is_published_and_taken_back(graph: Graph, settings: Settings, d
     }
     back = cikg("publish", "--back", "--dataset", dataset)
     assert popular in back.stdout, back.output
-    assert recommend(graph, dataset, "0").model == popular
+    assert recommend(graph, dataset, "0").run == popular
     other = refusal(cikg("publish", "--back", "other", "--dataset", dataset))
     assert "before the model that is served now it was" in other
     assert "--back needs a dataset" in refusal(cikg("publish", "--back"))

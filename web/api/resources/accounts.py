@@ -27,17 +27,17 @@ class NewAccount(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(pattern=NAME)
+    name: str = Field(pattern=NAME, examples=["ann"])
     role: Role = Role.VIEWER
     password: Password | None = Field(None, description="Without one, only tokens work")
 
 
-class Change(BaseModel):
+class Patch(BaseModel):
     """What to change of an account; what is not given stays."""
 
     model_config = ConfigDict(extra="forbid")
 
-    role: Role | None = None
+    role: Role | None = Field(None, examples=["editor"])
     password: Password | None = Field(None, description="A new one ends the account's sessions")
 
 
@@ -46,7 +46,9 @@ class NewToken(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$", description="What it is for")
+    name: str = Field(
+        min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$", description="What it is for", examples=["shop"]
+    )
     account: str | None = Field(None, description="Whose it is; the caller's unless given, which needs `admin`")
     scopes: list[Scope] = Field([Scope.READ], min_length=1, description="None that the account's role lacks")
     days: float | None = Field(
@@ -74,21 +76,23 @@ def accounts(query: Paged) -> Page[Any]:
     return by_key(query, "", lambda after, limit: people.listed(graph(), limit, after), lambda each: each.name)
 
 
-@operation("POST", "/accounts", tag=TAG, answer=None, status=204, body=NewAccount, scope=Scope.ADMIN, logged=False)
-def add(body: NewAccount) -> None:
+@operation("POST", "/accounts", tag=TAG, answer=Account, status=201, body=NewAccount, scope=Scope.ADMIN, logged=False)
+def add(body: NewAccount) -> Account:
     """Make an account."""
     password = Passwords(settings()).hash(body.password) if body.password else None
     people.add(graph(), body.name, body.role, password, login.caller().name)
+    return people.shown(graph(), body.name)
 
 
-@operation("PATCH", "/accounts/<name>", tag=TAG, answer=None, status=204, body=Change, scope=Scope.ADMIN, logged=False)
-def change(name: str, body: Change) -> None:
+@operation("PATCH", "/accounts/<name>", tag=TAG, answer=Account, body=Patch, scope=Scope.ADMIN, logged=False)
+def change(name: str, body: Patch) -> Account:
     """Change an account's role or password."""
     people.find(graph(), name)
     if body.role is not None:
         people.set_role(graph(), name, body.role, login.caller().name)
     if body.password is not None:
         people.set_password(graph(), name, Passwords(settings()).hash(body.password), login.caller().name)
+    return people.shown(graph(), name)
 
 
 @operation("DELETE", "/accounts/<name>", tag=TAG, answer=None, status=204, scope=Scope.ADMIN, logged=False)

@@ -57,7 +57,7 @@ class Figure(BaseModel):
     sd: float | None = Field(description="None of a single run")
 
 
-class Entry(BaseModel):
+class Compared(BaseModel):
     """Runs of one method with one configuration."""
 
     name: str
@@ -92,7 +92,7 @@ class Comparison(BaseModel):
     users: int
     confidence: float
     resamples: int
-    entries: list[Entry]
+    entries: list[Compared]
     settings: dict[str, list[Any]] = Field(description="Those that differ: one value an entry, null without it")
     groups: list[Group]
     warnings: list[str]

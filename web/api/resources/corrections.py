@@ -24,9 +24,11 @@ class Wrong(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Kind = Field(description="An item has intents alone")
-    id: str = Field(max_length=500, description="Of the interest or intent")
-    reason: str = Field("", max_length=LONGEST_REASON, description="In words; may be empty")
+    kind: Kind = Field(description="An item has intents alone", examples=["intent"])
+    id: str = Field(max_length=500, description="Of the interest or intent", examples=["gothic"])
+    reason: str = Field(
+        "", max_length=LONGEST_REASON, description="In words; may be empty", examples=["These were presents"]
+    )
 
 
 class Corrections(BaseModel):

@@ -28,13 +28,17 @@ class Parts(BaseModel):
     items: Ids = Field([], max_length=MOST_CHANGES, description="Of the history")
 
 
-class Question(BaseModel):
+class WhatIf(BaseModel):
     """What is to be otherwise."""
 
     model_config = ConfigDict(extra="forbid")
 
-    without: Parts = Field(default_factory=Parts, description="What to take away; the user has it")
-    added: Parts = Field(default_factory=Parts, description="What to add; the user has it not")
+    without: Parts = Field(
+        default_factory=Parts, description="What to take away; the user has it", examples=[{"interests": ["gothic"]}]
+    )
+    added: Parts = Field(
+        default_factory=Parts, description="What to add; the user has it not", examples=[{"items": ["dracula"]}]
+    )
     limit: int = Field(10, ge=1, le=1000, description="The length of the list")
 
 
@@ -43,10 +47,10 @@ class Question(BaseModel):
     "/datasets/<dataset>/users/<key:user>/counterfactuals",
     tag=TAG,
     answer=Counterfactual,
-    body=Question,
+    body=WhatIf,
     logged=False,
 )
-def ask(dataset: str, user: str, body: Question) -> Any:
+def ask(dataset: str, user: str, body: WhatIf) -> Any:
     """What the served model would recommend without some of what is known of a user, or with more.
 
     Nothing is trained or written. `estimated` says whether the effects were estimated from what the model does with

@@ -11,11 +11,12 @@ from cikg.errors import NotFoundError
 from cikg.schema import Label, uid
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_key, by_place
-from web.pages.search import load_search
+from web.pages.search import SHOWN, load_search
 from web.store import graph
 
 TAG = "Datasets"
 MOST_PATHS = 20
+MOST_HITS = 200
 
 
 class Kind(StrEnum):
@@ -69,6 +70,7 @@ class SearchQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     q: str = Field(min_length=1, max_length=200, description="Words of a name, the last one perhaps begun, or an id")
+    limit: int = Field(SHOWN, ge=1, le=MOST_HITS, description="The most nodes to return")
 
 
 class Hits(BaseModel):
@@ -146,7 +148,7 @@ def dataset(dataset: str) -> dict[str, Any]:
 @operation("GET", "/datasets/<dataset>/search", tag=TAG, answer=Hits, query=SearchQuery, versioned=True)
 def search(dataset: str, query: SearchQuery) -> Hits:
     """What has a name or an id like this: users, items, entities, intents and interests."""
-    found = load_search(graph(), dataset, query.q)
+    found = load_search(graph(), dataset, query.q, query.limit)
     hits = [Found(kind=hit.label, id=hit.id, name=hit.name, degree=hit.degree) for hit in found.hits]
     return Hits(items=hits, truncated=found.cut)
 

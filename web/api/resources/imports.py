@@ -70,10 +70,10 @@ class NewImport(BaseModel):
     path: str | None = Field(
         None, max_length=1000, description="A file or folder of the server; without one, files are sent"
     )
-    format: str = Field("", max_length=100, description="A format's name; found out unless given")
+    format: str = Field("", max_length=100, description="A format's name; found out unless given", examples=["demo"])
 
 
-class Plan(BaseModel):
+class Reading(BaseModel):
     """What the files mean."""
 
     model_config = ConfigDict(extra="forbid")
@@ -84,10 +84,10 @@ class Plan(BaseModel):
     )
 
 
-class Start(Plan):
+class Start(Reading):
     """What shall be imported, and as what."""
 
-    dataset: str = Field(min_length=1, max_length=64, description="The dataset's name")
+    dataset: str = Field(min_length=1, max_length=64, description="The dataset's name", examples=["demo"])
     choices: Choices = Choices()
 
 
@@ -161,8 +161,8 @@ def send(import_id: str, name: str) -> imports.Import:
     return _stands(found)
 
 
-@operation("POST", f"{IMPORT}/preview", tag=TAG, answer=Proposal, body=Plan, scope=Scope.WRITE, logged=False)
-def preview(import_id: str, body: Plan) -> Proposal:
+@operation("POST", f"{IMPORT}/preview", tag=TAG, answer=Proposal, body=Reading, scope=Scope.WRITE, logged=False)
+def preview(import_id: str, body: Reading) -> Proposal:
     """Look into the first rows: the format that fits, a mapping, and what would become of them. Nothing is kept."""
     intake = _all().open(import_id)
     wanted = {"format": imports.choose_format(body.format) or intake.request.format, "mapping": body.mapping}

@@ -22,7 +22,11 @@ class Clustering(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     clusters: int | None = Field(
-        None, ge=1, le=MOST_CLUSTERS, description="How many interests to make; chosen from the phrases if null"
+        None,
+        ge=1,
+        le=MOST_CLUSTERS,
+        description="How many interests to make; chosen from the phrases if null",
+        examples=[100],
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Of the clustering")
 

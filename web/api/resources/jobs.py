@@ -89,11 +89,13 @@ class NewRun(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    job: str = Field(min_length=1, max_length=100)
+    job: str = Field(min_length=1, max_length=100, examples=["user_interests"])
     limit: int | None = Field(None, ge=1, le=2**31 - 1, description="Take the first so many subjects alone")
-    budget: str | None = Field(None, max_length=50, description="`500 calls`, `2M tokens`, or money such as `5 USD`")
+    budget: str | None = Field(
+        None, max_length=50, description="`500 calls`, `2M tokens`, or money such as `5 USD`", examples=["500 calls"]
+    )
     retry_quarantined: bool = Field(False, description="Ask again where an answer could not be used")
-    dry_run: bool = Field(False, description="Say what it would cost, and start nothing")
+    dry_run: bool = Field(False, description="Say what it would cost, and start nothing", examples=[True])
 
 
 class Started(BaseModel):
@@ -110,7 +112,7 @@ class Again(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    budget: str | None = Field(None, max_length=50, description="What it may spend from now on")
+    budget: str | None = Field(None, max_length=50, description="What it may spend from now on", examples=["2M tokens"])
     unlimited: bool = Field(False, description="Lift the budget that it has")
 
 

@@ -47,8 +47,10 @@ class Judgement(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    intent: str = Field(min_length=1, max_length=1000, description="The id of the one that goes")
-    into: str = Field(min_length=1, max_length=1000, description="Of the one that stays")
+    intent: str = Field(
+        min_length=1, max_length=1000, description="The id of the one that goes", examples=["tales of the sea"]
+    )
+    into: str = Field(min_length=1, max_length=1000, description="Of the one that stays", examples=["sea stories"])
     verdict: Literal["merged", "undone", "rejected"] = Field(
         description="`merged` gives the first one's users and items to the second, `undone` takes that back, `rejected`"
         " keeps them apart for good"
@@ -73,7 +75,9 @@ class Acceptance(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    threshold: float = Field(gt=0, le=1, description="The least score of a pair, as `GET …/merges` has them")
+    threshold: float = Field(
+        gt=0, le=1, description="The least score of a pair, as `GET …/merges` has them", examples=[0.98]
+    )
 
 
 class Embedding(BaseModel):

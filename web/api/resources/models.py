@@ -91,14 +91,16 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    run: str = Field(pattern=RUN_ID, description="A finished training run of this dataset")
+    run: str = Field(
+        pattern=RUN_ID, description="A finished training run of this dataset", examples=["mixture-demo-8d5121a8cc58"]
+    )
     k: int = Field(20, ge=1, le=1000, description="Recommendations a user")
 
 
 class Served(BaseModel):
     """What is served from now on."""
 
-    model: str
+    run: str
     users: int
     recommendations: int
     explained: float = Field(description="Share of the recommendations that an interest explains")
@@ -107,7 +109,7 @@ class Served(BaseModel):
 class Queued(BaseModel):
     """How far a command is that a worker was asked to carry out."""
 
-    id: str = Field(description="Of its run among the commands that were queued")
+    run: str = Field(validation_alias="id", description="Its own among the commands, as `GET …/commands` names it")
     about: str = Field(description="What it works on")
     state: State = Field(description="`planned`, `running`, then `done`, `failed` or `cancelled`")
     progress: str | None = Field(description="How far it is, in words")
@@ -188,7 +190,7 @@ def serve(dataset: str, body: Wanted) -> Any:
 def roll_back(dataset: str, body: Back) -> Any:
     """Serve again what was served before, from one moment to the next; done twice, it is undone."""
     done = roll_back_to(graph(), dataset, body.to)
-    g.audited = {"run": done.model}
+    g.audited = {"run": done.run}
     return done
 
 

@@ -19,7 +19,12 @@ class Sentence(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sentence: str = Field(min_length=3, max_length=LONGEST_SENTENCE, description="In any words; data, never an order")
+    sentence: str = Field(
+        min_length=3,
+        max_length=LONGEST_SENTENCE,
+        description="In any words; data, never an order",
+        examples=["Gothic stories with ghosts and revenge"],
+    )
     limit: int = Field(10, ge=1, le=MOST, description="Items")
 
 
@@ -28,7 +33,9 @@ class Intents(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    intents: list[str] = Field(min_length=1, max_length=MOST_INTENTS, description="Ids")
+    intents: list[str] = Field(
+        min_length=1, max_length=MOST_INTENTS, description="Ids", examples=[["ghosts", "revenge"]]
+    )
     limit: int = Field(10, ge=1, le=MOST, description="Items")
 
 

@@ -14,7 +14,7 @@ from cikg.errors import NotFoundError
 from cikg.graph import console
 from cikg.graph.database import Row
 from cikg.graph.questions import Parameter, arguments, asked, check_existence, readable
-from cikg.graph.statements import Statement
+from cikg.graph.statements import Statement, named
 from web import asking, login
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_key
@@ -24,6 +24,7 @@ from web.store import graph, settings
 TAG = "Questions"
 LONGEST = 100_000
 QUESTION_SECONDS = 60.0
+EXAMPLE = " ".join(named("dataset_names").text.removeprefix("CYPHER 25").split())
 
 
 class QuestionParameter(BaseModel):
@@ -100,7 +101,12 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    cypher: str = Field(min_length=1, max_length=LONGEST, description="One statement that only reads the graph")
+    cypher: str = Field(
+        min_length=1,
+        max_length=LONGEST,
+        description="One statement that only reads the graph",
+        examples=[EXAMPLE],
+    )
     parameters: dict[str, Any] = Field({}, description="Its parameters")
     limit: int = Field(1000, ge=1, le=console.MOST_ROWS, description="The most rows to return")
     seconds: float | None = Field(None, description="How long it may take; no more than CIKG_CONSOLE_SECONDS")
@@ -126,8 +132,8 @@ class Kept(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    cypher: str = Field(min_length=1, max_length=LONGEST)
-    purpose: str = Field("", max_length=1000, description="What it is for")
+    cypher: str = Field(min_length=1, max_length=LONGEST, examples=[EXAMPLE])
+    purpose: str = Field("", max_length=1000, description="What it is for", examples=["All datasets"])
     parameters: dict[str, Any] = Field({}, description="Values that it is asked with unless others are given")
 
 

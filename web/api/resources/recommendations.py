@@ -24,7 +24,7 @@ class TopQuery(BaseModel):
     limit: int = Field(10, ge=1, le=MOST, description="Items a user; no more than were published are there")
 
 
-class SearchQuery(BaseModel):
+class RankedQuery(BaseModel):
     """What is searched for, and how much the model counts."""
 
     model_config = ConfigDict(extra="forbid")
@@ -37,7 +37,7 @@ class SearchQuery(BaseModel):
 class Batch(TopQuery):
     """For whom, and how many each."""
 
-    users: list[str] = Field(min_length=1, max_length=MOST_USERS, description="Ids")
+    users: list[str] = Field(min_length=1, max_length=MOST_USERS, description="Ids", examples=[["alba", "ben"]])
 
 
 class Lists(BaseModel):
@@ -89,9 +89,9 @@ def of_users(dataset: str, body: Batch) -> Lists:
     "/datasets/<dataset>/users/<key:user>/search",
     tag=TAG,
     answer=UserHits,
-    query=SearchQuery,
+    query=RankedQuery,
 )
-def search_for(dataset: str, user: str, query: SearchQuery) -> UserHits:
+def search_for(dataset: str, user: str, query: RankedQuery) -> UserHits:
     """Items by full text, in a user's order, with the intents that moved each.
 
     The best of Neo4j's full text (BM25) are ranked again by the `ikgr` that was trained last.

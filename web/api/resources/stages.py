@@ -34,7 +34,7 @@ class Verdicts(BaseModel):
     test: Verdict | None
 
 
-class Stage(BaseModel):
+class StageLift(BaseModel):
     """What a stage is worth, and what it cost."""
 
     stage: str
@@ -58,7 +58,7 @@ class Stages(BaseModel):
     method: str
     metric: str
     seeds: int = Field(description="How many runs the figures are means over; 0 where nothing was measured")
-    stages: list[Stage] = Field(description="Empty until they were measured")
+    stages: list[StageLift] = Field(description="Empty until they were measured")
     command: Queued | None = Field(description="The last that was asked to measure")
 
 

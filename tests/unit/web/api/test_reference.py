@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import re
+import shlex
+
 import web
 from cikg.settings import Settings
 from web.api.document import path_of
@@ -38,3 +42,30 @@ def test_what_an_operation_takes_and_gives_is_said_in_words() -> None:
         each for each in reference().tags["Recommendations"] if each.path == "/datasets/{dataset}/recommendations"
     )
     assert next(value.kind for value in batch.takes if value.name == "users").startswith("list of texts, at most 100")
+
+
+def test_every_body_has_an_example_that_could_be_sent() -> None:
+    web.create_app(Settings(secret_key=KEY, neo4j_uri=None))
+    bodies = {each.name: each.body for each in OPERATIONS if each.body is not None}
+    for each in (each for operations in reference().tags.values() for each in operations):
+        method, path, sends_json = each.method, each.path, each.id in bodies
+        assert each.curl.startswith(f'curl{"" if method == "GET" else f" -X {method}"} "$ADDRESS/api/v1{path}" -H'), (
+            path
+        )
+        assert ("--json" in each.curl) == bool(each.example) == sends_json, path
+        if sends_json:
+            sent = shlex.split(each.curl)[-1]
+            assert sent == each.example
+            bodies[each.id].model_validate(json.loads(sent))
+    verdict = next(each for each in reference().tags["Jobs"] if each.id == "merges.judge")
+    assert json.loads(verdict.example) == {
+        "intent": "tales of the sea", "into": "sea stories", "verdict": "merged"
+    }  # fmt: skip
+
+
+def test_shapes_have_names_that_people_would_give() -> None:
+    web.create_app(Settings(secret_key=KEY, neo4j_uri=None))
+    names = [shape.name for shape in reference().shapes]
+    assert "UserSummaryPage" in names
+    assert [name for name in names if not re.fullmatch("[A-Z][A-Za-z]+", name)] == []
+    assert next(iter(reference().tags)) == "Recommendations", "what is looked for first"

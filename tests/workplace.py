@@ -146,7 +146,7 @@ def start_worker(settings: Settings, log: Path, *options: str) -> Worker:
     command = [sys.executable, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "INFO"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "--hostname", f"{log.stem}@localhost", "--without-gossip", "--without-mingle", *options],
+            [*command, "--hostname", f"{log.stem}@localhost", *options],
             env=supervisor.environment(settings),
             cwd=REPOSITORY,
             stdout=output,

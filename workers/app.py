@@ -6,8 +6,10 @@ import gc
 import logging
 import threading
 from contextlib import suppress
+from typing import Any
 
 from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.worker.consumer import Consumer
 
 from cikg import logs
 from cikg.errors import CikgError
@@ -20,6 +22,7 @@ from cikg.settings import load_settings
 settings = load_settings()
 app = create_app(settings)
 app.conf.imports = ("workers.tasks",)
+app.conf.worker_consumer = "workers.app:QuietConsumer"
 
 _log = logging.getLogger(__name__)
 leaving = threading.Event()
@@ -27,6 +30,20 @@ leaving = threading.Event()
 _ended = threading.Event()
 _lock = threading.Lock()
 _runners: list[Runner] = []
+
+
+class QuietConsumer(Consumer):  # type: ignore[misc] # Celery has no types
+    """A worker that tells other workers nothing, however it was started: the ledger holds what they have to know.
+
+    Celery's would ask all others at each start, and each new connection to Redis, which tasks they revoked, and wait a
+    second for answers (mingle); keep three more connections; and send each other a sign of life every two seconds
+    (gossip, heartbeats), which nothing here listens to. Whether a worker lives is asked with a ping, which stays. That
+    Redis fell silent is found by the transport, see `create_app`.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        quiet = dict.fromkeys(("without_mingle", "without_gossip", "without_heartbeat"), True)
+        super().__init__(*arguments, **{**options, **quiet})
 
 
 def runner() -> Runner:

@@ -11,9 +11,10 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cikg.errors import SettingsError
@@ -125,6 +126,18 @@ class Settings(BaseSettings):
     device: str = Field("auto", description="Where training runs: auto, cpu, cuda, cuda:1, …")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        """Refuse what no client takes; the address is not repeated, since it may hold a password."""
+        if url is not None:
+            parts = urlsplit(url.get_secret_value())
+            if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0:
+                raise ValueError("write it like redis://:password@host:6379/0")
+            if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+                raise ValueError("it ends with the number of a database, as in redis://:password@host:6379/0")
+        return url
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -210,7 +223,7 @@ def _build(values: dict[str, Any]) -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0]).lower()
         raise SettingsError(
-            f"the setting {name!r} is not usable: {first['msg'].lower()}",
+            f"the setting {name!r} is not usable: {first['msg'].lower().removeprefix('value error, ')}",
             cure=f"Correct {environment_name(name)} in the environment or {name} in {SETTINGS_FILE}",
         ) from None
 

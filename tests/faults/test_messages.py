@@ -1,4 +1,4 @@
-"""Redis at its worst: messages that nobody of ours sent, and a server that hangs without closing a connection."""
+"""Redis at its worst: messages that nobody of ours sent, a server that hangs, is full, or only reads."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
+from cikg.access import tokens
+from cikg.access.accounts import Scope
 from cikg.embedded import redis
 from cikg.embedded.supervisor import environment
-from cikg.errors import UnreachableError
+from cikg.errors import AuthenticationError, ServiceError, UnreachableError
 from cikg.extraction import commands, control, queue
 from cikg.settings import Settings
-from tests.integration.extraction.conftest import Workplace
+from tests.integration.extraction.conftest import Workplace, site
 from tests.workplace import end, free_port, wait_for
 
 pytestmark = pytest.mark.timeout(180)
@@ -73,12 +77,21 @@ def test_what_is_no_message_of_ours_is_refused_and_the_worker_goes_on(
     assert not trace.exists()
 
 
+def _answers(port: int) -> bool:
+    with Redis(port=port) as client:
+        try:
+            return bool(client.ping())
+        except RedisConnectionError:
+            return False
+
+
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A Redis that can be frozen; its address and process."""
     port = free_port()
     command = [str(redis.binary()), "--port", str(port), "--dir", str(tmp_path), "--save", ""]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_for(lambda: _answers(port), "Redis", 20)
     yield f"redis://127.0.0.1:{port}/0", process
     process.send_signal(signal.SIGCONT)
     end(process)
@@ -102,3 +115,45 @@ def test_a_redis_that_hangs_is_told_and_work_goes_on_once_it_answers(
     time.sleep(max(0.0, began + FROZEN - time.monotonic()))
     process.send_signal(signal.SIGCONT)  # the command stands in the graph: the worker's sweeper finds it
     wait_for(lambda: control.commands(place.graph, place.dataset)[0]["state"] == "done", "the command's end", 90)
+
+
+def test_a_redis_that_is_full_or_only_reads_is_told_and_work_goes_on_once_it_writes(
+    place: Workplace, own_redis: tuple[str, subprocess.Popen[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, _ = own_redis
+    place.planted(8)
+    changes = {"home": tmp_path / "home", "redis_url": SecretStr(address), "sweep_seconds": 0.5}
+    settings = place.settings("http://127.0.0.1:9/v1", **changes)
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    words = ["snapshot", "--dataset", place.dataset]
+    place.worker(settings)
+    log = (tmp_path / "worker-0.log").read_text()
+    with Redis.from_url(address, decode_responses=True) as client:
+        assert client.pubsub_channels("*celeryev*") == [] and "mingle" not in log, "workers tell each other nothing"
+        client.replicaof("127.0.0.1", "1")
+        with pytest.raises(ServiceError, match="Redis is a replica"):
+            commands.enqueue(place.graph, settings, words)
+        client.replicaof("NO", "ONE")
+        client.config_set("maxmemory", 1)
+        with pytest.raises(ServiceError, match="Redis is full"):
+            commands.enqueue(place.graph, settings, words)
+        secret = tokens.create(place.graph, None, "tests", [Scope.WRITE], actor="tests")[1]
+        with site(settings) as browser:
+            bearer = {"Authorization": f"Bearer {secret}"}
+            answer = browser.post(f"/api/v1/datasets/{place.dataset}/interests", json={}, headers=bearer)
+            assert (answer.status_code, answer.json["detail"][:13]) == (503, "Redis is full"), answer.text
+            assert browser.get("/health").status_code in (200, 503)
+        waiting = [each["state"] for each in control.commands(place.graph, place.dataset)]
+        assert waiting == ["planned"] * 3, "the ledger has what no message announces"
+        client.config_set("maxmemory", 0)
+    ended = {"done", "failed"}  # there is nothing to cluster
+    wait_for(lambda: {each["state"] for each in control.commands(place.graph, place.dataset)} <= ended, "all ends", 90)
+
+
+def test_a_wrong_password_of_redis_is_named(own_redis: tuple[str, subprocess.Popen[bytes]], place: Workplace) -> None:
+    with Redis.from_url(own_redis[0]) as client:
+        client.config_set("requirepass", "right")
+    settings = place.settings("http://127.0.0.1:9/v1", redis_url=SecretStr(own_redis[0].replace("//", "//:wrong@")))
+    with pytest.raises(AuthenticationError, match="Redis refuses the password"):
+        queue.enqueue(queue.create_app(settings), "run", [0])

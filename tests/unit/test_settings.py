@@ -116,6 +116,16 @@ def test_a_wrong_value_in_the_environment_is_named(monkeypatch: pytest.MonkeyPat
         load_settings()
 
 
+@pytest.mark.parametrize(
+    "url", ["http://host:6379", "host:6379", "redis://", "redis://host/first", "redis://host:99999/0"]
+)
+def test_an_address_that_is_no_redis_is_refused_without_its_password(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIKG_REDIS_URL", url.replace("//", "//:a-secret@"))
+    with pytest.raises(SettingsError, match=r"'redis_url' is not usable.*Correct CIKG_REDIS_URL") as raised:
+        load_settings()
+    assert "secret" not in str(raised.value)
+
+
 def test_damaged_notes_of_the_services_are_named(surroundings: Path) -> None:
     (surroundings / ".cikg").mkdir()
     (surroundings / ".cikg" / "services.json").write_text("{half")

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from celery import Celery
 from kombu import exceptions as queue_errors
 from kombu.entity import Queue
+from redis import exceptions as redis_errors
 
-from cikg.errors import SettingsError, UnreachableError
+from cikg.errors import AuthenticationError, ServiceError, SettingsError, UnreachableError
 from cikg.extraction import ledger
 from cikg.files import identity
 from cikg.graph import Graph
@@ -67,12 +68,14 @@ def create_app(settings: Settings) -> Celery:
         task_time_limit=settings.task_time_limit + _GRACE,
         task_soft_time_limit=settings.task_time_limit,
         broker_connection_retry_on_startup=True,
+        broker_channel_error_retry=True,  # a Redis that is full, or a replica for a while, ends no worker
         broker_connection_timeout=5,
         broker_transport_options={
             "visibility_timeout": settings.queue_visibility_timeout,
             "socket_connect_timeout": 5,
             "socket_timeout": SILENCE,  # one that hangs is one that does not answer
             "socket_keepalive": True,
+            "health_check_interval": SILENCE,  # a worker's connections that nobody closed are made anew after 2 to 4
         },
     )
     return app
@@ -191,8 +194,30 @@ def sweep(graph: Graph, app: Celery, settings: Settings) -> int:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (queue_errors.OperationalError, OSError) as error:
-        raise UnreachableError(
-            "Redis does not answer, so that no work can be queued",
-            cure="Start it with `cikg up`, or correct CIKG_REDIS_URL",
-        ) from error
+    except (queue_errors.OperationalError, redis_errors.RedisError, OSError) as error:
+        raise _refused(error) from error
+
+
+def _refused(error: Exception) -> ServiceError:
+    """Why Redis takes no message: it is away, or it answers and will not."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, redis_errors.RedisError):
+        found = found.__cause__ or found.__context__
+    if isinstance(found, redis_errors.AuthenticationError):
+        return AuthenticationError(
+            "Redis refuses the password, so that no work can be queued",
+            cure="Write it into CIKG_REDIS_URL: redis://:password@host:port/0",
+        )
+    if isinstance(found, redis_errors.ResponseError):  # within a script or a pipeline the kind is in the words alone
+        said = str(found)
+        if "maxmemory" in said or "MISCONF" in said:
+            return ServiceError("Redis is full, so that no work can be queued", cure="Give it more memory or disk")
+        if "READONLY" in said or "read only replica" in said:
+            return ServiceError(
+                "Redis is a replica, which takes no work", cure="Let CIKG_REDIS_URL name the one that it follows"
+            )
+        return ServiceError(f"Redis takes no work: {said.rstrip('.')}", cure="Correct CIKG_REDIS_URL, or see its log")
+    return UnreachableError(
+        "Redis does not answer, so that no work can be queued",
+        cure="Start it with `cikg up`, or correct CIKG_REDIS_URL",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from cikg.graph.statements import Statement, named
 from cikg.settings import Settings
 
 Row = dict[str, Any]
+_BOLT = re.compile(r"(bolt|neo4j)(\+s|\+ssc)?://", re.IGNORECASE)
+
 BATCH = 10_000
 """Rows a write transaction: large enough to amortise a commit, small enough for the server's memory limit."""
 SILENCE = 15.0
@@ -327,6 +330,8 @@ def connect(settings: Settings, *, retry_seconds: float = 30) -> Graph:
             "Neo4j is not running and CIKG_NEO4J_URI names none",
             cure="Start the embedded services with `cikg up`, or set CIKG_NEO4J_URI",
         )
+    if not _BOLT.match(settings.neo4j_uri):  # the driver would take http:, too, the address that browsers have
+        raise _no_bolt(settings.neo4j_uri)
     password = settings.neo4j_password.get_secret_value() if settings.neo4j_password else ""
     try:
         driver = neo4j.GraphDatabase.driver(
@@ -339,10 +344,7 @@ def connect(settings: Settings, *, retry_seconds: float = 30) -> Graph:
             notifications_min_severity="OFF",
         )
     except (ValueError, driver_errors.ConfigurationError) as error:
-        raise UnreachableError(
-            f"CIKG_NEO4J_URI is {settings.neo4j_uri!r}, which is no Bolt address",
-            cure="Write it like bolt://host:7687 or neo4j+s://host",
-        ) from error
+        raise _no_bolt(settings.neo4j_uri) from error
     try:
         with _translated(settings.neo4j_uri):
             driver.verify_connectivity()
@@ -350,6 +352,13 @@ def connect(settings: Settings, *, retry_seconds: float = 30) -> Graph:
         driver.close()
         raise
     return Graph(driver, settings.neo4j_database)
+
+
+def _no_bolt(address: str) -> UnreachableError:
+    return UnreachableError(
+        f"CIKG_NEO4J_URI is {address!r}, which is no Bolt address",
+        cure="Write it like bolt://host:7687 or neo4j+s://host",
+    )
 
 
 def plain(value: Any) -> Any:
@@ -440,6 +449,10 @@ def _translated(address: str | None = None) -> Iterator[None]:
             f"Neo4j{where} does not answer", cure="Start it with `cikg up`, or correct CIKG_NEO4J_URI"
         ) from error
     except driver_errors.Neo4jError as error:
+        if error.code == "Neo.ClientError.Database.DatabaseNotFound":
+            raise ServiceError(
+                f"Neo4j{where} has no such database: {error.message}", cure="Correct CIKG_NEO4J_DATABASE"
+            ) from error
         raise ServiceError(f"Neo4j refused a statement: {error.message or error}") from error
     except driver_errors.DriverError as error:
         raise ServiceError(f"the connection to Neo4j failed: {error}") from error

@@ -182,6 +182,8 @@ class Source:
                 row = next(reader, None)
             except csv.Error as error:
                 row, reason = [], f"the row cannot be read: {error}"
+                if "\r" in lines.text().rstrip("\r\n"):
+                    reason = "its lines end with a carriage return alone: save it with line feeds"
                 lines.back()
             if row is None:
                 return
@@ -204,9 +206,13 @@ class Source:
         """
         found = next(rows, None)
         if found is None:
-            self.wrong("the file is empty")
+            self.wrong(self.no_row())
         self.skip()
         return found
+
+    def no_row(self) -> str:
+        """Why a file gave no row at all."""
+        return f"no row can be read: {self.rejected[-1].reason}" if self.rejected else "the file is empty"
 
     def json_lines(self, file: Path) -> Iterator[dict[str, Any]]:
         """Yield the objects of a file that has one JSON object a line; anything else on a line is rejected.

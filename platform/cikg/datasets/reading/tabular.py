@@ -96,9 +96,10 @@ class CsvTable:
 
     def __init__(self, file: Path, dialect: Dialect) -> None:
         self.file, self.dialect = file, dialect
-        first = next(self._read(Source(file)), None)
+        source = Source(file)
+        first = next(self._read(source), None)
         if first is None:
-            raise InputError("the file is empty", file)
+            raise InputError(source.no_row(), file)
         self.columns = [cell.strip() for cell in first] if dialect.header else numbered(len(first))
 
     def rows(self, source: Source, places: Sequence[int | None]) -> Iterator[list[Any]]:

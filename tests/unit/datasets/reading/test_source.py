@@ -201,3 +201,14 @@ def test_an_unusable_file_is_refused_with_the_line(tmp_path: Path) -> None:
 def test_what_json_can_hold_is_read_back(tmp_path_factory: pytest.TempPathFactory, row: dict[str, object]) -> None:
     path = packed(tmp_path_factory.mktemp("json") / "a.json", json.dumps(row).encode())
     assert list(Source(path).json_lines(path)) == [row]
+
+
+def test_lines_of_an_old_mac_are_named(tmp_path: Path) -> None:
+    """A file without a line feed is one line to everybody else; it is not empty."""
+    path = tmp_path / "ratings.csv"
+    path.write_bytes(b"user,item\rann,emma\r")
+    source = Source(path)
+    with pytest.raises(
+        InputError, match=r"ratings.csv.*: no row can be read: its lines end with a carriage return alone"
+    ):
+        source.header(source.csv(path))

@@ -20,6 +20,7 @@ from cikg.graph import Graph, connect
 from cikg.graph.snapshot import Snapshot, open_snapshot, take
 from cikg.progress import tell
 from cikg.recommend import methods
+from cikg.recommend.evaluation.places import check_selection
 from cikg.recommend.evaluation.report import SHOWN, over_runs
 from cikg.schema import uid
 from cikg.settings import Settings, load_settings
@@ -103,12 +104,11 @@ def command(
         return
     if method is None:
         raise click.UsageError("Missing argument 'METHOD'; --list shows them all.")
-    methods.check(method)
-    from cikg.recommend.distributed import follows  # noqa: PLC0415 - torch loads for seconds; help must not
-    from cikg.recommend.engine import train  # noqa: PLC0415
-
     settings = with_device(load_settings(), device)
     check(method, overrides := overridden(pairs), metric)
+    from cikg.recommend.distributed import follows  # noqa: PLC0415 - torch loads for seconds
+    from cikg.recommend.engine import train  # noqa: PLC0415
+
     quiet = as_json or follows()
     snapshot = snapshot_of(settings, dataset, snapshot_path, quiet=quiet)
     if tuned or trials is not None:
@@ -175,12 +175,12 @@ def overridden(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def check(method: str, overrides: dict[str, Any], metric: str) -> None:
-    """Find wrong arguments before a snapshot is taken."""
-    from cikg.recommend.evaluation.places import check_selection  # noqa: PLC0415
-    from cikg.recommend.method import configure  # noqa: PLC0415
+    """Find wrong arguments before a snapshot is taken; as many as can be before torch is loaded."""
+    methods.check(method)
+    check_selection(metric)
+    from cikg.recommend.method import configure  # noqa: PLC0415 - torch loads for seconds
 
     configure(method, overrides)
-    check_selection(metric)
 
 
 def snapshot_of(settings: Settings, dataset: str, path: Path | None, *, quiet: bool) -> Snapshot:

@@ -68,10 +68,10 @@ def command(
     The same command goes on where it was interrupted, and adds trials where --trials asks for more. `cikg train METHOD
     --tuned` trains with the best; `--tune N` does both. `cikg jobs queue tune …` has a worker do it.
     """
-    from cikg.recommend.tuning import tune  # noqa: PLC0415 - torch loads for seconds; help must not
-
     settings = with_device(load_settings(), device)
     check(method, overrides := overridden(pairs), metric)
+    from cikg.recommend.tuning import tune  # noqa: PLC0415 - torch loads for seconds
+
     snapshot = snapshot_of(settings, dataset, snapshot_path, quiet=as_json)
     known: list[Tuned] = []
     try:

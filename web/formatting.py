@@ -55,6 +55,7 @@ def init_app(app: Flask) -> None:
         edge=edge_in_words,
         code=code,
         plain=plain,
+        signed=signed,
         parameter=parameter,
         measures=measures,
     )
@@ -87,6 +88,11 @@ def counted(value: int | None, one: str, many: str = "") -> str:
 def number(value: Any, digits: int = 4) -> str:
     """A measured number with a fixed number of digits; anything else as it is."""
     return f"{value:.{digits}f}" if isinstance(value, float) else count(value) if isinstance(value, int) else str(value)
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """A difference: `+0.0041`, `−0.0022`."""
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def plain(value: Any) -> str:

@@ -101,6 +101,23 @@ def test_jobs_follow_a_run_without_reloading(visit: Visit, graph: Graph) -> None
     visit.check()
 
 
+def test_a_list_is_filtered_while_somebody_types(visit: Visit) -> None:
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{DATASET}/items?page=1")
+    page.evaluate("window.sameDocument = true")
+    page.get_by_role("searchbox", name="Filter items").press_sequentially("sea book")
+    expect(page.locator("#found")).to_have_text("6 items match “sea book”")
+    expect(page.locator("#listed tbody tr")).to_have_count(6)
+    assert page.evaluate("location.href").endswith(f"/d/{DATASET}/items?q=sea%20book")
+    assert page.evaluate("window.sameDocument")
+    expect(page.get_by_role("searchbox", name="Filter items")).to_be_focused()
+    page.locator("details.menu summary").click()
+    page.keyboard.press("Escape")
+    expect(page.locator("details.menu")).not_to_have_attribute("open", "")
+    visit.check()
+
+
 @in_two
 def test_tables_fit_and_say_what_each_value_is(visit: Visit) -> None:
     page = visit.page

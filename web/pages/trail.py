@@ -9,6 +9,7 @@ from flask import Blueprint, Response
 
 from cikg.extraction import control
 from cikg.graph import Graph
+from cikg.schema import uid
 from web.chrome import render
 from web.store import graph
 from web.urls import page
@@ -44,6 +45,7 @@ class TrailPage:
     Attributes:
         dataset: the dataset.
         id: the subject's id.
+        name: its name, or the id where none is known.
         kind: what it is.
         stages: the oldest first.
     """
@@ -51,6 +53,7 @@ class TrailPage:
     template: ClassVar[str] = "trail.html"
     dataset: str
     id: str
+    name: str
     kind: str
     stages: tuple[Stage, ...]
 
@@ -64,7 +67,9 @@ def load(graph: Graph, dataset: str, identifier: str) -> TrailPage:
     rows = control.trail(graph, dataset, identifier)
     runs = dict.fromkeys((row["run"], row["about"]) for row in rows)
     stages = [[row for row in rows if (row["run"], row["about"]) == run] for run in runs]
-    return TrailPage(dataset, identifier, rows[0]["about"], tuple(_stage(stage) for stage in stages))
+    about = {"label": rows[0]["about"], "uid": uid(dataset, identifier)}
+    name = next((row["name"] for row in graph.many("nodes_at", rows=[about])), identifier)
+    return TrailPage(dataset, identifier, name, about["label"], tuple(_stage(stage) for stage in stages))
 
 
 def _stage(rows: list[dict[str, Any]]) -> Stage:

@@ -130,6 +130,12 @@ document.addEventListener("click", (event) => {
   const open = document.querySelector("details.menu[open]");
   if (open && !open.contains(event.target)) open.open = false;
 });
+document.addEventListener("keydown", (event) => {
+  const open = event.key === "Escape" && document.querySelector("details.menu[open]");
+  if (!open) return;
+  open.open = false;
+  open.firstElementChild.focus();
+});
 
 function theme() {
   const chosen = document.documentElement.dataset.theme;

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from web.formatting import count, counted, parameter, percent, plain, seconds
+from cikg.recommend.evaluation.places import PER_USER
+from web.formatting import count, counted, measures, parameter, percent, plain, seconds, signed
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,18 @@ def test_parameters_are_plain_text() -> None:
     assert plain([{"name": "user_intents", "version": 1}, {"a_b": None}]) == "name user_intents, version 1; a b –"
     assert plain({}) == plain([]) == "none"
     assert (plain(True), plain(0.30000000000000004), plain(2048), plain("x")) == ("yes", "0.3", "2048", "x")
+
+
+def test_differences_have_a_sign_that_is_no_hyphen() -> None:
+    assert [signed(0.00412), signed(-0.0022, 3), signed(-13.4, 0), signed(0.0)] == [
+        "+0.0041",
+        "−0.002",
+        "−13",
+        "+0.0000",
+    ]
+
+
+def test_every_metric_that_is_measured_is_explained() -> None:
+    assert all(measures(metric) for metric in (*PER_USER, "coverage", "gini", "novelty"))
+    assert measures("hit rate") == measures("hit_rate")
+    assert measures("luck") == ""

@@ -270,7 +270,7 @@ class Graph:
         with self._asking(seconds, fetch_size=1_000) as transaction:
             result = transaction.run(f"{'PROFILE' if profile else 'EXPLAIN'} {text}", dict(parameters))
             for _ in result:  # a profile counts what was fetched
-                pass
+                raise KeyboardInterrupt from None
             summary = result.consume()
         return str(summary.query_type), list(_operators(dict((summary.profile if profile else summary.plan) or {}), 0))
 
@@ -435,11 +435,26 @@ def _blamed_on_statement(seconds: float | None) -> Iterator[None]:
 
 
 @contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C stays Ctrl-C: interrupted within an answer, the driver trips over its half-read buffer as it closes."""
+    try:
+        yield
+    except (BufferError, driver_errors.DriverError) as error:
+        before: BaseException | None = error
+        while before is not None:
+            if isinstance(before, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            before = before.__context__
+        raise
+
+
+@contextmanager
 def _translated(address: str | None = None) -> Iterator[None]:
     """Turn the driver's errors into ours."""
     where = f" at {address}" if address else ""
     try:
-        yield
+        with _interruptible():
+            yield
     except (driver_errors.AuthError, driver_errors.TokenExpired) as error:
         raise AuthenticationError(
             f"Neo4j{where} refuses the user or password", cure="Set CIKG_NEO4J_USER and CIKG_NEO4J_PASSWORD"

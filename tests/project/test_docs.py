@@ -106,7 +106,7 @@ def test_commands_and_settings_in_the_text_exist(page: Path) -> None:
     if page.name == "CONTRIBUTING.md":
         text = text.split("## Add a method")[0]  # the recipes are carried out by a test of their own
     commands = set(re.findall(r"(?:`|^|bin/|web )cikg ([a-z]+)", text, re.MULTILINE))
-    assert commands <= set(_main._COMMANDS)
+    assert commands <= set(_main.COMMANDS)
     known = {environment_name(field) for field in Settings.model_fields}
     assert set(re.findall(r"\b(?:CIKG|OPENAI)_[A-Z0-9_]*[A-Z0-9]\b", text)) <= known
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

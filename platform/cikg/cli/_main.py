@@ -15,52 +15,52 @@ from cikg import __version__
 from cikg.errors import CikgError, InputError
 from cikg.files import FULL
 
-_COMMANDS = {
+_SECTIONS = {
     "From nothing to recommendations": {
         "demo": "Run the main job on the demo catalogue, and open the dashboard.",
         "import": "Load a dataset into the graph.",
-        "extract": "Let the LLM find what users like and items offer.",
+        "extract": "Extract what users like and items offer, by LLM.",
         "train": "Train a method on a dataset.",
-        "evaluate": "Open the test split for finished runs.",
+        "evaluate": "Measure finished runs on the test split.",
         "publish": "Serve a trained model's recommendations.",
         "recommend": "Show what is recommended to a user, and why.",
     },
-    "Ask": {
-        "search": "Find items, in a user's order.",
+    "Ask and compare": {
+        "search": "Search items, ranked for a user.",
         "taste": "Recommend to a newcomer from a sentence.",
-        "query": "Ask the graph a question, or Cypher of your own.",
-        "compare": "Set runs against each other, with intervals.",
-        "report": "Say what each stage of an extraction is worth.",
+        "query": "Query the graph: ready-made questions, or your own Cypher.",
+        "compare": "Compare runs, with confidence intervals.",
+        "report": "Report what each extraction stage is worth.",
     },
     "Read and correct what the LLM found": {
         "jobs": "Follow and steer the runs of LLM jobs.",
-        "answers": "Import what a language model said elsewhere.",
-        "embed": "Make vectors of the texts in the graph.",
-        "cluster": "Group the phrases that extraction found into interests.",
-        "intents": "Merge intents that mean the same, and take it back.",
-        "corrections": "Say what is wrong about a user or an item, and take it back.",
+        "answers": "Import answers that a language model gave elsewhere.",
+        "embed": "Embed the texts in the graph.",
+        "cluster": "Cluster the extracted phrases into interests.",
+        "intents": "Merge intents that mean the same, and undo it.",
+        "corrections": "Record what is wrong about a user or an item, and undo it.",
     },
     "Datasets and models": {
         "dataset": "List, show, drop and export datasets.",
-        "snapshot": "Export a dataset's graph for training, and keep order.",
-        "tune": "Look for a method's best settings.",
-        "extend": "Let a trained ikgr know what came since.",
+        "snapshot": "Export a dataset's graph for training, and manage exports.",
+        "tune": "Search for a method's best hyperparameters.",
+        "extend": "Add new users and items to a trained ikgr model.",
     },
     "Services and people": {
         "up": "Start the embedded services.",
-        "down": "Stop the embedded services; their data stays.",
+        "down": "Stop the embedded services; their data is kept.",
         "status": "Show which services run, and where.",
-        "doctor": "Examine every part, and say how to mend it.",
-        "schema": "Show, apply and mend the database's constraints and indexes.",
+        "doctor": "Check every part, and say how to fix it.",
+        "schema": "Show, apply and repair the database's constraints and indexes.",
         "login": "Print a link into the dashboard.",
-        "user": "Say who may use the dashboard and the API.",
-        "token": "Make and revoke tokens for the API.",
-        "audit": "Show who changed what.",
+        "user": "Manage who may use the dashboard and the API.",
+        "token": "Create and revoke tokens for the API.",
+        "audit": "Show the audit log.",
     },
 }
 """Every command, in the order of its use. Its file has its name, and defines `command`."""
-_ABOUT = {name: about for commands in _COMMANDS.values() for name, about in commands.items()}
-_WIDEST = max(map(len, _ABOUT))
+COMMANDS = {name: about for commands in _SECTIONS.values() for name, about in commands.items()}
+_WIDEST = max(map(len, COMMANDS))
 _KEYWORDS = {"import": "import_"}
 """The files whose commands are words of Python's."""
 
@@ -69,22 +69,22 @@ class _Root(click.Group):
     """Loads a command's file when it is called: to list them all, or to complete a name, none is loaded."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_ABOUT)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _ABOUT:
+        if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"cikg.cli.{_KEYWORDS.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, commands in _COMMANDS.items():
+        for title, commands in _SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(_WIDEST), about) for name, about in commands.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        begun = [CompletionItem(name, help=about) for name, about in _ABOUT.items() if name.startswith(incomplete)]
+        begun = [CompletionItem(name, help=about) for name, about in COMMANDS.items() if name.startswith(incomplete)]
         return begun + click.Command.shell_complete(self, ctx, incomplete)
 
 

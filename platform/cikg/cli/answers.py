@@ -18,7 +18,7 @@ from cikg.settings import load_settings
 
 @click.group("answers")
 def command() -> None:
-    """Import what a language model said elsewhere about users or items."""
+    """Import answers that a language model gave elsewhere about users or items."""
 
 
 @command.command("import", short_help="Import answers as profiles, or as interests.")
@@ -33,7 +33,7 @@ def command() -> None:
     help="What the answers are: texts, or the interests that users have.",
 )
 @dataset_option
-@click.option("--model", default="unknown", show_default=True, metavar="NAME", help="Which model answered.")
+@click.option("--model", default="unknown", show_default=True, metavar="NAME", help="The model that answered.")
 @click.option(
     "--numbers",
     type=click.Path(path_type=Path),
@@ -48,7 +48,7 @@ def command() -> None:
     default=MAX_REJECTED,
     show_default=True,
     metavar="SHARE",
-    help="Largest share of answers that may be left out because they cannot be used; above it nothing is written.",
+    help="Largest share of unusable answers to skip; above it, nothing is written.",
 )
 @json_option
 def import_(
@@ -65,12 +65,12 @@ def import_(
     """Import the answers in FILE, each as the profile of a user or an item, or as interests that users have.
 
     FILE is JSON (an object of texts by id), JSON Lines (objects with `id` and `text`), CSV or Parquet (columns `id` and
-    `text`). A profile that was imported before is replaced where its answer is another; the others stay as they are, so
-    that a repeated import changes nothing.
+    `text`). A previously imported profile is replaced if its answer differs; the others stay as they are, so
+    repeating an import changes nothing.
 
-    With `--as interests` it has lists of interests instead of texts, `interests` in JSON Lines; a table has a row for
-    each, in the column `interest`; and a file `.txt` has a user and an interest a line. It replaces all interests that
-    were imported before.
+    With `--as interests`, the file holds lists of interests instead of texts (`interests` in JSON Lines); a table
+    has one row per interest, in the column `interest`; a `.txt` file has one user and one interest per line. All
+    previously imported interests are replaced.
     """
     if kind == "interests" and about != "user":
         raise InputError("only users have interests", cure="Import them with --about user")

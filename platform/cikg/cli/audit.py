@@ -12,13 +12,13 @@ from cikg.settings import load_settings
 
 @click.command("audit")
 @click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="The most entries to show."
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Maximum number of entries to show."
 )
-@click.option("--actor", default="", metavar="NAME", help="Only what one of them did.")
-@click.option("--action", default="", metavar="NAME", help="Only one kind of change, such as account.add.")
+@click.option("--actor", default="", metavar="NAME", help="Only the actions of this account or token.")
+@click.option("--action", default="", metavar="NAME", help="Only this action, such as account.add.")
 @json_option
 def command(*, limit: int, actor: str, action: str, as_json: bool) -> None:
-    """Show the log of changes to accounts and tokens, and of what was done through the API, the newest first."""
+    """Show the audit log: changes to accounts and tokens, and writes through the API, newest first."""
     with connect(load_settings()) as graph:
         entries = audit.read(graph, limit, actor=actor, action=action)
         if not entries:

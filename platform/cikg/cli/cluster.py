@@ -15,12 +15,12 @@ from cikg.settings import load_settings
 @click.command("cluster")
 @dataset_option
 @json_option
-@click.option("--clusters", type=click.IntRange(min=1), help="How many interests to make; chosen from the phrases.")
+@click.option("--clusters", type=click.IntRange(min=1), help="Number of interests.  [default: chosen from the phrases]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the clustering.")
 def command(*, dataset: str, as_json: bool, clusters: int | None, seed: int) -> None:
-    """Group phrases that mean about the same into interests, and say which users have them.
+    """Group phrases of similar meaning into interests, and link the users who have them.
 
-    Replaces the interests of the clustering before. The same phrases, number and seed give the same interests.
+    Replaces the interests of the previous clustering. The same phrases, number and seed give the same interests.
     """
     from cikg.extraction.steps.interests import cluster_intents  # noqa: PLC0415 - scikit-learn takes a second to import
 

@@ -19,13 +19,23 @@ from cikg.settings import load_settings
 
 @click.command("compare")
 @click.argument("chosen", metavar="RUN...", nargs=-1, required=True, shell_complete=completing(trained))
-@click.option("--split", type=click.Choice(["test", "valid"]), default="test", show_default=True, help="Compare on it.")
-@click.option("--metric", "metrics", multiple=True, metavar="NAME@K", help="What to compare; repeat for more.")
-@click.option("--groups", type=click.Choice(["users", "items"]), help="Also compare by how much is known of them.")
-@click.option("--groups-metric", default="ndcg@50", show_default=True, metavar="NAME@K", help="The groups' metric.")
-@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture of the groups.")
-@click.option("--across-snapshots", is_flag=True, help="Allow snapshots that differ in anything but interactions.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the intervals.")
+@click.option(
+    "--split", type=click.Choice(["test", "valid"]), default="test", show_default=True, help="Split to compare on."
+)
+@click.option("--metric", "metrics", multiple=True, metavar="NAME@K", help="Metric to compare; can be repeated.")
+@click.option(
+    "--groups",
+    type=click.Choice(["users", "items"]),
+    help="Also compare groups of users or items by how much is known about them.",
+)
+@click.option("--groups-metric", default="ndcg@50", show_default=True, metavar="NAME@K", help="Metric for the groups.")
+@click.option(
+    "--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write a chart of the groups to this file."
+)
+@click.option(
+    "--across-snapshots", is_flag=True, help="Allow snapshots that differ, as long as their interactions are the same."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 @json_option
 @csv_option
 def command(
@@ -43,9 +53,9 @@ def command(
 ) -> None:
     """Compare RUNs user by user: by their names, paths, or the beginning of several names.
 
-    Runs that differ in their seed alone are one entry, with the mean and standard deviation of its figures. Every other
-    entry is compared with the first: the mean of the users' differences, and its 95 % interval from a paired bootstrap.
-    Nothing is scored again: runs keep where each held-out item came.
+    Runs that differ only in their seed form one entry, with the mean and standard deviation of its figures. Every
+    other entry is compared with the first: the mean difference over users, and its 95 % interval from a paired
+    bootstrap. Nothing is scored again: runs store the rank of each held-out item.
     """
     if svg is not None and groups is None:
         raise InputError("--svg draws groups, and there are none", cure="Add --groups users or --groups items")

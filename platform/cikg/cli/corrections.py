@@ -38,9 +38,9 @@ class Choice(NamedTuple):
 def _about(function: Callable[..., Any]) -> Callable[..., Any]:
     """Whom or what it is about: options that `add` and `undo` share."""
     for option in (
-        click.option("--kind", type=click.Choice(KINDS), help="Where both have that name."),
-        click.option("--item", metavar="ID", help="The item that it is about."),
-        click.option("--user", metavar="ID", help="The user that it is about."),
+        click.option("--kind", type=click.Choice(KINDS), help="Needed where an interest and an intent share the name."),
+        click.option("--item", metavar="ID", help="The item concerned."),
+        click.option("--user", metavar="ID", help="The user concerned."),
     ):
         function = option(function)
     return function
@@ -48,23 +48,23 @@ def _about(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("corrections")
 def command() -> None:
-    """Say what is wrong about a user or an item, and take it back.
+    """Record what is wrong about a user or an item, and undo it.
 
-    Nothing is deleted. What is corrected is left out of pages, questions and the user's list at once, of clustering and
-    training the next time, and no job brings it back.
+    Nothing is deleted. What is corrected disappears from pages, queries and the user's list at once, and from
+    clustering and training the next time they run; no job brings it back.
     """
 
 
-@command.command(short_help="Say that a user or an item has not this interest or intent.")
+@command.command(short_help="Record that an interest or intent is wrong.")
 @click.argument("what")
 @_about
-@click.option("--reason", default="", help=f"Why, in words; at most {LONGEST_REASON} characters.")
+@click.option("--reason", default="", help=f"Reason, at most {LONGEST_REASON} characters.")
 @dataset_option
 @json_option
 def add(
     *, what: str, user: str | None, item: str | None, kind: Kind | None, reason: str, dataset: str, as_json: bool
 ) -> None:
-    """Say that the interest or intent WHAT, by its name or id, is wrong about a user or an item."""
+    """Record that the interest or intent WHAT (name or id) is wrong about a user or an item."""
     settings = load_settings()
     with connect(settings) as graph:
         owner, identifier = _owner(graph, dataset, user, item)
@@ -74,13 +74,13 @@ def add(
         _report(settings, graph, claim, found.name, "wrong", reason=reason, as_json=as_json)
 
 
-@command.command(short_help="Let stand again what was corrected.")
+@command.command(short_help="Undo a correction.")
 @click.argument("what")
 @_about
 @dataset_option
 @json_option
 def undo(*, what: str, user: str | None, item: str | None, kind: Kind | None, dataset: str, as_json: bool) -> None:
-    """Let the interest or intent WHAT, by its name or id, stand again."""
+    """Undo the correction of the interest or intent WHAT (name or id)."""
     settings = load_settings()
     with connect(settings) as graph:
         owner, identifier = _owner(graph, dataset, user, item)
@@ -90,11 +90,11 @@ def undo(*, what: str, user: str | None, item: str | None, kind: Kind | None, da
         _report(settings, graph, claim, found.name, "stands", as_json=as_json)
 
 
-@command.command("list", short_help="Show what stands corrected, by whom and why.")
+@command.command("list", short_help="Show the corrections, by whom and why.")
 @dataset_option
 @json_option
 def list_all(*, dataset: str, as_json: bool) -> None:
-    """Show what stands corrected about users and items, by whom and why."""
+    """Show the corrections of users and items, by whom and why."""
     with connect(load_settings()) as graph:
         datasets.check(graph, dataset)
         found = [

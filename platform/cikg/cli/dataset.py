@@ -39,7 +39,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_datasets(as_json: bool) -> None:
-    """Show all datasets of the database."""
+    """List all datasets in the database."""
     with connect(load_settings()) as graph:
         found = all_datasets(graph)
     if as_json:
@@ -54,7 +54,7 @@ def list_datasets(as_json: bool) -> None:
 @_name_argument
 @json_option
 def show(dataset: str, as_json: bool) -> None:
-    """Show what a dataset holds, where it comes from, and what was done with it."""
+    """Show what a dataset holds, where it came from, and what was done with it."""
     settings = load_settings()
     with connect(settings) as graph:
         found = overview(graph, dataset, settings)
@@ -112,15 +112,15 @@ def _moment(time: str | None) -> str | None:
 
 @command.command(short_help="Drop a dataset.")
 @_name_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--completions", is_flag=True, help="Drop the LLM's answers, too: asking again will cost again.")
-@click.option("--files", is_flag=True, help="Remove its snapshots, trained runs and lists of rejected rows, too.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--completions", is_flag=True, help="Drop the LLM's answers too: asking again will cost again.")
+@click.option("--files", is_flag=True, help="Remove its snapshots, trained runs and lists of rejected rows too.")
 @json_option
 def drop(*, dataset: str, yes: bool, completions: bool, files: bool, as_json: bool) -> None:
     """Drop a dataset: all of its nodes and edges, its runs and their ledger.
 
-    Answers of the LLM stay unless --completions is given, and files unless --files is. An interrupted drop is completed
-    by the same command.
+    The LLM's answers are kept unless --completions is given, and files unless --files is. Repeat the command to
+    complete an interrupted drop.
     """
     settings = load_settings()
     with connect(settings) as graph:
@@ -206,14 +206,14 @@ def _report_drop(
     type=click.Choice(FORMATS),
     default="parquet",
     show_default=True,
-    help="parquet: smaller, faster, with types. csv: for spreadsheets.",
+    help="parquet: smaller, faster, typed. csv: for spreadsheets.",
 )
 @json_option
 def export(dataset: str, folder: Path, format_name: str, as_json: bool) -> None:
     """Write a dataset into a new FOLDER of tables.
 
-    `cikg import archive FOLDER` makes the same graph of it again, with all that jobs and people added. The subfolder
-    `knowledge` has what a language model added as tables, for spreadsheets and notebooks.
+    `cikg import archive FOLDER` restores the same graph from it, with everything that jobs and people added. The
+    subfolder `knowledge` holds what a language model added as tables, for spreadsheets and notebooks.
     """
     with connect(load_settings()) as graph:
         made = export_dataset(graph, dataset, folder, format_name, partial(progress_bar, quiet=as_json))

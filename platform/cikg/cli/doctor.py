@@ -19,9 +19,9 @@ _SIGNS = {Verdict.OK: "[green]ok  [/green]", Verdict.WARN: "[yellow]warn[/yellow
 @json_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """Examine every part of the platform and say how to mend what is broken; list every setting with its source.
+    """Check every part of the platform, say how to fix what is broken, and list every setting with its source.
 
-    Exit code 2 if anything has failed.
+    Exits with 2 if any check fails.
     """
     settings = load_settings()
     findings = []

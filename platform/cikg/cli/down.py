@@ -12,7 +12,7 @@ from cikg.settings import load_settings
 @click.command("down")
 @json_option
 def command(as_json: bool) -> None:
-    """Stop every embedded service of this home; its data stays."""
+    """Stop every embedded service of this home; its data is kept."""
     settings = load_settings(with_embedded=False)
     with messages.status("Stopping the services"):
         stopped = supervisor.down(settings)

@@ -28,15 +28,15 @@ _KINDS |= {"interests": Label.INTEREST, "profiles": Label.PROFILE}
 @click.option(
     "--embedder", metavar="NAME", help="lexical, sentence-transformers:NAME or openai:MODEL.  [CIKG_EMBEDDER]"
 )
-@click.option("--list", "as_list", is_flag=True, help="Show the embeddings that there are.")
-@click.option("--drop", metavar="EMBEDDING", help="Take an embedding away again, such as lexical_64.")
+@click.option("--list", "as_list", is_flag=True, help="List the embeddings, then exit.")
+@click.option("--drop", metavar="EMBEDDING", help="Remove an embedding, such as lexical_64.")
 def command(
     *, kinds: tuple[str, ...], dataset: str, as_json: bool, embedder: str | None, as_list: bool, drop: str | None
 ) -> None:
-    """Make vectors of items, entities, intents, interests and profiles, or of the KINDs given, and index them.
+    """Embed items, entities, intents, interests and profiles, or only the given KINDs, and index the vectors.
 
-    An embedding is a model and a dimension; each has properties and indexes of its own. Only what changed is embedded
-    again, and an interrupted run goes on. `lexical` compares words; name a model for meanings.
+    An embedding is a model and a dimension; each has its own properties and indexes. Only what changed is embedded
+    again, and an interrupted run continues. `lexical` compares words; name a model to compare meanings.
     """
     if drop and (kinds or embedder or as_list):
         raise InputError("--drop takes an embedding off all kinds of nodes", cure="Give it and --dataset alone")

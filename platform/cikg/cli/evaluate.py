@@ -35,8 +35,8 @@ KINDS = ("recall", "ndcg", "precision", "hit_rate", "mrr", "coverage", "novelty"
 def command(chosen: tuple[str, ...], snapshot_path: Path | None, as_json: bool) -> None:
     """Rank the catalogue for every user of the test split and measure each RUN: its name, a prefix of it, or its path.
 
-    Every user is ranked over all items but those of train and valid. Several RUNs are shown with their mean and
-    standard deviation; `cikg compare` sets different methods against each other.
+    Every user is ranked over all items except those in train and valid. Several RUNs are shown with their mean and
+    standard deviation; `cikg compare` compares different methods.
     """
     settings = load_settings()
     results = [_evaluate(settings, runs.directory(settings, run), snapshot_path) for run in chosen]

@@ -21,13 +21,13 @@ from cikg.settings import load_settings
     "--snapshot",
     "snapshot_path",
     type=click.Path(path_type=Path),
-    help="Extend to this folder, without a database.  [default: the dataset as it is now]",
+    help="Extend to this snapshot folder; needs no database.  [default: the dataset as it is now]",
 )
 @json_option
 def command(*, run: str, snapshot_path: Path | None, as_json: bool) -> None:
-    """Let RUN, a trained ikgr, know the users and items that came since, by their intents. Nothing is trained.
+    """Add to RUN, an ikgr model, the users and items that came after its training, without retraining.
 
-    First `cikg extract ikgr` finds the intents of what is new. What comes of it is a run of its own, to publish, search
+    Run `cikg extract ikgr` first, to find the intents of what is new. The result is a new run, to publish, search
     and recommend with.
     """
     from cikg.recommend.newcomers.extending import extend  # noqa: PLC0415 - torch takes seconds to import

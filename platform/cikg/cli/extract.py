@@ -25,10 +25,10 @@ from cikg.settings import Settings, load_settings
 @click.argument("name", metavar="[JOB]", default="user_interests")
 @dataset_option
 @json_option
-@click.option("--wait/--no-wait", default=True, help="Follow the workers until the run ends, or only queue it.")
-@click.option("--limit", type=click.IntRange(min=1), help="Take the first so many subjects alone.")
-@click.option("--list", "list_jobs", is_flag=True, help="Show every job and pipeline, and ask nothing.")
-@click.option("--dry-run", is_flag=True, help="Say how many calls and tokens it would cost, and stop.")
+@click.option("--wait/--no-wait", default=True, help="Wait for the run to end, or only queue it.")
+@click.option("--limit", type=click.IntRange(min=1), help="Process at most this many subjects.")
+@click.option("--list", "list_jobs", is_flag=True, help="List the jobs and pipelines, then exit.")
+@click.option("--dry-run", is_flag=True, help="Estimate the calls, tokens, money and time, then exit.")
 @click.option(
     "--budget",
     "budget_text",
@@ -38,10 +38,10 @@ from cikg.settings import Settings, load_settings
 @click.option(
     "--batch/--no-batch",
     default=None,
-    help="Send the questions in batches, which costs about half and may take a day; or ask directly again, once what "
-    "was sent has come back.",
+    help="Use the provider's batch API, which costs about half and may take a day. --no-batch returns to direct "
+    "questions once the batches already sent have come back.",
 )
-@click.option("--retry-quarantined", is_flag=True, help="Ask again where an answer could not be used.")
+@click.option("--retry-quarantined", is_flag=True, help="Ask again where the answer could not be used.")
 def command(
     *,
     name: str,
@@ -55,12 +55,12 @@ def command(
     batch: bool | None,
     retry_quarantined: bool,
 ) -> None:
-    """Have a JOB ask the LLM about each user or item, through the queue; user_interests unless another is named.
+    """Run a JOB, which asks the LLM about each user or item, through the queue (default: user_interests).
 
-    A pipeline (cikgrec, ikgr, seekrec, colakg) in place of a job carries out all stages of a paper in order.
+    Name a pipeline (cikgrec, ikgr, seekrec, colakg) instead of a job to run all stages of a paper in order.
 
-    The same command resumes what was interrupted, and repeats nothing that is done. A subject whose history or text has
-    changed is asked about again. Interrupting it stops the run; what is committed stays.
+    Repeat the command to resume an interrupted run. Finished subjects are not asked about again unless their
+    history or text has changed. Ctrl-C stops the run and keeps what is committed.
     """
     if list_jobs:
         _list(as_json)

@@ -49,35 +49,42 @@ class _Import(click.Command):
 )
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @dataset_option
-@click.option("--list", "list_formats", is_flag=True, help="Show every format, and import nothing.")
-@click.option("--dry-run", is_flag=True, help="Only read, check and report, without a database.")
-@click.option("--replace", is_flag=True, help="Drop what the dataset holds now, if it is something else.")
+@click.option("--list", "list_formats", is_flag=True, help="List the formats, then exit.")
+@click.option("--dry-run", is_flag=True, help="Read, check and report only; needs no database.")
+@click.option("--replace", is_flag=True, help="Drop the dataset's present contents if they differ.")
 @click.option(
     "--max-rejected",
     type=click.FloatRange(0, 1),
     default=MAX_REJECTED,
     show_default=True,
     metavar="SHARE",
-    help="Largest share of rows that may be left out because they cannot be used; above it nothing is written.",
+    help="Largest share of unusable rows to skip; above it, nothing is written.",
 )
-@click.option("--min-rating", type=float, metavar="RATING", help="Leave out interactions of a lower rating.")
+@click.option("--min-rating", type=float, metavar="RATING", help="Skip interactions rated lower than this.")
 @click.option(
     "--core",
     type=click.IntRange(min=1),
     metavar="COUNT",
-    help="Leave out users and items with fewer interactions, until all that are left have as many.",
+    help="Remove users and items with fewer interactions, until all that remain have at least this many.",
 )
 @click.option(
     "--split",
     "kind",
     type=click.Choice([str(kind) for kind in SplitKind]),
-    help="given: by the source. ratio: a share of each user's interactions, drawn. leave-one-out: each user's last for "
-    "test, the one before for valid. temporal: at the same moments for all.  [default: given where the source has a "
-    "test split, else ratio]",
+    help="given: as in the source. ratio: a random share of each user's interactions. leave-one-out: each user's last "
+    "interaction is test, the one before it valid. temporal: at the same points in time for everyone.  [default: given "
+    "if the source has a test split, else ratio]",
 )
-@click.option("--test-share", type=_SHARE, metavar="SHARE", help="Of all interactions, for test.  [default: 0.2]")
-@click.option("--valid-share", type=_SHARE, metavar="SHARE", help="Of the others, for valid.  [default: 0.125]")
-@click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of what a split draws.")
+@click.option(
+    "--test-share", type=_SHARE, metavar="SHARE", help="Share of all interactions that becomes test.  [default: 0.2]"
+)
+@click.option(
+    "--valid-share",
+    type=_SHARE,
+    metavar="SHARE",
+    help="Share of the remaining interactions that becomes valid.  [default: 0.125]",
+)
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of a random split.")
 @click.option(
     "--bulk/--no-bulk",
     default=None,
@@ -107,9 +114,9 @@ def command(
 
     For plain tables, `cikg import wizard FILE` proposes what their columns mean.
 
-    Everything is read and checked before anything is written. Rows that cannot be used are left out, told and listed in
-    a file; too many of them stop the import. Repeating a finished import changes nothing; repeating an interrupted one
-    completes it.
+    Everything is read and checked before anything is written. Rows that cannot be used are skipped, reported and
+    listed in a file; too many of them stop the import. Repeating a finished import changes nothing; repeating an
+    interrupted one completes it.
     """
     if list_formats:
         _list(as_json=as_json)

@@ -22,41 +22,43 @@ def _connect() -> Graph:
 
 
 def _actor_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--actor", metavar="NAME", help="Who decides.  [default: your account's name]")(function)
+    return click.option("--actor", metavar="NAME", help="Who made the decision.  [default: your account's name]")(
+        function
+    )
 
 
 @click.group("intents")
 def command() -> None:
-    """Merge intents that mean the same, and take it back.
+    """Merge intents that mean the same, and undo it.
 
-    `propose` looks for such pairs, `review` asks about each, `list` shows them. Nothing is lost by merging: `unmerge`
-    gives an intent back exactly the edges that came from it.
+    `propose` finds such pairs, `review` asks about each, `list` shows them. Merging loses nothing: `unmerge` gives
+    an intent back exactly the edges that came from it.
     """
 
 
-@command.command(short_help="Look for intents that may mean the same.")
+@command.command(short_help="Find intents that may mean the same.")
 @click.option(
     "--method",
     type=click.Choice([str(method) for method in Method if method is not Method.LLM]),
     default=str(Method.EXACT),
     show_default=True,
-    help="exact: equal but for case, spaces and punctuation. vector: near by `cikg embed`.",
+    help="exact: equal except for case, spaces and punctuation. vector: similar vectors from `cikg embed`.",
 )
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True),
     default=0.9,
     show_default=True,
-    help="Least cosine of two vectors.",
+    help="Minimum cosine similarity of two vectors.",
 )
-@click.option("--embedding", metavar="NAME", help="Which vectors.  [default: the only ones]")
+@click.option("--embedding", metavar="NAME", help="Embedding to compare.  [default: the only one]")
 @_actor_option
 @dataset_option
 @json_option
 def propose(
     *, method: str, threshold: float, embedding: str | None, actor: str | None, dataset: str, as_json: bool
 ) -> None:
-    """Look for intents that may mean the same, and queue them for review."""
+    """Find intents that may mean the same, and queue them for review."""
     if embedding is not None and method != Method.VECTOR:
         raise InputError(f"{method} compares no vectors", cure="Give --embedding with --method vector")
     with _connect() as graph:
@@ -76,12 +78,12 @@ def propose(
     "states",
     multiple=True,
     type=click.Choice([str(state) for state in Verdict]),
-    help="Only these; repeat for more.  [default: all]",
+    help="Only these states; can be repeated.  [default: all]",
 )
 @dataset_option
 @json_option
 def list_pairs(*, states: tuple[str, ...], dataset: str, as_json: bool) -> None:
-    """Show the pairs of intents that were proposed, merged, rejected or taken apart again, and who decided."""
+    """Show the pairs of intents that were proposed, merged, rejected or unmerged, and who decided."""
     with _connect() as graph:
         found = merging.pairs(graph, dataset, *(map(Verdict, states) if states else Verdict))
     if as_json:
@@ -97,23 +99,23 @@ def _last(pair: Pair) -> str:
     return f"{when[:10]} {what.partition(' by ')[2].partition(' (')[0]}"
 
 
-@command.command(short_help="Decide on the proposals, one after another.")
+@command.command(short_help="Review the proposals one by one.")
 @click.option(
     "--accept-from",
     type=click.FloatRange(0, 1),
     metavar="SCORE",
-    help="Merge all proposals of at least this score without asking.",
+    help="Merge all proposals with at least this score without asking.",
 )
 @click.option(
     "--method",
     type=click.Choice([str(method) for method in Method]),
-    help="Only proposals of this kind; llm: of `cikg extract preference_alignment`.  [default: all]",
+    help="Only proposals by this method; llm: from `cikg extract preference_alignment`.  [default: all]",
 )
 @_actor_option
 @dataset_option
 @json_option
 def review(*, accept_from: float | None, method: str | None, actor: str | None, dataset: str, as_json: bool) -> None:
-    """Decide on the proposals, one after another: merge, keep apart, or skip for now."""
+    """Review the proposals one by one: merge, keep apart, or skip for now."""
     if accept_from is None and (as_json or not sys.stdin.isatty()):
         raise InputError("nobody is there to answer", cure="Give --accept-from SCORE, or run this in a terminal")
     counts = dict.fromkeys(("merged", "rejected", "skipped"), 0)
@@ -163,7 +165,7 @@ def _carry_out(graph: Graph, dataset: str, pair: Pair, decision: str, actor: str
 @dataset_option
 @json_option
 def merge(*, intent: str, into: str, actor: str | None, dataset: str, as_json: bool) -> None:
-    """Merge INTENT into the intent INTO, which stays; both by id."""
+    """Merge INTENT into INTO, which stays; both by id."""
     with _connect() as graph:
         moved = merging.merge(graph, dataset, intent, into, actor=actor)
     if as_json:
@@ -178,7 +180,7 @@ def merge(*, intent: str, into: str, actor: str | None, dataset: str, as_json: b
 @dataset_option
 @json_option
 def unmerge(*, intent: str, actor: str | None, dataset: str, as_json: bool) -> None:
-    """Give INTENT back the edges that it had before it was merged."""
+    """Restore the edges that INTENT had before it was merged."""
     with _connect() as graph:
         moved = merging.unmerge(graph, dataset, intent, actor=actor)
     if as_json:

@@ -20,23 +20,23 @@ MOST_SHOWN = 20
 
 
 def _wait_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--wait/--no-wait", default=False, help="Follow the workers until the run ends.")(function)
+    return click.option("--wait/--no-wait", default=False, help="Wait for the run to end.")(function)
 
 
 @click.group("jobs")
 def command() -> None:
-    """Look at the runs of LLM jobs; pause, resume, cancel and retry them.
+    """Follow the runs of LLM jobs; pause, resume, cancel and retry them.
 
-    RUN is a run's id, the beginning of one, or the name of a job, whose newest run is meant.
+    RUN is a run's id, a prefix of one, or the name of a job, which means its newest run.
     """
 
 
 @command.command("list", short_help="Show the runs and the queued commands.")
-@click.option("--all", "everywhere", is_flag=True, help="Those of all datasets.")
+@click.option("--all", "everywhere", is_flag=True, help="Include all datasets.")
 @dataset_option
 @json_option
 def list_runs(*, everywhere: bool, dataset: str, as_json: bool) -> None:
-    """Show the runs, and the commands that were queued, the newest first."""
+    """Show the runs and the queued commands, newest first."""
     whose = None if everywhere else dataset
     with connect(load_settings()) as graph:
         rows, queued = control.runs(graph, whose), control.commands(graph, whose)
@@ -63,7 +63,7 @@ def list_runs(*, everywhere: bool, dataset: str, as_json: bool) -> None:
 @dataset_option
 @json_option
 def show(*, run: str, dataset: str, as_json: bool) -> None:
-    """Show where RUN stands, what it cost, and why subjects failed."""
+    """Show the state of RUN, its cost, and why subjects failed."""
     with connect(load_settings()) as graph:
         found = control.find(graph, dataset, run)
         queued = [row for row in control.commands(graph, dataset) if uid(dataset, row["run"]) == found]
@@ -105,12 +105,12 @@ def _show_command(row: dict[str, Any], as_json: bool) -> None:
         print_facts("What it said", short)
 
 
-@command.command(short_help="Let a run rest.")
+@command.command(short_help="Pause a run.")
 @click.argument("run")
 @dataset_option
 @json_option
 def pause(*, run: str, dataset: str, as_json: bool) -> None:
-    """Let RUN rest: nothing new is asked, what is under way is given back, `resume` goes on."""
+    """Pause RUN: no new questions are asked, subjects in progress go back to the queue, `resume` continues."""
     _stop(run, dataset, State.PAUSED, as_json)
 
 
@@ -119,7 +119,7 @@ def pause(*, run: str, dataset: str, as_json: bool) -> None:
 @dataset_option
 @json_option
 def cancel(*, run: str, dataset: str, as_json: bool) -> None:
-    """End RUN before its time, its batches too. What is committed stays; `cikg extract` or `resume` would go on."""
+    """Cancel RUN and its batches. What is committed stays; `cikg extract` or `resume` continues it."""
     _stop(run, dataset, State.CANCELLED, as_json)
 
 
@@ -137,13 +137,13 @@ def _stop(run: str, dataset: str, state: State, as_json: bool) -> None:
 
 @command.command()
 @click.argument("run")
-@click.option("--budget", default="", metavar="LIMIT", help="What it may spend from now on, as for `cikg extract`.")
-@click.option("--no-budget", "unlimited", is_flag=True, help="Lift the budget that it has.")
+@click.option("--budget", default="", metavar="LIMIT", help="What it may still spend, as for `cikg extract`.")
+@click.option("--no-budget", "unlimited", is_flag=True, help="Remove its budget.")
 @_wait_option
 @dataset_option
 @json_option
 def resume(*, run: str, budget: str, unlimited: bool, wait: bool, dataset: str, as_json: bool) -> None:
-    """Let RUN go on with what is left of it."""
+    """Continue RUN with its remaining subjects."""
     settings = load_settings()
     with connect(settings) as graph:
         found = control.find(graph, dataset, run)
@@ -154,12 +154,12 @@ def resume(*, run: str, budget: str, unlimited: bool, wait: bool, dataset: str, 
 @command.command()
 @click.argument("run")
 @click.argument("subjects", nargs=-1, metavar="[SUBJECT]...")
-@click.option("--quarantined", is_flag=True, help="Also those whose answers could not be used.")
+@click.option("--quarantined", is_flag=True, help="Include those whose answers could not be used.")
 @_wait_option
 @dataset_option
 @json_option
 def retry(*, run: str, subjects: tuple[str, ...], quarantined: bool, wait: bool, dataset: str, as_json: bool) -> None:
-    """Try again what failed of RUN, or just these SUBJECTs."""
+    """Retry the failed subjects of RUN, or only these SUBJECTs."""
     settings = load_settings()
     with connect(settings) as graph:
         found = control.find(graph, dataset, run)
@@ -180,17 +180,15 @@ def _report(graph: Graph, settings: Settings, run: str, *, wait: bool, as_json: 
     messages.print(f"{run} is {stands['state']}: {done}{wrong}, {left:,} to go.")
 
 
-@command.command(
-    "queue", context_settings={"ignore_unknown_options": True}, short_help="Have a worker carry out a command."
-)
+@command.command("queue", context_settings={"ignore_unknown_options": True}, short_help="Queue a command for a worker.")
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND [ARGUMENT]...")
 @json_option
 def queue_command(*, arguments: tuple[str, ...], as_json: bool) -> None:
-    """Have a worker carry out a COMMAND of cikg, such as `train cikgrec --dataset demo`, and come back at once.
+    """Queue a cikg COMMAND, such as `train cikgrec --dataset demo`, for a worker and return at once.
 
-    It is listed, shown and cancelled as jobs are; one whose worker dies is taken up by the next, where it goes on from
-    what it has kept. Training and evaluating wait in the queue `training`, other commands in `graph`. A worker takes
-    from all queues unless it is started with --queues.
+    It can be listed, shown and cancelled like a job. If its worker dies, another one picks it up and continues from
+    its last checkpoint. Training, tuning and measuring wait in the queue `training`, other commands in `graph`. A
+    worker serves all queues unless it is started with --queues.
     """
     settings = load_settings()
     with connect(settings) as graph:
@@ -205,7 +203,7 @@ def queue_command(*, arguments: tuple[str, ...], as_json: bool) -> None:
 
 @command.command(short_help="Show answers that could not be used.")
 @click.argument("run")
-@click.option("--limit", type=click.IntRange(1), default=MOST_SHOWN, show_default=True, help="The most to show.")
+@click.option("--limit", type=click.IntRange(1), default=MOST_SHOWN, show_default=True, help="Maximum number to show.")
 @dataset_option
 @json_option
 def quarantine(*, run: str, limit: int, dataset: str, as_json: bool) -> None:
@@ -228,7 +226,7 @@ def quarantine(*, run: str, limit: int, dataset: str, as_json: bool) -> None:
 @dataset_option
 @json_option
 def trace(*, subject: str, dataset: str, as_json: bool) -> None:
-    """Show what every job asked about SUBJECT, a user or an item, and what it was answered."""
+    """Show what every job asked about SUBJECT, a user or an item, and the answers."""
     with connect(load_settings()) as graph:
         rows = control.trail(graph, dataset, subject)
     if as_json:
@@ -247,12 +245,12 @@ def trace(*, subject: str, dataset: str, as_json: bool) -> None:
 @command.command()
 @click.option("--prompt", default="", metavar="NAME", help="Only answers to this prompt.")
 @click.option("--model", default="", metavar="NAME", help="Only answers of this model.")
-@click.option("--run", default="", metavar="RUN", help="Only answers that this run asked for.")
+@click.option("--run", default="", metavar="RUN", help="Only answers requested by this run.")
 @click.option("--dry-run", is_flag=True, help="Only count them.")
 @dataset_option
 @json_option
 def purge(*, prompt: str, model: str, run: str, dry_run: bool, dataset: str, as_json: bool) -> None:
-    """Forget kept answers, so that they are asked for again. What the graph made of them stays."""
+    """Delete stored answers, so that they are asked for again. What was written to the graph from them stays."""
     if not (prompt or model or run):
         raise InputError("expected --prompt, --model or --run", cure="Say whose answers to forget")
     with connect(load_settings()) as graph:

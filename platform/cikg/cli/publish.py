@@ -19,15 +19,15 @@ from cikg.settings import Settings, load_settings
 
 @click.command("publish")
 @click.argument("run", required=False, shell_complete=completing(trained))
-@click.option("--k", default=20, show_default=True, type=click.IntRange(1, 1000), help="Recommendations a user.")
+@click.option("--k", default=20, show_default=True, type=click.IntRange(1, 1000), help="Recommendations per user.")
 @click.option("--dataset", metavar="NAME", help="Refuse a run of another dataset; with --back, go back in this one.")
-@click.option("--back", is_flag=True, help="Serve again what was served before; done twice, it is undone.")
+@click.option("--back", is_flag=True, help="Serve the previous recommendations again; a second --back undoes it.")
 @json_option
 def command(*, run: str | None, k: int, dataset: str | None, back: bool, as_json: bool) -> None:
     """Write the recommendations of RUN to the graph, each with its explanation, and serve them.
 
-    The model served before stays until all are written; an interrupted publication is completed by repeating it. Its
-    recommendations are kept, so that --back serves them again at once.
+    The previous model is served until everything is written; repeat the command to complete an interrupted
+    publication. The previous recommendations are kept, so that --back can restore them at once.
     """
     settings, started = load_settings(), time.monotonic()
     if back:

@@ -47,14 +47,20 @@ _WIDEST = 8
 
 @click.command("query")
 @click.argument("name", required=False, shell_complete=completing(lambda: [each.name for each in readable()]))
-@click.option("-p", "--parameter", "given", multiple=True, metavar="KEY=VALUE", help="A parameter; repeat for more.")
-@click.option("--file", "path", type=click.Path(path_type=Path), help="Ask the Cypher in this file instead.")
-@click.option("--list", "as_list", is_flag=True, help="Show what can be asked, and with which parameters.")
-@click.option("--all", "with_all", is_flag=True, help="With --list, show the platform's own reading statements too.")
-@click.option("--explain", is_flag=True, help="Explain instead of asking: purpose, parameters, cost, Cypher and plan.")
-@click.option("--profile", is_flag=True, help="Ask, and show what each step of the plan cost instead of the answer.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The most rows to show.")
-@click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds it may take.")
+@click.option(
+    "-p", "--parameter", "given", multiple=True, metavar="KEY=VALUE", help="A query parameter; can be repeated."
+)
+@click.option("--file", "path", type=click.Path(path_type=Path), help="Run the Cypher in this file instead.")
+@click.option("--list", "as_list", is_flag=True, help="List the queries and their parameters, then exit.")
+@click.option("--all", "with_all", is_flag=True, help="With --list, include the platform's own read statements.")
+@click.option(
+    "--explain", is_flag=True, help="Show purpose, parameters, cost, Cypher and plan instead of running the query."
+)
+@click.option(
+    "--profile", is_flag=True, help="Run the query, and show the cost of each step of its plan instead of the answer."
+)
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Maximum number of rows to show.")
+@click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Time limit in seconds.")
 @dataset_option
 @csv_option
 @json_option
@@ -73,9 +79,9 @@ def command(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """Ask the graph the question NAME of the library, or the Cypher in a file.
+    """Run the library query NAME, or the Cypher in a file, on the graph.
 
-    Only reads. The parameter `dataset` is taken from --dataset, and `limit` from --limit.
+    Read-only. The parameter `dataset` comes from --dataset, and `limit` from --limit.
 
     \b
       cikg query --list

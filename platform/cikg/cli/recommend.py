@@ -15,7 +15,7 @@ from cikg.settings import load_settings
 @click.command("recommend")
 @click.argument("user")
 @dataset_option
-@click.option("--k", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many items.")
+@click.option("--k", default=10, show_default=True, type=click.IntRange(1, 1000), help="Number of items.")
 @json_option
 def command(user: str, dataset: str, k: int, as_json: bool) -> None:
     """Show the served recommendations of USER, each with its reason."""

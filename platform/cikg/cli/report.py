@@ -27,21 +27,23 @@ if TYPE_CHECKING:
 
 @click.group("report")
 def command() -> None:
-    """Say what something is worth."""
+    """Report what each extraction stage is worth."""
 
 
 @command.command()
 @click.argument("chosen", metavar="RUN...", nargs=-1, required=True, shell_complete=completing(trained))
-@click.option("--metric", default=METRIC, show_default=True, metavar="NAME@K", help="What is measured; .01 is a point.")
-@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture of the lifts.")
+@click.option(
+    "--metric", default=METRIC, show_default=True, metavar="NAME@K", help="Metric to report; .01 is one point."
+)
+@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write a chart of the lifts to this file.")
 @click.option("--dataset", metavar="NAME", help="Refuse a run of another dataset than this.")
 @json_option
 def stages(*, chosen: tuple[str, ...], metric: str, svg: Path | None, dataset: str | None, as_json: bool) -> None:
     """Show what each extraction stage is worth to RUN, and what it cost.
 
-    For each stage the method is trained again without what the stage wrote, and compared with the whole, user by user.
-    These trainings are runs of their own: what is there is found again, so a second call is quick. Several seeds of one
-    configuration are shown as their mean.
+    For each stage, the method is trained again without what that stage wrote, and compared with the full model user
+    by user. These trainings are kept as runs, so a second call is quick. Several seeds of one configuration are
+    averaged.
     """
     settings = load_settings()
     paths = [path for run in chosen for path in runs.directories(settings, run)]

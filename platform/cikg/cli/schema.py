@@ -17,10 +17,10 @@ from cikg.settings import load_settings
 
 @click.group("schema")
 def command() -> None:
-    """Show, apply and mend the database's constraints and indexes.
+    """Show, apply and repair the database's constraints and indexes.
 
-    They are made by the numbered files of cypher/schema, each applied once, and by `cikg embed`. `cikg up` and `cikg
-    import` apply new files by themselves.
+    They come from the numbered files in cypher/schema, each applied once, and from `cikg embed`. `cikg up` and
+    `cikg import` apply new files automatically.
     """
 
 
@@ -30,7 +30,7 @@ def command() -> None:
 def status(context: click.Context, as_json: bool) -> None:
     """Show files, constraints, indexes and embeddings.
 
-    Ends with 2 where the database has drifted from what its files make.
+    Exits with 2 if the database has drifted from what its files define.
     """
     with connect(load_settings()) as graph:
         state = inspect(graph, available())
@@ -50,12 +50,12 @@ def status(context: click.Context, as_json: bool) -> None:
 
 
 @command.command("migrate")
-@click.option("--repair", is_flag=True, help="Make again what was dropped, has failed or became something else.")
+@click.option("--repair", is_flag=True, help="Recreate what was dropped, has failed or was changed.")
 @json_option
 def apply(repair: bool, as_json: bool) -> None:
-    """Apply the files that the database lacks. Running it again, or twice at once, changes nothing more.
+    """Apply the files that the database does not have yet. Running it again, or twice at once, is safe.
 
-    A database that has drifted is refused; --repair mends it where nothing can be lost by that.
+    A database that has drifted is refused; --repair fixes it where that cannot lose anything.
     """
     with connect(load_settings()) as graph, messages.status("Migrating"):
         changes = migrate(graph, repair=repair)

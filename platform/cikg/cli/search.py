@@ -13,17 +13,21 @@ from cikg.settings import load_settings
 
 @click.command("search")
 @click.argument("query")
-@click.option("--user", metavar="ID", required=True, help="In whose order.")
+@click.option("--user", metavar="ID", required=True, help="The user to rank for.")
 @dataset_option
-@click.option("--k", default=10, show_default=True, type=click.IntRange(1, 100), help="How many items.")
+@click.option("--k", default=10, show_default=True, type=click.IntRange(1, 100), help="Number of items.")
 @click.option(
-    "--weight", default=1.0, show_default=True, type=click.FloatRange(0), help="Of the model; 0 is full text alone."
+    "--weight",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Weight of the model; 0 ranks by full text alone.",
 )
 @json_option
 def command(*, query: str, user: str, dataset: str, k: int, weight: float, as_json: bool) -> None:
-    """Find items that have a word of QUERY in name or text, and rank them for a user by the ikgr trained last.
+    """Find items whose name or text contains a word of QUERY, ranked for a user by the most recent ikgr model.
 
-    Each line says where full text alone had it, and which of the user's intents it satisfies.
+    Each line shows the item's rank by full text alone and which of the user's intents it satisfies.
     """
     from cikg.recommend.newcomers import newcomer  # noqa: PLC0415 - lets `cikg --help` load fast
     from cikg.recommend.newcomers.search import search  # noqa: PLC0415

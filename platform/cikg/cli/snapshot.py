@@ -29,7 +29,7 @@ class _TakeByDefault(click.Group):
 
 @click.group("snapshot", cls=_TakeByDefault)
 def command() -> None:
-    """Export a dataset's graph for training, and keep order among the exports.
+    """Export a dataset's graph for training, and manage the exports.
 
     Without a subcommand, a snapshot is taken: `cikg snapshot --dataset NAME`.
     """
@@ -41,8 +41,8 @@ def command() -> None:
 def take_one(dataset: str, as_json: bool) -> None:
     """Export the dataset's graph for training.
 
-    An unchanged dataset is not exported again; the same graph always gives the same hash. What is exported is one state
-    of the graph, even while jobs write it.
+    An unchanged dataset is not exported again; the same graph always gives the same hash. The export is one
+    consistent state of the graph, even while jobs are writing.
     """
     started = time.perf_counter()
     settings = load_settings()
@@ -64,7 +64,7 @@ def take_one(dataset: str, as_json: bool) -> None:
 @dataset_option
 @json_option
 def list_all(dataset: str, as_json: bool) -> None:
-    """Show all snapshots of the dataset, the newest first, and what was made from them."""
+    """List the dataset's snapshots, newest first, and what was made from them."""
     found = _kept(load_settings(), dataset)
     if as_json:
         print_json({"dataset": dataset, "snapshots": [_described(each) for each in found]})
@@ -89,7 +89,7 @@ def list_all(dataset: str, as_json: bool) -> None:
 @click.option("--verify", is_flag=True, help="Compare every file with its SHA-256.")
 @json_option
 def show(*, hash: str | None, dataset: str, verify: bool, as_json: bool) -> None:  # noqa: A002 - the word a person types
-    """Show what a snapshot holds: the one named by HASH, the beginning of its hash or its folder, or the latest."""
+    """Show what a snapshot holds: HASH, a prefix of a hash, or a folder (default: the latest)."""
     snapshot = find(load_settings(), dataset, hash)
     if verify:
         open_snapshot(snapshot.path, verify=True)
@@ -114,11 +114,11 @@ def show(*, hash: str | None, dataset: str, verify: bool, as_json: bool) -> None
 @click.argument("after", required=False)
 @dataset_option
 @click.option(
-    "--examples", type=click.IntRange(0), default=EXAMPLES, show_default=True, help="Examples of each change."
+    "--examples", type=click.IntRange(0), default=EXAMPLES, show_default=True, help="Number of examples of each change."
 )
 @json_option
 def show_difference(*, before: str, after: str | None, dataset: str, examples: int, as_json: bool) -> None:
-    """Show what changed from the snapshot BEFORE to AFTER, or to the latest."""
+    """Show what changed between the snapshots BEFORE and AFTER (default: the latest)."""
     settings = load_settings()
     snapshots = find(settings, dataset, before), find(settings, dataset, after)
     found = diff(*snapshots, examples)
@@ -134,12 +134,12 @@ def show_difference(*, before: str, after: str | None, dataset: str, examples: i
 
 @command.command()
 @dataset_option
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @json_option
 def gc(*, dataset: str, dry_run: bool, as_json: bool) -> None:
-    """Remove the snapshots that nothing needs.
+    """Remove snapshots that are no longer needed.
 
-    The latest stays, and each that a run or a published model was made from.
+    The latest one stays, and every one that a run or a published model was made from.
     """
     settings = load_settings()
     with connect(settings) as graph:

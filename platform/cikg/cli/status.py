@@ -16,7 +16,7 @@ from cikg.settings import load_settings
 @click.command("status")
 @json_option
 def command(as_json: bool) -> None:
-    """Show each service: state, address, process, uptime, and how often it had to be restarted."""
+    """Show each service: state, address, process, uptime and number of restarts."""
     settings = load_settings()
     services = supervisor.status(settings)
     if as_json:

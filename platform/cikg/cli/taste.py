@@ -13,13 +13,13 @@ from cikg.settings import load_settings
 @click.command("taste")
 @click.argument("sentence")
 @dataset_option
-@click.option("--k", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many items.")
+@click.option("--k", default=10, show_default=True, type=click.IntRange(1, 1000), help="Number of items.")
 @json_option
 def command(sentence: str, dataset: str, k: int, as_json: bool) -> None:
     """Recommend items to a newcomer who says in a SENTENCE what they like.
 
-    The LLM reads intents out of the sentence and chooses others from the pool; the ikgr that was trained last scores
-    all items by them. Nothing is trained again, and nothing is kept.
+    The LLM extracts intents from the sentence and picks related ones from the pool; the most recent ikgr model
+    scores all items by them. Nothing is retrained and nothing is stored.
     """
     from cikg.recommend.newcomers import newcomer  # noqa: PLC0415 - lets `cikg --help` load fast
 

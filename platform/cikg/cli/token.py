@@ -18,12 +18,12 @@ MOST_SHOWN = 10_000
 
 @click.group("token")
 def command() -> None:
-    """Make and revoke tokens for the API: `Authorization: Bearer TOKEN`."""
+    """Create and revoke tokens for the API: `Authorization: Bearer TOKEN`."""
 
 
 @command.command()
 @click.argument("name")
-@click.option("--user", "account", metavar="NAME", help="Whose it is.  [default: yours, who can do everything]")
+@click.option("--user", "account", metavar="NAME", help="Owner of the token.  [default: you, who can do everything]")
 @click.option(
     "--scope",
     "scopes",
@@ -31,14 +31,14 @@ def command() -> None:
     multiple=True,
     default=[str(Scope.READ)],
     show_default=True,
-    help="What it allows; repeat for more.",
+    help="What the token allows; can be repeated.",
 )
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Let it expire after so many days.")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Days until it expires.")
 @json_option
 def create(*, name: str, account: str | None, scopes: tuple[str, ...], days: float | None, as_json: bool) -> None:
-    """Make a token and print it, this once. NAME says what it is for.
+    """Create a token and print it, only this once. NAME says what it is for.
 
-    read sees everything; write starts jobs and publishes; query asks Cypher; admin manages users.
+    read: see everything. write: start jobs and publish. query: run Cypher. admin: manage users.
     """
     with connect(load_settings()) as graph:
         wanted = [Scope(scope) for scope in scopes]
@@ -51,10 +51,10 @@ def create(*, name: str, account: str | None, scopes: tuple[str, ...], days: flo
 
 
 @command.command("list")
-@click.option("--user", "account", metavar="NAME", help="Only those of one user.")
+@click.option("--user", "account", metavar="NAME", help="Only this user's tokens.")
 @json_option
 def list_tokens(*, account: str | None, as_json: bool) -> None:
-    """Show all tokens, without their secrets."""
+    """List all tokens, without their secrets."""
     with connect(load_settings()) as graph:
         if account is not None:
             accounts.find(graph, account)
@@ -81,7 +81,7 @@ def list_tokens(*, account: str | None, as_json: bool) -> None:
 @click.argument("identifier", metavar="ID")
 @json_option
 def revoke(*, identifier: str, as_json: bool) -> None:
-    """Let the token ID open nothing from now on."""
+    """Revoke the token ID at once."""
     with connect(load_settings()) as graph:
         tokens.revoke(graph, identifier, command_line())
     if as_json:

@@ -35,44 +35,52 @@ if TYPE_CHECKING:
 @click.command("train")
 @click.argument("method", required=False, shell_complete=completing(methods.names))
 @dataset_option
-@click.option("--list", "list_methods", is_flag=True, help="Show every method with its paper, and train nothing.")
-@click.option("--seed", default=0, show_default=True, help="Seed of everything random; with --seeds, the first.")
-@click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="How many seeds to train with.")
-@click.option("--tuned", is_flag=True, help="Begin with the best settings that `cikg tune` found; --set still counts.")
+@click.option("--list", "list_methods", is_flag=True, help="List the methods with their papers, then exit.")
+@click.option("--seed", default=0, show_default=True, help="Random seed; with --seeds, the first of them.")
 @click.option(
-    "--tune", "trials", type=click.IntRange(min=1), metavar="N", help="Try N configurations first, as `cikg tune` does."
+    "--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="Number of seeds to train with."
 )
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Set a hyper-parameter; repeat for more.")
-@click.option("--epochs", type=click.IntRange(min=1), help="The most epochs.  [default: the method's own]")
-@click.option("--patience", type=click.IntRange(min=1), help="Epochs without improvement before it stops.")
+@click.option("--tuned", is_flag=True, help="Use the best settings found by `cikg tune`; --set overrides them.")
+@click.option(
+    "--tune",
+    "trials",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Tune over N configurations first, as `cikg tune` does.",
+)
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Set a hyperparameter; can be repeated.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Maximum number of epochs.  [default: the method's own]")
+@click.option("--patience", type=click.IntRange(min=1), help="Epochs without improvement before training stops.")
 @click.option(
     "--metric",
     default="ndcg@50",
     show_default=True,
     metavar="NAME@K",
-    help="What is selected on; or a sum, as recall@50+ndcg@50.",
+    help="Metric to select on, or a sum such as recall@50+ndcg@50.",
 )
 @click.option(
     "--protocol",
     type=click.Choice(["honest", "paper"]),
     default="honest",
     show_default=True,
-    help="Select the epoch on valid, or on test as published code does.",
+    help="Select the epoch on valid, or on test as the published code does.",
 )
-@click.option("--refit/--no-refit", default=True, show_default=True, help="Fit train and valid after selection.")
+@click.option(
+    "--refit/--no-refit", default=True, show_default=True, help="Fit train and valid together after selection."
+)
 @click.option(
     "--precision",
     type=click.Choice(["float32", "mixed"]),
     default="float32",
     show_default=True,
-    help="mixed multiplies matrices in bfloat16: for GPUs; slower on processors.",
+    help="mixed multiplies matrices in bfloat16: for GPUs, slower on CPUs.",
 )
-@click.option("--device", help="Where to train: auto, cpu, cuda, cuda:1.  [default: CIKG_DEVICE, else auto]")
+@click.option("--device", help="Device to train on: auto, cpu, cuda, cuda:1.  [default: CIKG_DEVICE, else auto]")
 @click.option(
     "--snapshot",
     "snapshot_path",
     type=click.Path(path_type=Path),
-    help="Train on this folder, without a database.  [default: the dataset as it is now]",
+    help="Train on this snapshot folder; needs no database.  [default: the dataset as it is now]",
 )
 @json_option
 def command(
@@ -93,11 +101,11 @@ def command(
 ) -> None:
     """Train METHOD on a dataset, selecting on its validation split.
 
-    A repeated call finds the finished run; an interrupted one goes on from its checkpoint. The test split stays
-    closed until `cikg evaluate`. With --seeds, as many runs are trained, and their mean and standard deviation shown.
-    With --tune, the first seed's settings are looked for, and all are trained with the best.
+    A repeated call finds the finished run; an interrupted one continues from its checkpoint. The test split stays
+    closed until `cikg evaluate`. With --seeds, several runs are trained and summarised by mean and standard
+    deviation. With --tune, settings are searched with the first seed, and every seed is trained with the best.
 
-    `cikg jobs queue train …` has a worker do it.
+    Use `cikg jobs queue train …` to train on a worker.
     """
     if list_methods:
         _list(as_json)

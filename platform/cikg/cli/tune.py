@@ -25,31 +25,35 @@ LISTED = 10
 @click.command("tune")
 @click.argument("method", shell_complete=completing(methods.names))
 @dataset_option
-@click.option("--trials", default=50, show_default=True, type=click.IntRange(min=1), help="Configurations to try.")
-@click.option("--seconds", type=click.FloatRange(min=0), help="Begin no other trial after this time.")
-@click.option("--seed", default=0, show_default=True, help="Seed of trainings and of what is tried.")
+@click.option(
+    "--trials", default=50, show_default=True, type=click.IntRange(min=1), help="Number of configurations to try."
+)
+@click.option("--seconds", type=click.FloatRange(min=0), help="Start no further trial after this many seconds.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the search and of each training.")
 @click.option(
     "--set",
     "pairs",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set a hyper-parameter, and do not search it; repeat for more.",
+    help="Fix a hyperparameter instead of searching it; can be repeated.",
 )
 @click.option(
     "--metric",
     default="ndcg@50",
     show_default=True,
     metavar="NAME@K",
-    help="What to look for, on valid; or a sum, as for train.",
+    help="Metric to maximise on valid, or a sum, as for train.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="The most epochs of a trial.  [default: the method's own]")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), help="Maximum number of epochs per trial.  [default: the method's own]"
+)
 @click.option("--patience", type=click.IntRange(min=1), help="Epochs without improvement before a trial stops.")
-@click.option("--device", help="Where to train: auto, cpu, cuda, cuda:1.  [default: CIKG_DEVICE, else auto]")
+@click.option("--device", help="Device to train on: auto, cpu, cuda, cuda:1.  [default: CIKG_DEVICE, else auto]")
 @click.option(
     "--snapshot",
     "snapshot_path",
     type=click.Path(path_type=Path),
-    help="Tune on this folder, without a database.  [default: the dataset as it is now]",
+    help="Tune on this snapshot folder; needs no database.  [default: the dataset as it is now]",
 )
 @json_option
 def command(
@@ -63,10 +67,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Try configurations of METHOD, fitted to train and judged on valid; test stays closed.
+    """Search METHOD's hyperparameters, fitting train and judging on valid; test stays closed.
 
-    The same command goes on where it was interrupted, and adds trials where --trials asks for more. `cikg train METHOD
-    --tuned` trains with the best; `--tune N` does both. `cikg jobs queue tune …` has a worker do it.
+    Repeat the command to continue after an interruption, or with more --trials to add some. `cikg train METHOD
+    --tuned` trains with the best settings; `--tune N` does both. Use `cikg jobs queue tune …` to tune on a worker.
     """
     settings = with_device(load_settings(), device)
     check(method, overrides := overridden(pairs), metric)

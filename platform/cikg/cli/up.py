@@ -19,12 +19,17 @@ from cikg.settings import Settings, load_settings
     "--only",
     multiple=True,
     type=click.Choice(ALL),
-    help="Start this service and what it needs; repeat for more.  [default: all]",
+    help="Start this service and what it needs; can be repeated.  [default: all]",
 )
-@click.option("--foreground/--detach", default=False, show_default=True, help="Stay, and stop all services on Ctrl-C.")
+@click.option(
+    "--foreground/--detach",
+    default=False,
+    show_default=True,
+    help="Stay in the foreground, and stop all services on Ctrl-C.",
+)
 @json_option
 def command(only: tuple[str, ...], foreground: bool, as_json: bool) -> None:
-    """Start Neo4j, Redis, the stand-in LLM, a worker and the dashboard, as far as no setting names one of your own.
+    """Start Neo4j, Redis, the stand-in LLM, a worker and the dashboard, except those that the settings replace.
 
     Running it again starts what is missing and leaves the rest alone.
     """

@@ -19,26 +19,26 @@ _role = click.Choice([str(role) for role in Role])
 
 @click.group("user")
 def command() -> None:
-    """Say who may use the dashboard and the API: accounts with a role each.
+    """Manage who may use the dashboard and the API: accounts, each with a role.
 
-    A viewer sees everything; an editor also starts jobs, publishes models and asks Cypher; an admin also manages
-    accounts. Whoever can run these commands needs no account: `cikg login` opens the dashboard.
+    A viewer sees everything; an editor can also start jobs, publish models and run Cypher; an admin also manages
+    accounts. If you can run these commands you need no account: `cikg login` opens the dashboard.
     """
 
 
 @command.command()
 @click.argument("name")
-@click.option("--role", type=_role, default=str(Role.VIEWER), show_default=True, help="What it may do.")
+@click.option("--role", type=_role, default=str(Role.VIEWER), show_default=True, help="Role of the account.")
 @click.option(
     "--password/--no-password",
     "with_password",
     default=True,
     show_default=True,
-    help="Ask for one; without, only tokens work.",
+    help="Set a password; without one, only tokens work.",
 )
 @json_option
 def add(*, name: str, role: str, with_password: bool, as_json: bool) -> None:
-    """Make the account NAME. Its password is asked for, twice, or read from standard input."""
+    """Create the account NAME. The password is prompted for twice, or read from standard input."""
     settings = load_settings()
     password = Passwords(settings).hash(_ask_password()) if with_password else None
     with connect(settings) as graph:
@@ -49,7 +49,7 @@ def add(*, name: str, role: str, with_password: bool, as_json: bool) -> None:
 @command.command("list")
 @json_option
 def list_accounts(*, as_json: bool) -> None:
-    """Show all accounts."""
+    """List all accounts."""
     with connect(load_settings()) as graph:
         found = accounts.listed(graph, MOST_SHOWN)
     if as_json:
@@ -64,7 +64,7 @@ def list_accounts(*, as_json: bool) -> None:
 @click.argument("role", type=_role)
 @json_option
 def change_role(*, name: str, role: str, as_json: bool) -> None:
-    """Give the account NAME another ROLE: viewer, editor or admin."""
+    """Make the account NAME a ROLE: viewer, editor or admin."""
     with connect(load_settings()) as graph:
         accounts.set_role(graph, name, Role(role), command_line())
     _say(f"{name} is {role} now.", {"name": name, "role": role}, as_json)
@@ -74,7 +74,7 @@ def change_role(*, name: str, role: str, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def change_password(*, name: str, as_json: bool) -> None:
-    """Give the account NAME another password, and end its sessions."""
+    """Change the password of the account NAME, and end its sessions."""
     settings = load_settings()
     with connect(settings) as graph:
         accounts.find(graph, name)
@@ -86,7 +86,7 @@ def change_password(*, name: str, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def remove(*, name: str, as_json: bool) -> None:
-    """Remove the account NAME with its sessions and tokens. What it did stays in the log."""
+    """Remove the account NAME with its sessions and tokens. Its actions stay in the audit log."""
     with connect(load_settings()) as graph:
         accounts.remove(graph, name, command_line())
     _say(f"{name} is removed.", {"name": name}, as_json)

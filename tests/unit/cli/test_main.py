@@ -20,7 +20,7 @@ from cikg.cli._main import main
 from cikg.errors import InputError, JobError
 
 Body = Callable[[], Any]
-COMMANDS = sorted(_main._ABOUT)
+COMMANDS = sorted(_main.COMMANDS)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Body], None]:
 
         module.command = breaks  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "cikg.cli.breaks", module)
-        monkeypatch.setitem(_main._ABOUT, "breaks", "Breaks.")
+        monkeypatch.setitem(_main.COMMANDS, "breaks", "Breaks.")
 
     return add
 
@@ -141,7 +141,7 @@ def test_every_file_is_a_command_in_the_help(capsys: pytest.CaptureFixture[str])
     assert set(COMMANDS) == files
     assert run("--help") == 0
     shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line.startswith("  "))
-    assert {name: shown[name] for name in COMMANDS} == _main._ABOUT, "each on a line of its own, uncut"
+    assert {name: shown[name] for name in COMMANDS} == _main.COMMANDS, "each on a line of its own, uncut"
 
 
 PROPOSED = {"down", "doctor", "demo", "dataset"}

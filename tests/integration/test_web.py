@@ -22,7 +22,7 @@ from cikg.settings import Settings
 from tests import planted
 from tests.dashboard import form_token
 from tests.relay import Relay
-from web import listing, store
+from web import store
 
 DATASET = "test-web-pages"
 QUIRK = "quirk~20~22~2F~3Cb~3E~2Ejson"
@@ -134,30 +134,6 @@ def test_a_slash_too_many_leads_to_the_page(client: FlaskClient, address: str) -
 def test_no_slash_leads_where_there_is_no_page(client: FlaskClient, address: str) -> None:
     assert client.get(address).status_code == 404
     assert client.post(f"/d/{DATASET}/models/").status_code in (400, 404, 405), "what is sent is not led elsewhere"
-
-
-def test_datasets_are_filtered_and_come_a_page_at_a_time(client: FlaskClient, app: Flask) -> None:
-    found = client.get("/index.json?q=WEB-pages").json["datasets"]
-    assert (found["total"], [row["id"] for row in found["rows"]]) == (1, [DATASET])
-    assert found["rows"][0]["users"] == 41
-    page = client.get("/?q=absent%20everywhere").text
-    assert "No dataset’s name contains this." in page
-    assert "There is no dataset yet" not in page
-    with app.test_request_context("/?q=b&page=2"):
-        chosen = listing.choose(["ab", "a", "B1", "b2"], 2, lambda names: [{"id": name} for name in names])
-    assert (chosen.total, chosen.pages, chosen.rows) == (3, 2, ({"id": "b2"},))
-
-
-def test_datasets_that_somebody_else_made_break_no_page(client: FlaskClient, graph: Graph, dataset: str) -> None:
-    graph.execute("CREATE (:Dataset {uid: $d}) CREATE (:Dataset {field: $d})", d=dataset)
-    try:
-        for address in ("/", f"/d/{DATASET}", f"/d/{dataset}", f"/d/{dataset}/items", f"/?q={dataset}"):
-            assert client.get(address).status_code == 200, address
-        assert f'href="/d/{dataset}"' in client.get(f"/d/{DATASET}").text, "it goes by its key"
-        unknown = client.get(f"/d/{DATASET}x")
-        assert (unknown.status_code, f"Did you mean &#39;{DATASET}&#39;?" in unknown.text) == (404, True)
-    finally:
-        graph.execute("MATCH (d:Dataset) WHERE d.uid = $d OR d.field = $d DELETE d", d=dataset)
 
 
 def test_a_user_page_says_why(client: FlaskClient) -> None:

@@ -127,6 +127,10 @@ def _settled(graph: Graph, dataset: str) -> Row:
 def _ready(graph: Graph, rows: Iterable[Row], dataset: str) -> Row:
     for row in rows:
         properties: Row = row["dataset"]
+        if properties["state"] == "dropping":
+            raise ConflictError(
+                f"the dataset {dataset!r} is half dropped", cure="Drop the rest of it, or import it again"
+            )
         if properties["state"] != "ready":
             raise ConflictError(
                 f"the import of the dataset {dataset!r} is not complete", cure="Repeat `cikg import` to complete it"

@@ -61,69 +61,69 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CIKG_", extra="forbid", populate_by_name=True)
 
     home: Path = Field(
-        default_factory=_default_home, description="Directory of data, snapshots, models, logs and locks"
+        default_factory=_default_home, description="Directory for data, snapshots, models, logs and locks"
     )
     cache: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("cikg")),
-        description="Directory of what set-up fetched (the embedded Neo4j); shared by every home",
+        description="Directory for what set-up downloads (the embedded Neo4j); shared by every home",
     )
     maven_url: str | None = Field(
-        None, description="Maven repository that set-up fetches the embedded Neo4j from; without one, the public one"
+        None, description="Maven repository to download the embedded Neo4j from, instead of the public one"
     )
-    neo4j_uri: str | None = Field(None, description="Bolt address of a Neo4j of your own")
+    neo4j_uri: str | None = Field(None, description="Bolt address of your own Neo4j")
     neo4j_user: str = Field("neo4j", description="Its user")
     neo4j_password: SecretStr | None = Field(None, description="Its password")
     neo4j_database: str = Field("neo4j", description="Its database")
-    redis_url: SecretStr | None = Field(None, description="redis:// or rediss:// address of a Redis of your own")
+    redis_url: SecretStr | None = Field(None, description="redis:// or rediss:// address of your own Redis")
     openai_base_url: str | None = Field(
         None,
         validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"),
-        description="Address of any server that speaks OpenAI's API; without one, the embedded stand-in answers",
+        description="Base URL of any server with OpenAI's API; if unset, the embedded stand-in answers",
     )
     openai_api_key: SecretStr | None = Field(
         None, validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"), description="Its key"
     )
     openai_model: str | None = Field(
-        None, validation_alias=AliasChoices("OPENAI_MODEL", "openai_model"), description="The model to ask"
+        None, validation_alias=AliasChoices("OPENAI_MODEL", "openai_model"), description="Model to ask"
     )
     embedder: str = Field(
         "lexical",
-        description="What makes vectors of texts: `lexical`, `sentence-transformers:NAME` or `openai:MODEL`",
+        description="Text embedder: `lexical`, `sentence-transformers:NAME` or `openai:MODEL`",
     )
     embedding_base_url: str | None = Field(
-        None, description="Address of the server for `openai:MODEL`, where it is not that of OPENAI_BASE_URL"
+        None, description="Base URL of the server for `openai:MODEL`, if it differs from OPENAI_BASE_URL"
     )
-    llm_timeout: float = Field(60.0, gt=0, description="Seconds to wait for one answer of the LLM")
-    llm_concurrency: int = Field(16, ge=1, le=1024, description="Requests under way at once in one worker")
-    llm_retries: int = Field(2, ge=0, le=10, description="How often a request that failed on its way is repeated")
-    llm_requests_per_minute: int | None = Field(None, ge=1, description="Requests that all workers together may send")
-    llm_tokens_per_minute: int | None = Field(None, ge=1, description="Tokens that all workers together may use")
+    llm_timeout: float = Field(60.0, gt=0, description="Seconds to wait for an answer from the LLM")
+    llm_concurrency: int = Field(16, ge=1, le=1024, description="Concurrent requests per worker")
+    llm_retries: int = Field(2, ge=0, le=10, description="Retries of a request that failed in transit")
+    llm_requests_per_minute: int | None = Field(None, ge=1, description="Requests per minute across all workers")
+    llm_tokens_per_minute: int | None = Field(None, ge=1, description="Tokens per minute across all workers")
     llm_prices: dict[str, Price] = Field(
-        default_factory=dict, description="Prices by model: `{input, output, batch}` for a million tokens"
+        default_factory=dict, description="Prices per million tokens, by model: `{input, output, batch}`"
     )
-    llm_currency: str = Field("USD", description="What the prices are in")
-    task_time_limit: float = Field(1800.0, gt=0, description="Seconds that one task of a worker may take")
-    lease_seconds: float = Field(15.0, gt=0, description="Seconds after which a silent worker's subjects are free")
-    sweep_seconds: float = Field(30.0, gt=0, description="Seconds between two looks for work that no message announces")
+    llm_currency: str = Field("USD", description="Currency of the prices")
+    task_time_limit: float = Field(1800.0, gt=0, description="Time limit of one worker task, in seconds")
+    lease_seconds: float = Field(
+        15.0, gt=0, description="Seconds after which the subjects of a silent worker are released"
+    )
+    sweep_seconds: float = Field(30.0, gt=0, description="Seconds between a worker's sweeps for work without a message")
     queue_visibility_timeout: int = Field(
-        3600, gt=0, description="Seconds after which Redis hands an unfinished task to another worker"
+        3600, gt=0, description="Seconds after which Redis redelivers an unfinished task to another worker"
     )
     web_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
-    web_hosts: str = Field("", description="Further host names it answers to, separated by commas")
-    web_port: int | None = Field(None, ge=1, le=65535, description="Its port; a free one is found unless given")
+    web_hosts: str = Field("", description="Additional host names it answers to, comma-separated")
+    web_port: int | None = Field(None, ge=1, le=65535, description="Its port; if unset, a free one is chosen")
     upload_megabytes: int = Field(
-        2048, ge=1, le=1_000_000, description="The most megabytes that one upload may have; of a zip archive, unpacked"
+        2048, ge=1, le=1_000_000, description="Maximum size of an upload in megabytes; for a zip archive, unpacked"
     )
-    import_folders: str = Field(
-        "", description="Folders of the server that people may import from in the dashboard, separated by commas"
-    )
-    api_rate_limit: str = Field("600 per minute", description="How often one caller may ask the API")
-    console: bool = Field(False, description="Whether people may ask Cypher of their own in the dashboard and the API")
-    console_seconds: float = Field(30.0, gt=0, le=600, description="The most seconds that one of these may take")
+    import_folders: str = Field("", description="Server folders that the dashboard may import from, comma-separated")
+    api_rate_limit: str = Field("600 per minute", description="API rate limit per caller")
+    console: bool = Field(False, description="Whether users may run their own Cypher in the dashboard and the API")
+    console_seconds: float = Field(30.0, gt=0, le=600, description="Time limit of such a query, in seconds")
     secret_key: SecretStr | None = Field(
-        None, description="Key that signs sessions; made and kept for the embedded services"
+        None, description="Key that signs sessions; generated for the embedded services"
     )
-    device: str = Field("auto", description="Where training runs: auto, cpu, cuda, cuda:1, …")
+    device: str = Field("auto", description="Device for training: auto, cpu, cuda, cuda:1, …")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @field_validator("redis_url")

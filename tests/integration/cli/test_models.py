@@ -47,7 +47,7 @@ def test_a_model_is_published_and_taken_back(graph: Graph, settings: Settings, d
     done = cikg("publish", ease, "--dataset", dataset, "--k", 3, "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) | {"seconds": 0, "explained": 0} == {
-        **{"dataset": dataset, "model": ease, "users": 41, "recommendations": 41 * 3},
+        **{"dataset": dataset, "run": ease, "users": 41, "recommendations": 41 * 3},
         **{"seconds": 0, "explained": 0},
     }
     back = cikg("publish", "--back", "--dataset", dataset)

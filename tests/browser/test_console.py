@@ -101,7 +101,7 @@ def test_logging_in_needs_no_mouse(visit: Visit, axe: str) -> None:
     page.keyboard.press("Tab")
     page.keyboard.type("wrong password")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
     visit.find_no_barrier(axe)
 
 

@@ -57,7 +57,7 @@ def enter() -> ResponseReturnValue:
     """Log an account in."""
     name, password, to = (request.form.get(field, "") for field in ("name", "password", "to"))
     if not login.begin_with_password(name, password):
-        return render(LoginPage(name[:64], to, "This name and password do not belong together."), 401)
+        return render(LoginPage(name[:64], to, "Wrong name or password."), 401)
     return redirect(within(to))
 
 
@@ -67,7 +67,7 @@ def begin(token: str) -> ResponseReturnValue:
     """Use a one-time link up."""
     if not login.begin(token):
         return render(
-            LoginPage("", "", "This link does not log in: each does so once, soon after it was printed."), 401
+            LoginPage("", "", "This login link is no longer valid: a link works once, soon after it was printed."), 401
         )
     return redirect(url_for("overview.index"))
 

@@ -111,14 +111,14 @@ _PARTS = {"config": "setting", "timings": "seconds", "peak_memory_mb": "peak mem
 
 
 _METRICS = {
-    "recall": "share of what was held back that the list has",
-    "ndcg": "the same, and the further up the better",
-    "precision": "share of the list that was held back",
-    "hit rate": "share of users with one at least",
+    "recall": "share of held-out items that the list has",
+    "ndcg": "the same, with more credit near the top",
+    "precision": "share of the list that was held out",
+    "hit rate": "share of users with at least one",
     "mrr": "1 for a first place, ½ for a second, …",
-    "coverage": "share of all items that anybody is shown",
-    "gini": "0: all items shown alike; 1: one alone",
-    "novelty": "how little known what is shown is, in bits",
+    "coverage": "share of all items that anyone is shown",
+    "gini": "0: all items shown equally; 1: only one shown",
+    "novelty": "how little known the shown items are, in bits",
 }
 """What a metric measures, in a few words."""
 

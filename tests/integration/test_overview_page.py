@@ -25,7 +25,7 @@ def test_datasets_are_filtered_and_come_a_page_at_a_time(
     assert (found["total"], [row["id"] for row in found["rows"]]) == (1, [dataset])
     assert found["rows"][0]["users"] == 41
     page = client.get("/?q=absent%20everywhere").text
-    assert "No dataset’s name contains this." in page
+    assert "No dataset name contains this." in page
     assert "There is no dataset yet" not in page
     with app.test_request_context("/?q=b&page=2"):
         chosen = listing.choose(["ab", "a", "B1", "b2"], 2, lambda names: [{"id": name} for name in names])

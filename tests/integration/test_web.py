@@ -93,7 +93,7 @@ PAGES = {
 
 def test_a_model_says_first_what_its_training_did_without(client: FlaskClient) -> None:
     page = client.get(f"/d/{DATASET}/models/neighbours-1").text
-    assert "share of what was held back that the list has" in page
+    assert "share of held-out items that the list has" in page
     assert page.index("Note: without facts: there are none.") < page.index("Metrics")
 
 
@@ -287,7 +287,7 @@ def test_the_next_step_follows_what_there_is(client: FlaskClient, graph: Graph, 
         d=dataset,
     )
     under_way = step()
-    assert ("under way" in under_way["text"], under_way["command"], under_way["label"]) == (True, "", "Follow it")
+    assert ("still running" in under_way["text"], under_way["command"], under_way["label"]) == (True, "", "Follow it")
     assert f'href="/d/{dataset}/jobs">Follow it</a>' in client.get(f"/d/{dataset}").text
 
 

@@ -89,7 +89,7 @@ def load_overview(graph: Graph) -> OverviewPage:
     """Read the overview of all datasets."""
     names = [row["id"] for row in graph.many("dataset_names")]
     datasets = listing.choose(names, SHOWN_DATASETS, lambda shown: graph.many("list_datasets", datasets=shown))
-    step = None if names else Step("On the command line, this imports the demo catalogue:", "cikg import demo")
+    step = None if names else Step("To import the demo catalogue from the command line:", "cikg import demo")
     newest = runs.newest(graph, "", 4 * SHOWN_RUNS)  # an import that was never begun has a run, and no dataset
     return OverviewPage(datasets, tuple(run for run in newest if run.dataset in names)[:SHOWN_RUNS], step)
 
@@ -137,28 +137,28 @@ def next_step(found: dict[str, Any], newest: tuple[runs.Run, ...]) -> Step | Non
     if not found["interest_count"] and not found["intents"]:
         plan = url_for("start.index", dataset=name, job="user_interests")
         return Step(
-            "Ask the LLM what its users are interested in:", f"cikg extract user_interests --dataset {name}", plan
+            "Ask the LLM what the users are interested in:", f"cikg extract user_interests --dataset {name}", plan
         )
     if not found["interest_count"]:
         interests = url_for("interests.index", dataset=name)
-        return Step("Group the phrases that were found into interests:", f"cikg cluster --dataset {name}", interests)
+        return Step("Group the extracted phrases into interests:", f"cikg cluster --dataset {name}", interests)
     trained = next((run for run in newest if run.kind == "train" and run.state == "done"), None)
     if trained is None:
         models = url_for("models.index", dataset=name)
         return Step("Train a recommender on it:", f"cikg train mixture --dataset {name}", models)
     model = url_for("models.model", dataset=name, identifier=trained.id)
-    return Step("Serve the recommendations of its newest model:", f"cikg publish {trained.id} --dataset {name}", model)
+    return Step("Serve the recommendations of the newest model:", f"cikg publish {trained.id} --dataset {name}", model)
 
 
 def _finish(name: str, state: str, newest: tuple[runs.Run, ...]) -> Step:
     """What to do with a dataset that is there in part."""
     if state == "dropping":
-        return Step("It is half dropped. Drop the rest, or import it again:", f"cikg dataset drop {name}")
+        return Step("This dataset is only partly dropped. Drop the rest, or import it again:", f"cikg dataset drop {name}")
     if any(run.active and run.kind == "import" for run in newest):
         jobs = url_for("jobs.index", dataset=name)
-        return Step("Its import is under way: there will be more than what is shown here.", "", jobs, "Follow it")
+        return Step("The import is still running, so this page is incomplete.", "", jobs, "Follow it")
     return Step(
-        "Its import is not complete. Start the same one again, on the page Import or by command; it goes on:",
+        "The import is not complete. Start it again on the Import page or with the command, and it resumes:",
         "cikg import …",
         url_for("imports.index"),
     )

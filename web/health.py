@@ -99,9 +99,9 @@ def _workers(settings: Settings) -> str:
         try:  # the first answer says that there is one; more come soon after it, or are not counted
             answers = app.control.ping(timeout=FIRST, limit=1) and app.control.ping(timeout=COUNTING)
         except (OSError, app.connection_for_read().connection_errors) as error:
-            raise _NotAnsweringError("cannot be asked while Redis is away") from error
+            raise _NotAnsweringError("cannot be checked while Redis is down") from error
     if not answers:
-        raise _NotAnsweringError("none answers: jobs wait. Start one with `cikg up` or `celery -A workers.app worker`")
+        raise _NotAnsweringError("none answers, so jobs wait. Start one with `cikg up` or `celery -A workers.app worker`")
     return f"{len(answers)} ready"
 
 

@@ -153,7 +153,7 @@ def next_step(found: dict[str, Any], newest: tuple[runs.Run, ...]) -> Step | Non
 def _finish(name: str, state: str, newest: tuple[runs.Run, ...]) -> Step:
     """What to do with a dataset that is there in part."""
     if state == "dropping":
-        return Step("This dataset is only partly dropped. Drop the rest, or import it again:", f"cikg dataset drop {name}")
+        return Step("It is only partly dropped. Drop the rest, or import it again:", f"cikg dataset drop {name}")
     if any(run.active and run.kind == "import" for run in newest):
         jobs = url_for("jobs.index", dataset=name)
         return Step("The import is still running, so this page is incomplete.", "", jobs, "Follow it")

@@ -25,7 +25,7 @@ def claim(dataset: str, owner: Owner, identifier: str, kind: str, target: str) -
         NotFoundError: there is no such kind.
     """
     if kind not in get_args(Kind):
-        raise NotFoundError(f"{kind!r} is nothing that can be corrected", cure="Name an `interest` or an `intent`")
+        raise NotFoundError(f"{kind!r} cannot be corrected", cure="Name an `interest` or an `intent`")
     return Claim(dataset, owner, identifier, cast("Kind", kind), target)
 
 
@@ -77,7 +77,7 @@ def decide(graph: Graph, dataset: str, owner: Owner, identifier: str, form: Mult
         case "again":
             relist(graph, served.load(graph, dataset), identifier)
         case _:
-            raise NotFoundError(f"there is no verdict {verdict!r}", cure="It is `wrong`, or it `stands`")
+            raise NotFoundError(f"there is no verdict {verdict!r}", cure="Use `wrong` or `stands`")
     for each in claims:
         detail = {"kind": each.kind, "id": each.target} | ({"reason": reason} if reason else {})
         audit.record(graph, login.caller().name, f"corrections.{verdict}", uid(dataset, identifier), detail)

@@ -50,8 +50,8 @@ def test_what_is_left_out_can_be_kept_out_and_taken_back(client: FlaskClient, gr
     assert (after["interests"], after["intents"], after["outdated"]) == ([], [], False)
     assert [(one["kind"], one["id"], one["by"]) for one in after["corrections"]] == [("interest", "garden", "operator")]
     page = client.get(address).text
-    assert "wrong, says operator: <q>a &lt;b&gt;present&lt;/b&gt;</q>" in page
-    assert "Take back" in page
+    assert "marked wrong by operator: <q>a &lt;b&gt;present&lt;/b&gt;</q>" in page
+    assert ">Undo<" in page
     send(client, address, piece="interest:garden", verdict="stands")
     assert client.get(f"{address}.json").json == before
     entries = [(entry.action, entry.detail.get("reason")) for entry in audit.read(graph, 50) if dataset in entry.target]
@@ -76,7 +76,7 @@ def test_a_list_made_before_says_so_and_is_made_again(client: FlaskClient, app: 
     kept = dict(ready)
     ready.clear()
     assert send(client, address, piece="interest:garden", verdict="wrong").status_code == 303
-    assert "Something was corrected since this list was made" in client.get(address).text
+    assert "Something was corrected after this list was made" in client.get(address).text
     assert send(client, address, verdict="again").status_code == 404, "there is no model that could"
     ready.update(kept)
     assert send(client, address, verdict="again").status_code == 303
@@ -121,7 +121,7 @@ def test_a_viewer_reads_what_was_corrected_and_changes_nothing(
     send(client, address, piece="intent:gardens", verdict="wrong")
     reader = viewer(app, own, graph, dataset)
     page = reader.get(address).text
-    assert "wrong, says operator" in page
-    assert "Take back" not in page
+    assert "marked wrong by operator" in page
+    assert ">Undo<" not in page
     assert 'value="wrong"' not in reader.get(f"/d/{dataset}/users/4?without=interest:garden").text
     assert reader.post(f"{address}/corrections", data={"verdict": "again"}).status_code in (400, 403)

@@ -135,7 +135,7 @@ def ask(
     if not FEWEST <= len(names) <= MOST:
         raise InputError(
             f"{len(names) or 'no'} run{'s are' if len(names) != 1 else ' is'} chosen",
-            cure=f"Choose {FEWEST} to {MOST_ENTRIES} of the list of models; seeds of one count as one",
+            cure=f"Choose {FEWEST} to {MOST_ENTRIES} of the listed models; runs that differ in seed alone count as one",
         )
     paths = []
     for name in names:
@@ -164,7 +164,7 @@ def check(question: Question) -> None:
     entries = compare(question.paths, question.split, across_snapshots=question.across_snapshots).entries
     if len(entries) > MOST_ENTRIES:
         raise InputError(
-            f"{len(entries)} methods or settings are chosen, and {MOST_ENTRIES} have room beside each other",
+            f"{len(entries)} methods or settings are chosen, but at most {MOST_ENTRIES} can be compared",
             cure="Choose fewer, or use `cikg compare`",
         )
 
@@ -212,7 +212,7 @@ def _pictures(settings: Settings, question: Question) -> dict[str, str]:
     def picture(by: By) -> str:
         return Markup(drawing(kept(settings, replace(question, by=by)), by))  # noqa: S704 - ours, and escaped there
 
-    return {f"By how much is known of {by}": picture(by) for by in AXES}
+    return {f"By how much is known about {by}": picture(by) for by in AXES}
 
 
 def _curves(settings: Settings, report: dict[str, Any]) -> dict[str, str]:
@@ -229,6 +229,6 @@ def _curves(settings: Settings, report: dict[str, Any]) -> dict[str, str]:
     pictures: dict[str, str] = {}
     for metric in dict.fromkeys(metric for found in each for metric in found):
         curves = [found.get(metric, []) for found in each]
-        drawn = lines(f"{metric} on valid, while training", names, curves, metric=metric, axis="Epoch or candidate")
+        drawn = lines(f"{metric} on valid, during training", names, curves, metric=metric, axis="Epoch or candidate")
         pictures[metric] = Markup(drawn)  # noqa: S704 - ours, and escaped there
     return pictures

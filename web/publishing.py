@@ -82,5 +82,5 @@ def act(graph: Graph, settings: Settings, dataset: str, action: str, *, run: str
         case "evaluate":
             training.evaluate(graph, settings, dataset, run)
         case _:
-            raise NotFoundError(f"a model cannot be told to {action!r}")
+            raise NotFoundError(f"there is no action {action!r} for a model")
     audit.record(graph, actor, f"models.{action}", uid(dataset, run), {"k": k} if action == "publish" else None)

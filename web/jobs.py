@@ -40,7 +40,7 @@ def actions(kind: str, name: str, state: str, states: Mapping[str, int]) -> dict
     if state == State.PAUSED:
         found |= {"cancel": "Cancel"}
     if any(states.get(wrong, 0) for wrong in (State.FAILED, State.CANCELLED, State.QUARANTINED)):
-        found |= {"retry": "Try again what went wrong"}
+        found |= {"retry": "Retry what went wrong"}
     return found
 
 
@@ -73,7 +73,7 @@ def act(graph: Graph, settings: Settings, run: str, action: str, *, budget: str,
         case "retry":
             control.retry(graph, settings, run, quarantined=True)
         case _:
-            raise InputError(f"a run cannot be told to {action!r}")
+            raise InputError(f"there is no action {action!r} for a run")
     audit.record(graph, actor, f"jobs.{action}", run, {"budget": budget} if budget else None)
     return following
 
@@ -90,7 +90,7 @@ def again(graph: Graph, settings: Settings, dataset: str, identifier: str) -> st
     if "again" not in actions("command", found["command"], found["state"], {}):
         raise ConflictError(
             f"the command {identifier!r} is {found['state']}: {found['command']}",
-            cure="What failed or was cancelled can be tried again; an import is, where it was prepared",
+            cure="Only failed and cancelled commands can be tried again; start an import again on its own page",
         )
     return queued.once(graph, settings, dataset, found["arguments"])
 
@@ -104,7 +104,7 @@ def command(graph: Graph, dataset: str, identifier: str) -> dict[str, Any]:
     found = graph.many("run_detail", run=uid(dataset, identifier))
     if not found or found[0]["run"].get("kind") != "command":
         raise NotFoundError(
-            f"{dataset!r} has no command {identifier!r}", cure="GET …/commands lists those that were queued"
+            f"{dataset!r} has no command {identifier!r}", cure="GET …/commands lists the queued commands"
         )
     row = found[0]["run"]
     return {**row, **runs.unpack(row["parameters"]), "run": row["id"], "command": row["name"]}

@@ -21,11 +21,11 @@ _KINDS = {
 }
 _PURPOSES = {
     "import": "Reads users, items, choices and facts into the graph.",
-    "cluster": "Groups phrases that mean alike into interests.",
-    "embed": "Makes vectors of names and texts, to compare them by.",
+    "cluster": "Groups phrases of similar meaning into interests.",
+    "embed": "Computes vectors of names and texts for comparing them.",
     "intents": "Looks for intents that may mean the same, or merges those that do.",
-    "publish": "Writes everyone's recommendations, and serves them.",
-    "evaluate": "Opens the test split for a model.",
+    "publish": "Writes and serves everyone's recommendations.",
+    "evaluate": "Evaluates a model on the test split.",
 }
 _TRAINING = "Learns from choices and interests what to recommend."
 """Of a method that is no longer there."""

@@ -128,7 +128,7 @@ def _is_lost(intake: Intake) -> bool:
     found = store.graph().many("run_detail", run=intake.request.run or "")
     if not found or found[0]["run"]["state"] in (State.PLANNED, State.RUNNING):
         return False
-    said = found[0]["run"].get("error") or "its worker ended before it began"
+    said = found[0]["run"].get("error") or "its worker ended before the import began"
     cure = "Workers need the same CIKG_HOME as the dashboard; then start it again"
     intake.tell(Progress(state=Stage.FAILED, message=said, cure=cure))
     return True
@@ -162,7 +162,7 @@ def choices(form: Mapping[str, str]) -> Choices:
         first = error.errors(include_url=False)[0]
         raise InputError(f"{str(first['loc'][0]).replace('_', ' ')}: {first['msg'].lower()}", cure=_CORRECT) from None
     except ValueError as error:
-        raise InputError(f"a share is no number: {error}", cure=_CORRECT) from None
+        raise InputError(f"a share is not a number: {error}", cure=_CORRECT) from None
 
 
 _CORRECT = "Correct it under “What to leave out, and how to split”"
@@ -233,7 +233,7 @@ def file_of(name: str | None) -> Path:
     """
     if name is None or not Path(name).is_file():
         raise NotFoundError(
-            "this import has no list of rejected rows", cure="All rows could be used, or it was removed"
+            "this import has no list of rejected rows", cure="Every row could be used, or the list was removed"
         )
     return Path(name)
 
@@ -246,7 +246,7 @@ def kept_report(graph: Graph, dataset: str, identifier: str) -> dict[str, Any]:
     """
     found = graph.many("run_detail", run=uid(dataset, identifier))
     if not found or not found[0]["run"].get("report") or found[0]["run"].get("kind") != "import":
-        raise NotFoundError(f"{dataset!r} has no import {identifier!r}", cure="The page Jobs lists all runs")
+        raise NotFoundError(f"{dataset!r} has no import {identifier!r}", cure="The Jobs page lists all runs")
     row = found[0]["run"]
     wanted = runs.unpack(row["parameters"])
     own = {"dataset": dataset, "run": row["uid"], "format": wanted["format"], "source": wanted["source"]}

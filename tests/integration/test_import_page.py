@@ -118,7 +118,7 @@ def test_from_files_over_a_changed_mapping_to_a_report(
     bad = RATINGS + "u1;i1;five;1400000000\n"
     address = browser.sent(("ratings.csv", bad.encode()), ("films.csv", FILMS.encode()))
     begun = browser.client.get(address).text
-    assert "Looking into it" in begun and f'hx-get="{address}?look=1"' in begun, "the page waits for no file"
+    assert "Detecting the format" in begun and f'hx-get="{address}?look=1"' in begun, "the page waits for no file"
     page = browser.client.get(f"{address}.json").json
     assert page["preview"]["found"] == {"users": 9, "items": 7, "entities": 2, "interactions": 63, "facts": 10}
     assert [(row["line"], row["row"]) for row in page["preview"]["wrong"]] == [(65, "u1;i1;five;1400000000")]
@@ -162,7 +162,7 @@ def test_the_same_again_says_so_and_another_is_refused(
     before = digest(graph, name)
     same = again(RATINGS)
     assert carry_out(own, key(same)).unchanged
-    assert "held exactly this already" in browser.client.get(same).text
+    assert "already held exactly this" in browser.client.get(same).text
     other = again(RATINGS + "u1;i1;1;1500000000\n")
     with pytest.raises(ConflictError, match="already holds something else"):
         carry_out(own, key(other))

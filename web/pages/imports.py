@@ -27,7 +27,7 @@ from web.urls import page
 
 blueprint = Blueprint("imports", __name__)
 SHOWN_REJECTED = 10
-_TABLES = "CSV, TSV or Parquet in any layout: you say what the columns mean, or a mapping in TOML beside them does."
+_TABLES = "CSV, TSV or Parquet in any layout: you say what the columns mean, or a TOML mapping next to them does."
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ for (const form of document.querySelectorAll("[data-upload]")) {
     request.setRequestHeader("Accept", "text/html");
     request.upload.addEventListener("progress", (sent) => {
       const whole = sent.loaded >= sent.total;
-      say(whole ? "Looking into it …" : `${megabytes(sent.loaded)} of ${megabytes(sent.total)}`, sent.loaded / sent.total);
+      say(whole ? "Preparing the preview …" : `${megabytes(sent.loaded)} of ${megabytes(sent.total)}`, sent.loaded / sent.total);
     });
     request.addEventListener("load", () => {
       if (request.status < 400) {
@@ -35,7 +35,7 @@ for (const form of document.querySelectorAll("[data-upload]")) {
       form.querySelector("[type=file]").focus();
     });
     request.addEventListener("error", () => {
-      say("The server ended the upload. Look whether it is too large, or try again.", 0);
+      say("The server ended the upload. Check whether it is too large, or try again.", 0);
       button.disabled = false;
     });
     button.disabled = true;

@@ -74,7 +74,7 @@ def _likeness(text: str) -> float:
     except ValueError:
         found = 0.0
     if not 0 < found <= 1:
-        raise InputError(f"{text!r} cannot be the least likeness", cure="Give a number above 0, and 1 at most")
+        raise InputError(f"{text!r} cannot be the minimum similarity", cure="Give a number above 0 and at most 1")
     return found
 
 
@@ -135,7 +135,7 @@ def act(graph: Graph, settings: Settings, dataset: str, action: str, form: Mappi
             embed(graph, settings, dataset)
             audit.record(graph, actor, "intents.embed", dataset)
         case _:
-            raise NotFoundError(f"intents cannot be told to {action!r}")
+            raise NotFoundError(f"there is no action {action!r} for intents")
 
 
 def judge(graph: Graph, dataset: str, intent: str, into: str, verdict: str, *, actor: str) -> None:

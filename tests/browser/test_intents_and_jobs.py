@@ -113,7 +113,7 @@ def test_the_graph_is_explored_and_the_view_is_an_address(visit: Visit, base: st
         expect(page.locator("[data-graph] canvas").first).to_be_visible()
     around_ann.get_by_role("link", name="Open Sea").click()
     expect(page.get_by_role("region", name="Around Sea")).to_contain_text("Cat")
-    page.get_by_label("How is Ann connected with").fill("desert")
+    page.get_by_label("How is Ann connected to").fill("desert")
     page.get_by_role("button", name="Find paths").click()
     paths = page.get_by_role("region", name="Paths")
     expect(paths.get_by_role("listitem").first).to_contain_text("Dune")

@@ -100,7 +100,7 @@ def test_the_test_split_is_opened_from_the_page_of_a_run(
     planted.write_training(graph, dataset, "ease-1", "ease", 0.3)
     graph.execute("MATCH (r:Run {uid: $r}) REMOVE r.evaluation", r=f"{dataset}:ease-1")
     address = f"/d/{dataset}/models/ease-1"
-    assert "the test split was not opened yet" in client.get(address).text
+    assert "the test split has not been opened yet" in client.get(address).text
     assert press("models/ease-1/evaluate").location == address
     assert queued(graph, dataset) == [["evaluate", "ease-1"]]
     page = client.get(address).text
@@ -122,8 +122,8 @@ def test_what_was_trained_before_and_what_fails_are_told(
         graph.execute("MATCH (r:Run {dataset: $d, kind: 'command'}) SET r += $own", d=dataset, own=properties)
         return client.get(f"/d/{dataset}/models").text
 
-    assert "none is there" not in becomes()
-    assert "none is there: <code>cikg status</code> says which" in becomes(
+    assert "none is running" not in becomes()
+    assert "none is running: <code>cikg status</code> shows which" in becomes(
         created_at=datetime.now(UTC) - timedelta(minutes=1)
     )
     assert "Training ease, seed 7: select 1/4 …" in becomes(state="running", progress="ease, seed 7: select 1/4")
@@ -142,7 +142,7 @@ def test_what_was_trained_before_and_what_fails_are_told(
         ({"method": "ease", "seed": "-1"}, (400, "cannot be the seed")),
         ({"method": "ease", "trials": "few"}, (400, "cannot be the number of trials")),
         ({"method": "mixture", "trials": "5"}, (400, "Mixture has no setting to search")),
-        ({"method": "ease", "csrf_token": "wrong"}, (400, "an old form is renewed by loading its page")),
+        ({"method": "ease", "csrf_token": "wrong"}, (400, "reload the page and try again")),
     ],
     ids=["method", "seeds", "seed", "trials", "untuned", "token"],
 )
@@ -201,14 +201,14 @@ def test_a_worker_looks_for_intents_that_may_mean_the_same(
 def test_vectors_are_made_and_looked_by(client: FlaskClient, press: Press, graph: Graph, dataset: str) -> None:
     address = f"/d/{dataset}/merges"
     assert press("merges/propose", by="lexical_64").status_code == 404, "there are none yet"
-    assert "Make vectors" in client.get(address).text
+    assert "Compute vectors" in client.get(address).text
     press("merges/embed")
     assert queued(graph, dataset) == [["embed", "--dataset", dataset]]
-    assert "Making vectors waits for a worker" in client.get(address).text
+    assert "Computing vectors waits for a worker" in client.get(address).text
     made = "MATCH (d:Dataset {uid: $d}) SET d.embeddings = ['Intent/lexical_64'] WITH d "
     graph.execute(made + "MATCH (r:Run {dataset: $d, kind: 'command'}) SET r.state = 'done'", d=dataset)
     page = client.get(address).text
-    assert ('value="lexical_64"' in page, "Renew vectors" in page) == (True, True)
+    assert ('value="lexical_64"' in page, "Update vectors" in page) == (True, True)
     press("merges/propose", by="lexical_64", threshold="0.8")
     (newest, _) = queued(graph, dataset)
     assert newest[6:] == ["--method", "vector", "--threshold", "0.8", "--embedding", "lexical_64"]
@@ -224,7 +224,7 @@ def test_what_cannot_be_looked_for_is_refused_in_a_sentence(
     press: Press, dataset: str, action: str, threshold: str, status: int
 ) -> None:
     answer = press(f"merges/{action}", threshold=threshold)
-    sentence = "cannot be the least likeness" if status == 400 else "cannot be told to"
+    sentence = "cannot be the minimum similarity" if status == 400 else "no action"
     assert (answer.status_code, sentence in answer.text) == (status, True), answer.text
 
 

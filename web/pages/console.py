@@ -156,9 +156,9 @@ def _values(text: str) -> dict[str, Any]:
     try:
         values = strict_json.loads(text.encode("utf-8", "surrogatepass"))
     except ValueError as error:
-        raise InputError(f"the parameters are no JSON that can be read: {error}", cure='Write {"user": "1"}') from None
+        raise InputError(f"the parameters are not valid JSON: {error}", cure='Write {"user": "1"}') from None
     if not isinstance(values, dict):
-        raise InputError("the parameters are no JSON object", cure='Write {"user": "1"}')
+        raise InputError("the parameters are not a JSON object", cure='Write {"user": "1"}')
     return values
 
 

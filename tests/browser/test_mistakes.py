@@ -52,7 +52,7 @@ def test_a_double_click_sends_once(visit: Visit, graph: Graph, dataset: str, mon
     page.goto(visit.site.link())
     page.goto(f"{visit.site.address}/settings")
     page.get_by_label("For", exact=True).fill(dataset)
-    button = page.get_by_role("button", name="Make a token")
+    button = page.get_by_role("button", name="Create a token")
     button.evaluate("(button) => { button.click(); setTimeout(() => button.click(), 100); }")
     expect(page.get_by_role("status")).to_contain_text("cikg_")
     visit.check()

@@ -82,7 +82,7 @@ def change_own_password(graph: Graph, who: Principal, present: str, wanted: str)
     """
     passwords = Passwords(settings())
     if who.account is None or not passwords.fits(graph, who.account, present):
-        raise InputError("this is not the present password", cure="An admin can give you another")
+        raise InputError("this is not the current password", cure="An admin can set a new one")
     accounts.set_password(graph, who.account, passwords.hash(wanted), who.name)
 
 
@@ -100,7 +100,7 @@ def change_account(graph: Graph, name: str, action: str, actor: str) -> None:
     elif action == "role" and request.form.get("role") in set(Role):
         accounts.set_role(graph, name, Role(request.form["role"]), actor)
     else:
-        raise InputError(f"an account cannot be told to {action!r}", cure="Use the buttons of its row")
+        raise InputError(f"there is no action {action!r} for an account", cure="Use the buttons in its row")
 
 
 def _page(error: CikgError | None = None, made: str | None = None) -> Response:

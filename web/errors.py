@@ -49,18 +49,18 @@ _CODES: dict[type[CikgError], str] = {
     TooLargeError: "query_too_large",
 }
 _SAID = {
-    400: ("This request cannot be read", "Go back and try again; an old form is renewed by loading its page"),
+    400: ("This request cannot be read", "Go back, reload the page and try again"),
     401: (
         "You are not logged in",
         "Log in above, or run `cikg login` on the machine that runs the platform and open the link it prints",
     ),
-    403: ("You may not do this", "Ask an admin of the platform for a role or a token that allows it"),
-    404: ("There is no such page", "Check the address, or begin at the overview"),
-    405: ("This address does not answer such a request", "Open it from the dashboard"),
+    403: ("You do not have permission for this", "Ask an admin of the platform for a role or a token that allows it"),
+    404: ("There is no such page", "Check the address, or start from the overview"),
+    405: ("This address does not accept such a request", "Open it from the dashboard"),
     413: ("This request is too large", None),
-    415: ("This is no kind of content that is taken here", "Send JSON, as application/json"),
-    429: ("There were too many requests", "Wait as long as the header Retry-After says"),
-    500: ("Something went wrong on our side", "The log has the cause: `cikg status` names its file"),
+    415: ("This type of content is not accepted here", "Send JSON, as application/json"),
+    429: ("Too many requests", "Wait as long as the Retry-After header says"),
+    500: ("Something went wrong on our side", "The cause is in the log: `cikg status` names the file"),
 }
 
 
@@ -118,7 +118,7 @@ def _page(status: int, error: HTTPException | None = None) -> Response:
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         cure = f"Send at most {(request.max_content_length or 0) // 10**6:,} MB"
     if status == HTTPStatus.NOT_FOUND and problems.asked():
-        message, cure = "there is no such operation", f"Check the path: {problems.PREFIX}v1/docs has all of them"
+        message, cure = "there is no such operation", f"Check the path: {problems.PREFIX}v1/docs lists them all"
     response = _shown(status, message, cure)
     if error is not None and error.response is None and "Allow" in dict(error.get_headers()):
         response.headers["Allow"] = dict(error.get_headers())["Allow"]

@@ -336,8 +336,8 @@ def test_what_is_not_there_is_left_out_or_named(client: FlaskClient, graph: Grap
         (f"/d/{DATASET}/users/absent", 404, "has no user"),
         (f"/d/{DATASET}/models/extraction", 404, "has no model"),
         (f"/d/{DATASET}/users/~FF", 404, "no such page"),
-        ("/nowhere", 404, "check the address, or begin at the overview."),
-        ("/api/v1/nowhere", 404, "check the path: /api/v1/docs has all of them"),
+        ("/nowhere", 404, "check the address, or start from the overview."),
+        ("/api/v1/nowhere", 404, "check the path: /api/v1/docs lists them all"),
     ],
 )
 def test_errors_say_cause_and_cure(client: FlaskClient, address: str, status: int, said: str) -> None:

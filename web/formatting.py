@@ -111,7 +111,7 @@ _PARTS = {"config": "setting", "timings": "seconds", "peak_memory_mb": "peak mem
 
 
 _METRICS = {
-    "recall": "share of held-out items that the list has",
+    "recall": "share of held-out items in the list",
     "ndcg": "the same, with more credit near the top",
     "precision": "share of the list that was held out",
     "hit rate": "share of users with at least one",

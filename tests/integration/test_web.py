@@ -93,7 +93,7 @@ PAGES = {
 
 def test_a_model_says_first_what_its_training_did_without(client: FlaskClient) -> None:
     page = client.get(f"/d/{DATASET}/models/neighbours-1").text
-    assert "share of held-out items that the list has" in page
+    assert "share of held-out items in the list" in page
     assert page.index("Note: without facts: there are none.") < page.index("Metrics")
 
 

@@ -49,7 +49,7 @@ def test_intents_are_merged_and_the_merge_is_undone(visit: Visit, base: str, gra
     expect(page.get_by_role("row").filter(has_text="Walks")).to_have_count(1)
     visit.find_no_barrier(axe)
     page.get_by_role("button", name="They differ").click()
-    expect(page.get_by_text("No pair is undone.")).to_be_visible()
+    expect(page.get_by_text("No pairs are undone.")).to_be_visible()
     actions = graph.execute(
         "MATCH (entry:Audit) WHERE entry.target = $uid RETURN entry.action AS action ORDER BY entry.uid",
         uid=uid(DATASET, "walks"),

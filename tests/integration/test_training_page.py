@@ -179,7 +179,7 @@ def test_a_worker_looks_for_intents_that_may_mean_the_same(
     spelled = {"uid": f"{dataset}:The Sea!", "id": "The Sea!", "name": "The Sea!", "dataset": dataset}
     graph.execute("CREATE (n:Intent) SET n = $spelled", spelled=spelled)
     address = f"/d/{dataset}/merges"
-    assert "No pair is proposed" in client.get(address).text
+    assert "No pairs are proposed" in client.get(address).text
     assert press("merges/propose").location == address
     command = ["intents", "propose", "--dataset", dataset, "--actor", "operator"]
     assert queued(graph, dataset) == [command]

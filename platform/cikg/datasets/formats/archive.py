@@ -122,6 +122,6 @@ def _manifest(folder: Path) -> _Manifest:
 
 FORMAT = Format(
     name="archive",
-    help="A folder that `cikg dataset export` made.",
+    help="A folder written by `cikg dataset export`.",
     read=read,
 )

@@ -216,6 +216,6 @@ def _graph(table: _Table, linked: dict[str, str], items: set[str]) -> Iterator[R
 
 FORMAT = Format(
     name="recbole",
-    help="RecBole's atomic files: a folder with NAME.inter and, where there are any, NAME.user, .item, .kg and .link.",
+    help="RecBole's atomic files: a folder with NAME.inter and, optionally, NAME.user, .item, .kg and .link.",
     read=read,
 )

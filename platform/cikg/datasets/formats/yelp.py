@@ -93,7 +93,7 @@ def _city(row: dict[str, Any]) -> list[str]:
 
 FORMAT = Format(
     name="yelp",
-    help="The unpacked folder of the Yelp Open Dataset: its files of businesses, of reviews and perhaps of users.",
+    help="The unpacked folder of the Yelp Open Dataset: its files of businesses, reviews and, optionally, users.",
     read=read,
     field="businesses",
 )

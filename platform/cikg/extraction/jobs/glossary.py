@@ -90,7 +90,7 @@ def apply(subject: Subject, answer: TermMeaning, dataset: str) -> dict[str, Any]
 
 JOB = Job(
     name="glossary",
-    help="What abbreviations and names in the items' texts mean, for the prompts about texts that have them.",
+    help="What abbreviations and names in the items' texts mean; used in the prompts that show such texts.",
     about=Label.DATASET,
     prompts=("glossary",),
     ids=ids,

@@ -37,7 +37,7 @@ def apply(subject: Subject, found: Subgraph, _dataset: str) -> dict[str, Any]:
 
 JOB = Job(
     name=NAME,
-    help="What of each item's neighbourhood tells what it is; prunes the intents that do not.",
+    help="Which parts of each item's neighbourhood characterise it; prunes the intents that do not.",
     about=Label.ITEM,
     prompts=("item_pruning", "item_evaluating"),
     ids=histories.items,

@@ -156,7 +156,7 @@ def apply(subject: Subject, answer: PreferenceAlignment, dataset: str) -> dict[s
 
 JOB = Job(
     name="preference_alignment",
-    help="Which intents are other words for the same; proposes to merge them.",
+    help="Which intents mean the same in other words; proposes to merge them.",
     about=Label.INTENT,
     prompts=("preference_alignment",),
     ids=ids,

@@ -87,7 +87,7 @@ def apply(subject: Subject, answer: RelatedIntents, dataset: str) -> dict[str, A
 
 JOB = Job(
     name="related_item_intents",
-    help="Which other intents of the pool each item serves; after the jobs that find exact ones.",
+    help="Which other intents of the pool each item serves; runs after the jobs that find exact ones.",
     about=Label.ITEM,
     prompts=("related_item_intents",),
     ids=ids,

@@ -99,7 +99,7 @@ def apply(subject: Subject, answer: RelatedToUser, dataset: str) -> dict[str, An
 
 JOB = Job(
     name="related_user_intents",
-    help="Which other intents of the pool each user has; after the jobs that find exact ones.",
+    help="Which other intents of the pool each user has; runs after the jobs that find exact ones.",
     about=Label.USER,
     prompts=("related_user_intents",),
     ids=ids,

@@ -77,7 +77,7 @@ def apply(subject: Subject, answer: UserIntents, dataset: str) -> dict[str, Any]
 
 JOB = Job(
     name="user_intents",
-    help="What each user is after, from the training history and the profile.",
+    help="What each user is looking for, from the training history and the profile.",
     about=Label.USER,
     prompts=("user_intents",),
     ids=histories.users,

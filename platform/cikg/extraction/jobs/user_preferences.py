@@ -22,7 +22,7 @@ class UserPreferences(BaseModel):
 
 JOB = tastes_job(
     "user_preferences",
-    "The few kinds of things that each user prefers, from the training history.",
+    "The few kinds of things each user prefers, from the training history.",
     UserPreferences,
     lambda answer: answer.preferences,
 )

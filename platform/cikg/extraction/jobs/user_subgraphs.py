@@ -37,7 +37,7 @@ def apply(subject: Subject, found: Subgraph, _dataset: str) -> dict[str, Any]:
 
 JOB = Job(
     name=NAME,
-    help="What of each user's neighbourhood tells their taste; prunes the intents that do not.",
+    help="Which parts of each user's neighbourhood reveal their taste; prunes the intents that do not.",
     about=Label.USER,
     prompts=("user_pruning", "user_evaluating"),
     ids=histories.users,

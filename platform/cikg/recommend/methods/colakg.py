@@ -1,4 +1,4 @@
-"""CoLaKG: texts in which a model comprehended users and items, inside a LightGCN (Cui et al., 2024).
+"""CoLaKG: LightGCN with an LLM's descriptions of users and items (Cui et al., 2024).
 
 An adapter brings a text's vector into the space of the embeddings, where it is added to the node's own. Each item is
 joined with those whose texts are most like its own, to which no path of interactions may lead; and the graph does the

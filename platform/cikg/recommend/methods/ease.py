@@ -1,4 +1,4 @@
-"""EASE: a linear item–item model with a closed form (Steck, WWW 2019), and what items are like (cEASE)."""
+"""EASE: a linear item–item model in closed form (Steck, WWW 2019), optionally with item attributes (cEASE)."""
 
 from __future__ import annotations
 

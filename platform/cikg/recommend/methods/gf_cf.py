@@ -1,4 +1,4 @@
-"""GF-CF: interactions seen as a signal on the graph of items, through a low-pass filter (Shen et al., CIKM 2021)."""
+"""GF-CF: interactions as a signal on the item graph, passed through a low-pass filter (Shen et al., CIKM 2021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IKGR: intents that an LLM found, in a knowledge graph of users, items and intents.
+"""IKGR: intents found by an LLM, in a knowledge graph of users, items and intents.
 
 One layer of knowledge graph convolution over text features, then TransH over three relations: a user *possesses* an
 intent, an item *satisfies* one, a user *consumes* an item. The translation of *consumes* is made of both their intents:

@@ -1,4 +1,4 @@
-"""Interests: what holders of the user's interests choose, each interest weighed against the others.
+"""Interests: what others who share the user's interests choose, with a weight per interest.
 
 A ridge regression from interests to items (Hoerl and Kennard, Technometrics 1970): the linear map that, of all, best
 says from a user's interests what the user chose.

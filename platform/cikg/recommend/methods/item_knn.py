@@ -1,4 +1,4 @@
-"""ItemKNN: an item is as good as it resembles what the user has chosen (Sarwar et al., WWW 2001)."""
+"""ItemKNN: scores an item by its similarity to what the user has chosen (Sarwar et al., WWW 2001)."""
 
 from __future__ import annotations
 

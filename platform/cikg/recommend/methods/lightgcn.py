@@ -1,4 +1,4 @@
-"""LightGCN: embeddings, averaged over layers of a graph's neighbours (He et al., SIGIR 2020).
+"""LightGCN: embeddings averaged over layers of neighbours in a graph (He et al., SIGIR 2020).
 
 The graph may be that of interactions alone, or have interests and facts too; the loss may be any of `ranking`.
 """

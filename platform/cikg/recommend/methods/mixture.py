@@ -1,4 +1,4 @@
-"""The flagship: experts over one snapshot, and a gate that says for whom each of them counts how much.
+"""The flagship: several experts on one snapshot, and a gate that weights them for each user.
 
 =============  ===================================================================================================
 `linear`       EASE over interactions, facts and texts, as far as the validation split finds these useful

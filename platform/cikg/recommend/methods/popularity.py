@@ -1,4 +1,4 @@
-"""Popularity: everybody is shown what most users chose. The floor that every method has to leave behind."""
+"""Popularity: recommends what most users chose. The baseline that every method has to beat."""
 
 from __future__ import annotations
 

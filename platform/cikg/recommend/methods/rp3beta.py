@@ -1,4 +1,4 @@
-"""RP3β: where a walk of three steps from the user ends, popular ends held back (Paudel et al., TiiS 2017)."""
+"""RP3β: where a random walk of three steps from the user ends, popular items discounted (Paudel et al., TiiS 2017)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SeeKRec: what a language model says of users and items, distilled, mixed with the collaborative signal by a gate.
+"""SeeKRec: LLM profiles of users and items, distilled and mixed with the collaborative signal by a gate.
 
 The vectors of the profiles lose their mean and are cut to the directions that say most (truncated singular value
 decomposition). For each user and item n a gate g then mixes K + 1 experts, before LightGCN's layers:

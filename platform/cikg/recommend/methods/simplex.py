@@ -1,4 +1,4 @@
-"""SimpleX: a user is the mean of a history and a vector; a cosine loss with many negatives (Mao et al., CIKM 2021)."""
+"""SimpleX: a user is the average of a history and a vector; cosine loss with many negatives (Mao et al., CIKM 2021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts: who will choose what, by a taste for what texts say of the items chosen before.
+"""Texts: predicts choices from the texts of the items that the user chose before.
 
 The vectors of items' profiles, or of their own texts, are distilled; `matching` fits every user's taste to them. What a
 model wrote about users is not read: of imported profiles nothing tells whether they know what was held out.

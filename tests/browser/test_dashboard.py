@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import uuid
 
 from playwright.sync_api import expect
 
+from cikg.access import accounts
+from cikg.access.accounts import Role
 from cikg.graph import Graph
 from tests import planted
 from tests.browser.conftest import DATASET, Visit, in_all, in_two
@@ -119,9 +122,10 @@ def test_a_list_is_filtered_while_somebody_types(visit: Visit) -> None:
 
 
 @in_two
-def test_tables_fit_and_say_what_each_value_is(visit: Visit) -> None:
-    page = visit.page
+def test_tables_fit_and_say_what_each_value_is(visit: Visit, graph: Graph) -> None:
+    page, account = visit.page, f"somebody-{uuid.uuid4().hex[:8]}"
     page.goto(visit.site.link())
+    accounts.add(graph, account, Role.VIEWER, None, actor="tests")  # a table of nobody is hidden
     for path in ("/", "/settings", f"/d/{DATASET}/jobs", f"/d/{DATASET}/models", f"/d/{DATASET}/jobs/extraction"):
         page.goto(visit.site.address + path)
         expect(page.locator("table.stacked").first).to_be_visible()
@@ -130,6 +134,7 @@ def test_tables_fit_and_say_what_each_value_is(visit: Visit) -> None:
     state = page.locator("td:has(.state)").first
     said = state.evaluate("cell => getComputedStyle(cell, '::before').content")
     assert said == ('"State "' if visit.width < 600 else "none")
+    accounts.remove(graph, account, actor="tests")
 
 
 @in_two

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 import signal
 import subprocess
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +151,35 @@ def test_a_redis_that_is_full_or_only_reads_is_told_and_work_goes_on_once_it_wri
         client.config_set("maxmemory", 0)
     ended = {"done", "failed"}  # there is nothing to cluster
     wait_for(lambda: {each["state"] for each in control.commands(place.graph, place.dataset)} <= ended, "all ends", 90)
+
+
+def test_a_redis_that_fails_within_a_message_is_told(
+    own_redis: tuple[str, subprocess.Popen[bytes]], place: Workplace
+) -> None:
+    settings = place.settings("http://127.0.0.1:9/v1", redis_url=SecretStr(own_redis[0]))
+    app, over = queue.create_app(settings), threading.Event()
+
+    def disturb() -> None:
+        with Redis.from_url(own_redis[0]) as client:
+            while not over.wait(0.01):
+                client.config_set("maxmemory", 1)
+                client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                client.config_set("maxmemory", 0)
+
+    disturbing = threading.Thread(target=disturb)
+    disturbing.start()
+    told: Counter[str] = Counter()
+    try:
+        for _ in range(30):
+            try:
+                queue.enqueue_command(app, "run", queue.LLM_QUEUE)
+                told["sent"] += 1
+            except ServiceError as error:
+                told[type(error).__name__] += 1
+    finally:
+        over.set()
+        disturbing.join()
+    assert told["sent"] and len(told) > 1, told
 
 
 def test_a_wrong_password_of_redis_is_named(own_redis: tuple[str, subprocess.Popen[bytes]], place: Workplace) -> None:

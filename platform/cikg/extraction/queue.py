@@ -109,6 +109,8 @@ def check_limits(settings: Settings) -> None:
 def enqueue(app: Celery, run: str, shards: Sequence[int]) -> None:
     """Send one task a shard. Sending a shard twice is harmless.
 
+    What is not sent is the sweeper's. Celery would try again by itself, on a channel that it has closed meanwhile.
+
     Raises:
         UnreachableError: Redis does not answer.
     """
@@ -116,7 +118,7 @@ def enqueue(app: Celery, run: str, shards: Sequence[int]) -> None:
         connection.ensure_connection(max_retries=1, timeout=5)
         with app.amqp.Producer(connection) as producer:
             for shard in shards:
-                app.send_task(WORK_SHARD, args=(run, shard), producer=producer)
+                app.send_task(WORK_SHARD, args=(run, shard), producer=producer, retry=False)
 
 
 def enqueue_command(app: Celery, run: str, name: str) -> None:
@@ -128,7 +130,7 @@ def enqueue_command(app: Celery, run: str, name: str) -> None:
     with _translated(), app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=5)
         with app.amqp.Producer(connection) as producer:
-            app.send_task(CARRY_OUT, args=(run,), queue=name, producer=producer)
+            app.send_task(CARRY_OUT, args=(run,), queue=name, producer=producer, retry=False)
 
 
 def workers(app: Celery, timeout: float = 3.0) -> int:

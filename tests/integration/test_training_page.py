@@ -75,7 +75,7 @@ def test_a_worker_trains_what_the_page_asks_for(
     address = f"/d/{dataset}/models"
     form = client.get(address).text
     assert form.index('value="mixture"') < form.index('value="cikgrec"'), "the flagship first"
-    assert "Popularity: everybody is shown what most users chose." in form
+    assert "Popularity: recommends what most users chose." in form
     answer = press("models", method="popularity", seed="0", seeds="1")
     assert (answer.status_code, answer.location) == (303, address), answer.text
     command = ["train", "popularity", "--dataset", dataset]

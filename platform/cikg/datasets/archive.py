@@ -187,7 +187,7 @@ def export_dataset(graph: Graph, dataset: str, folder: Path, format: str, progre
         ConflictError: it is not complete.
     """
     if folder.exists() or folder.is_symlink():
-        raise InputError(f"{folder} is already there", cure="Name a folder that is not")
+        raise InputError(f"{folder} already exists", cure="Give the path of a new folder")
     check(graph, dataset)
     with progress("reading", None) as advance:
         described, frames = _read(graph, dataset, advance)
@@ -307,9 +307,9 @@ def table_frame(folder: Path, described: Mapping[str, Any], schema: Schema) -> p
     except (OSError, pl.exceptions.PolarsError):
         pass
     raise InputError(
-        "the table is missing, or not as it was exported",
+        "the table is missing or was changed since the export",
         file,
-        cure="Export again; what was edited on purpose is read with a mapping, see docs/tables.md",
+        cure="Export the dataset again, or import what you edited with a mapping: docs/tables.md",
     )
 
 

@@ -98,7 +98,7 @@ def load(graph: Graph, store: Store, tables: Tables, dataset: str, *, run: str, 
         with progress("building the database", store.steps) as advance:
             store.build(folder, arguments, advance)
         with (
-            progress("starting Neo4j anew", None),
+            progress("restarting Neo4j", None),
             graph.holding("hold_datasets", "beside_import", dataset=dataset, run=run) as rows,
         ):
             if rows != [begun]:

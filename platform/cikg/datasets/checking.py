@@ -82,7 +82,7 @@ def check(
     if path is None and kind.needs_path:
         raise InputError(f"the format {format!r} needs a path", cure=kind.help)
     if path is not None and not kind.needs_path:
-        raise InputError(f"the format {format!r} brings its own data and reads no path", cure="Leave out the path")
+        raise InputError(f"the format {format!r} comes with its own data and takes no path", cure="Leave out the path")
     with Rejections(home / "imports" / dataset if home is not None else None, rules.max_rejected) as rejections:
         with progress("reading", None) as advance:
             opened = Source(path, advance, rejections.add)

@@ -48,7 +48,8 @@ def drop(graph: Graph, dataset: str, advance: Advance = ignore) -> None:
     clear(graph, dataset, advance)
     if not graph.write("drop_dataset", dataset=dataset):
         raise ConflictError(
-            f"an import writes the dataset {dataset!r} while it is dropped", cure="Wait for it, or stop it, and repeat"
+            f"an import is writing the dataset {dataset!r} while it is being dropped",
+            cure="Wait for the import to end or stop it, then drop the dataset again",
         )
 
 

@@ -55,10 +55,10 @@ def _count(tables: Tables) -> int:
 def _rated(tables: Tables, minimum: float) -> Tables:
     rating = tables.interactions.rating
     if np.isnan(rating).all():
-        raise InputError("no interaction has a rating", cure="Leave --min-rating out")
+        raise InputError("no interaction has a rating", cure="Leave out the minimum rating")
     keep = ~(rating < minimum)
     if not keep.any():
-        raise InputError(f"no interaction has a rating from {minimum:g}", cure="Choose a lower --min-rating")
+        raise InputError(f"no interaction is rated {minimum:g} or higher", cure="Choose a lower minimum rating")
     return replace(tables, interactions=_chosen(tables.interactions, keep))
 
 
@@ -74,7 +74,9 @@ def _core(tables: Tables, least: int) -> Tables:
             break
         keep = still
     if not keep.any():
-        raise InputError(f"no interaction is left in the core of {least}", cure="Choose a smaller --core")
+        raise InputError(
+            f"no interaction is left when every user and item must have {least} of them", cure="Choose a smaller core"
+        )
     return _restricted(replace(tables, interactions=_chosen(table, keep)), users, items)
 
 

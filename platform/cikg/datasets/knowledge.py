@@ -87,7 +87,7 @@ def decode(dataset: str, text: str) -> dict[str, Any]:
     """
     properties = json.loads(text)
     if not isinstance(properties, dict) or any(not _NAME.fullmatch(name) for name in properties):
-        raise ValueError("the properties are not named as the platform names them")
+        raise ValueError("a property has a name that the platform never gives")
     return {name: _decoded(dataset, found) for name, found in properties.items()}
 
 
@@ -96,7 +96,7 @@ def _decoded(dataset: str, found: Any) -> Any:
     if isinstance(found, list):
         values = [_plain(dataset, one) for one in found]
         if len(set(map(type, values))) > 1:
-            raise ValueError("a list of values of several kinds")
+            raise ValueError("a list mixes values of several types")
         return values
     return _plain(dataset, found)
 
@@ -112,11 +112,11 @@ def _plain(dataset: str, found: Any) -> Any:
         case bool() | float():
             pass
         case int() if not -_MOST <= found < _MOST:
-            raise ValueError("a number that is too large")
+            raise ValueError("a number is too large")
         case int():
             pass
         case _:
-            raise ValueError("a value of no kind that a graph holds")
+            raise ValueError("a value has a type that the graph cannot hold")
     return found
 
 
@@ -133,15 +133,15 @@ def check_node(label: str, key: str, text: str) -> None:
     """
     properties = decode("", text)
     if properties.keys() & _OWN or (label != Label.SUBJECT and properties.get("id", key) != key):
-        raise ValueError(f"a {label} with another key than it says")
+        raise ValueError(f"the key of a {label} contradicts its properties")
     if label in ADDED_TO:
         names = set(properties)
         if (label == Label.DATASET and (key or not names <= set(_OF_DATASET))) or names & _GIVEN:
-            raise ValueError(f"properties of a {label} that are no knowledge")
+            raise ValueError(f"a {label} has properties that nothing adds to it")
     elif label not in MADE or not key:
-        raise ValueError(f"a {label} is no knowledge")
+        raise ValueError(f"an export adds no {label}")
     if label == Label.RUN and (properties.get("kind") not in RUN_KINDS or properties.get("state") not in _ENDED):
-        raise ValueError("a run that has not ended, or made no knowledge")
+        raise ValueError("a run has not ended, or is of a kind that is not exported")
 
 
 def check_edge(type: str, source_label: str, target_label: str, text: str) -> None:  # noqa: A002
@@ -152,4 +152,4 @@ def check_edge(type: str, source_label: str, target_label: str, text: str) -> No
     """
     decode("", text)
     if (type, source_label, target_label) not in ENDS:
-        raise ValueError(f"an edge {type} from {source_label} to {target_label} is no knowledge")
+        raise ValueError(f"an export has no edge {type} from {source_label} to {target_label}")

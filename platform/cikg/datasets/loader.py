@@ -108,8 +108,8 @@ class _Import:
             return data_rows(self.tables)
         if bulk.required:
             raise ConflictError(
-                "the database cannot be made anew, for it holds more than this import",
-                cure="Import without --bulk, or into an empty CIKG_HOME",
+                "the database holds more than this import, so it cannot be rebuilt from files",
+                cure="Import without --bulk, or set CIKG_HOME to an empty folder",
             )
         return 0
 
@@ -135,7 +135,7 @@ class _Import:
         if not replace:
             raise TakenError(
                 f"the dataset {self.dataset!r} already holds something else, from {found.get('source') or 'elsewhere'}",
-                cure="Choose another name with --dataset, or drop what it holds with --replace",
+                cure="Choose another name with --dataset, or replace what it holds with --replace",
             )
         with progress("dropping", held(self.graph, self.dataset)) as advance:
             clear(self.graph, self.dataset, advance)
@@ -178,5 +178,5 @@ class _Import:
         ):
             raise ConflictError(
                 f"another import is writing the dataset {self.dataset!r}, or something removed a part of it",
-                cure="Wait for it, then repeat this one; if there is none, begin anew after `cikg dataset drop`",
+                cure="Wait for it to end, then repeat this one; if none is running, drop the dataset and repeat",
             )

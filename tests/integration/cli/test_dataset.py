@@ -103,7 +103,7 @@ def test_a_drop_does_not_fight_an_import(graph: Graph, dataset: str, tmp_path: P
     def overtake(_count: int) -> None:
         load(graph, "cikgrec", folder, dataset, replace=True)
 
-    with pytest.raises(ConflictError, match="an import writes the dataset"):
+    with pytest.raises(ConflictError, match="an import is writing the dataset"):
         drop(graph, dataset, overtake)
     assert digest(graph, dataset) == whole
     drop(graph, dataset)
@@ -191,7 +191,7 @@ def test_export_as_a_command(graph: Graph, here: Cikg, dataset: str, tmp_path: P
     done = here("dataset", "export", dataset, tmp_path / "out", "--format", "csv", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["rows"]["interactions"] == 8
-    assert "is already there" in one_sentence(here("dataset", "export", dataset, tmp_path / "out"))
+    assert "already exists" in one_sentence(here("dataset", "export", dataset, tmp_path / "out"))
     again = here("import", "archive", tmp_path / "out", "--dataset", f"{dataset}-again")
     assert again.returncode == 0, again.stderr
     assert graph.one("dataset_counts", dataset=f"{dataset}-again") == graph.one("dataset_counts", dataset=dataset)

@@ -70,7 +70,7 @@ def test_a_wrong_folder_leaves_the_old_data(graph: Graph, here: Cikg, dataset: s
     [
         (["import", "nothing", "."], "no dataset format 'nothing'. Use one of: "),
         (["import", "cikgrec"], "the format 'cikgrec' needs a path"),
-        (["import", "demo", "/nowhere"], "the format 'demo' brings its own data and reads no path"),
+        (["import", "demo", "/nowhere"], "the format 'demo' comes with its own data and takes no path"),
         (["import", "cikgrec", "/nowhere"], "/nowhere is not a folder"),
         (["import", "cikgrec", ".", "--split", "leave-one-out", "--test-share", "0.1"], "has no test share"),
         (["import", "cikgrec", ".", "--dataset", "A B"], "'A B' cannot name a dataset"),

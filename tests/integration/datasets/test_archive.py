@@ -184,7 +184,7 @@ def test_what_a_model_wrote_is_exported_with_its_evidence(graph: Graph, dataset:
 def test_what_is_there_stays(graph: Graph, dataset: str, tmp_path: Path, records: list[Record]) -> None:
     load(graph, "arbitrary", None, dataset)
     (tmp_path / "mine").mkdir()
-    with pytest.raises(InputError, match="is already there"):
+    with pytest.raises(InputError, match="already exists"):
         export(graph, dataset, tmp_path / "mine")
     with pytest.raises(NotFoundError, match="there is no dataset"):
         export(graph, f"{dataset}-typo", tmp_path / "out")
@@ -252,10 +252,10 @@ def _forge(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda folder: _flip(folder / "facts.parquet"), r"facts\.parquet: the table is missing, or not as it was"),
-        (lambda folder: (folder / "items.parquet").unlink(), r"items\.parquet: the table is missing, or not as it was"),
-        (_forge, r"users\.parquet: the table is missing, or not as it was"),
-        (lambda folder: (folder / "manifest.json").unlink(), r"has no manifest\.json. Name a folder"),
+        (lambda folder: _flip(folder / "facts.parquet"), r"facts\.parquet: the table is missing or was changed"),
+        (lambda folder: (folder / "items.parquet").unlink(), r"items\.parquet: the table is missing or was changed"),
+        (_forge, r"users\.parquet: the table is missing or was changed"),
+        (lambda folder: (folder / "manifest.json").unlink(), r"has no manifest\.json. Give the path of a folder"),
         (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json: it is damaged"),
         (lambda folder: (folder / "manifest.json").write_text('{"dataset": {}, "tables": {}}'), "lacks users, items,"),
         (lambda folder: (folder / "manifest.json").write_text('{"layout": 99}'), "its layout is wrong"),

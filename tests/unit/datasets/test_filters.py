@@ -61,7 +61,7 @@ NUMBERS = st.integers(0, 7).map(str)
 def test_the_core_and_what_hangs_on_it(pairs: set[Pair], least: int) -> None:
     tables, wanted = collect(dataset(pairs)), plain_core(pairs, least)
     if not wanted:
-        with pytest.raises(InputError, match=f"no interaction is left in the core of {least}"):
+        with pytest.raises(InputError, match=f"no interaction is left when every user and item must have {least}"):
             Filters(core=least).apply(tables)
         return
     found, left_out = Filters(core=least).apply(tables)
@@ -132,7 +132,7 @@ def test_no_filter_changes_nothing() -> None:
 
 
 def test_ratings_that_leave_nothing_are_refused() -> None:
-    with pytest.raises(InputError, match=r"no interaction has a rating from 5\.5"):
+    with pytest.raises(InputError, match=r"no interaction is rated 5\.5 or higher"):
         Filters(min_rating=5.5).apply(collect([record for record in RATED if record != RATED[-2]]))
     with pytest.raises(InputError, match="no interaction has a rating"):
         Filters(min_rating=1).apply(collect([*RATED[:6], Interaction("u1", "i0")]))

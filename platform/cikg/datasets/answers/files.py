@@ -100,7 +100,7 @@ def read_interests(source: Source) -> Iterator[Held]:
         try:
             about = identifier(key)
         except ValueError:
-            source.reject(f"expected {ID!r}, found {_kind(key)}")
+            source.reject(f"expected text or a number for {ID!r}, found {_kind(key)}")
             continue
         for each in value if isinstance(value, list) else [value]:
             name = " ".join(str(each).split()) if isinstance(each, (str, int)) and not isinstance(each, bool) else ""
@@ -118,12 +118,13 @@ def _ending(file: Path, known: Sequence[str]) -> str:
     """
     ending = Path(bare_name(file)).suffix.lower()
     if not file.is_file():
-        raise InputError(f"{file} {'is no file' if file.exists() else 'does not exist'}")
+        what = "is not a file" if file.exists() else "does not exist"
+        raise InputError(f"{file} {what}", cure="Give the path of the file that holds the answers")
     if ending not in known:
         raise InputError(
-            "its ending does not say how to read it",
+            "its name does not tell how to read it",
             file,
-            cure=f"Name it *{', *'.join(known)}; gz and zst are unpacked",
+            cure=f"Let it end with {', '.join(known)}; .gz or .zst may follow",
         )
     return ending
 
@@ -142,17 +143,17 @@ def _answer(source: Source, key: Any, value: Any) -> Answer | None:
     try:
         about = identifier(key)
     except ValueError:
-        source.reject(f"expected {ID!r}, found {_kind(key)}")
+        source.reject(f"expected text or a number for {ID!r}, found {_kind(key)}")
         return None
     if not isinstance(value, str):
-        source.reject(f"expected {TEXT!r}, found {_kind(value)}")
+        source.reject(f"expected text for {TEXT!r}, found {_kind(value)}")
         return None
     text = _HALF_PAIR.sub("\ufffd", value).strip()
     if not text:
         source.reject("the answer is blank")
         return None
     if len(text) > LONGEST_ANSWER:
-        source.reject(f"the answer has {len(text)} characters, more than {LONGEST_ANSWER}")
+        source.reject(f"the answer has {len(text):,} characters, more than {LONGEST_ANSWER:,}")
         return None
     return Answer(source.line, about, text)
 
@@ -181,7 +182,7 @@ def _members(source: Source, file: Path) -> Iterator[tuple[str, Any]]:
         with opened(file) as stream:
             text = stream.read().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError("it is not UTF-8 text", file) from None
+        raise InputError("it is not UTF-8 text", file, cure="Save it as UTF-8") from None
     line, counted = 1, 0
     try:
         for start, end, key, value in _scan(text):
@@ -189,9 +190,11 @@ def _members(source: Source, file: Path) -> Iterator[tuple[str, Any]]:
             source.row(file, line, text[start:end])
             yield key, value
     except json.JSONDecodeError as error:
-        raise InputError(f"expected an object of texts by id: {error.msg}", file, error.lineno) from None
+        raise InputError(f"expected a JSON object whose keys are ids: {error.msg}", file, error.lineno) from None
     except RecursionError:
-        raise InputError("expected an object of texts by id, found one that is nested too deeply", file) from None
+        raise InputError(
+            "expected a JSON object whose keys are ids, found one that is nested too deeply", file
+        ) from None
 
 
 def _scan(text: str) -> Iterator[tuple[int, int, str, Any]]:

@@ -162,7 +162,7 @@ def load(answers: Answers, file: Path, **options: Unpack[Options]) -> AnswersRep
             answers.read(source, number_map(numbers))
             advance(source.rows % ADVANCE)
         if not source.rows:
-            raise InputError("it holds nothing", file)
+            raise InputError("it holds no answers", file)
         rejections.check(source.rows)
         rejected_file = rejections.keep(f"{answers.run_id}.csv")
     run = uid(dataset, answers.run_id)
@@ -187,7 +187,10 @@ def load(answers: Answers, file: Path, **options: Unpack[Options]) -> AnswersRep
 
 def unready(dataset: str) -> ConflictError:
     """The error where a dataset is being changed, or its import was interrupted."""
-    return ConflictError(f"the dataset {dataset!r} is not whole", cure="Complete its import, then repeat this one")
+    return ConflictError(
+        f"the dataset {dataset!r} is being changed, or its import was interrupted",
+        cure="Wait for the change to end, or complete the import, then repeat this command",
+    )
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,7 @@ def number_map(file: Path | None) -> NumberMap | None:
     source = Source(file)
     rows = listing(source, file.name)
     if rows is None:
-        raise InputError(f"{file} does not exist", cure="Name the list of ids and numbers")
+        raise InputError(f"{file} does not exist", cure="Give the path of the list of ids and numbers")
     if source.rejected:
         first = source.rejected[0]
         raise InputError(first.reason, first.file, first.line)

@@ -52,8 +52,8 @@ class _Interests(Answers):
 
     about = "user"
     remark = (
-        "Imported interests name no evidence: whoever inferred them may have known interactions that are valid or test "
-        "here, so results of models that read them may be too good."
+        "Imported interests have no evidence. Whoever inferred them may have seen interactions that are in valid "
+        "or test here, so models that use them may look better than they are."
     )
     names: dict[str, str]
     held: list[tuple[str, str]]
@@ -109,7 +109,7 @@ def _known(
     for each in files.read_interests(source):
         user, interest = numbers.original(each.id) if numbers else each.id, each.interest.casefold()
         if user is None:
-            source.reject(f"{each.id[:100]!r} is no number in {numbers and numbers.name}")
+            source.reject(f"{each.id[:100]!r} is not a number in {numbers and numbers.name}")
         elif user not in users:
             source.reject(f"the dataset has no user {user[:100]!r}")
         else:

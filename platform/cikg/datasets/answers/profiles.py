@@ -56,8 +56,8 @@ class _Profiles(Answers):
     """
 
     remark = (
-        "Imported answers name no evidence: whoever made them may have known interactions that are valid or test here, "
-        "so results of models that read these profiles may be too good."
+        "Imported answers have no evidence. Whoever made them may have seen interactions that are in valid or "
+        "test here, so models that use these profiles may look better than they are."
     )
 
     def __init__(self, graph: Graph, dataset: str, model: str, about: str) -> None:
@@ -142,9 +142,9 @@ def _own_ids(source: Source, numbers: NumberMap | None) -> Iterator[Answer]:
     for answer in files.read(source):
         own = numbers.original(answer.id) if numbers else answer.id
         if own is None:
-            source.reject(f"{answer.id[:100]!r} is no number in {numbers and numbers.name}")
+            source.reject(f"{answer.id[:100]!r} is not a number in {numbers and numbers.name}")
         elif own in first:
-            source.reject(f"{answer.id[:100]!r} has an answer already, in line {first[own]}")
+            source.reject(f"line {first[own]} already has an answer about {answer.id[:100]!r}")
         else:
             first[own] = answer.line
             yield Answer(answer.line, own, answer.text)

@@ -121,7 +121,9 @@ def _files(source: Source) -> tuple[list[tuple[Path, Split]], Path | None]:
     if not found:
         raise unfamiliar(path, EXPECTED)
     if len(found) > 1:
-        source.wrong(f"the folder has several files of reviews: {', '.join(sorted(found))}", cure="Name one of them")
+        source.wrong(
+            f"the folder has several files of reviews: {', '.join(sorted(found))}", cure="Give the path of one of them"
+        )
     file = found.popitem()[1]
     name, _ = _parted(file)
     category = name.removeprefix("reviews_").removeprefix("ratings_")
@@ -177,7 +179,7 @@ def _ratings(source: Source, file: Path) -> Iterator[_Review]:
         found = _item_column(begin)
     if found is None:
         source.place(file, 1)
-        source.wrong("expected a product's number such as B00TLEMSVK in the first column or in the second")
+        source.wrong("expected product numbers such as B00TLEMSVK in the first or the second column")
     item_column, user_column = found, 1 - found
     for row in rows:
         try:

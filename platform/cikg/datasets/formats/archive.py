@@ -27,7 +27,8 @@ from cikg.datasets.records import (
 from cikg.errors import InputError
 from cikg.schema import SPLIT_KEYS, Split
 
-EXPECTED = "Name a folder that `cikg dataset export` made"
+EXPECTED = "Give the path of a folder that `cikg dataset export` made"
+AGAIN = "Export the dataset again"
 
 
 def read(source: Source) -> Iterator[Record]:
@@ -49,7 +50,7 @@ def read(source: Source) -> Iterator[Record]:
             try:
                 record = make(*row)
             except (ValueError, RecursionError) as error:
-                raise InputError(f"row {number} is not as it was exported: {error}", file) from None
+                raise InputError(f"row {number} cannot come from an export: {error}", file, cure=AGAIN) from None
             yield record
 
 
@@ -113,10 +114,12 @@ def _manifest(folder: Path) -> _Manifest:
         raise InputError(f"it cannot be read: {error.strerror}", path, cure=EXPECTED) from None
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"])) or "JSON"
-        raise InputError(f"it is damaged, or of another version of cikg: its {where} is wrong", path) from None
+        raise InputError(
+            f"it is damaged, or comes from another version of cikg: {where} is wrong", path, cure=AGAIN
+        ) from None
     missing = [table.name for table in (*DATA, *WHOLE) if table.name not in manifest.tables]
     if missing:
-        raise InputError(f"it is damaged: it lacks {', '.join(missing)}", path)
+        raise InputError(f"it is damaged: {', '.join(missing)} is missing", path, cure=AGAIN)
     return manifest
 
 

@@ -104,7 +104,7 @@ def _rows(source: Source, file: Path, *wanted: str) -> _Rows:
     if not set(header) & set(_NAMES["isbn"]):
         if len(header) < len(wanted):
             source.place(file, 1, first)
-            source.wrong(f"expected {len(wanted)} columns with semicolons or commas between: {', '.join(wanted)}")
+            source.wrong(f"expected {len(wanted)} columns separated by semicolons or commas: {', '.join(wanted)}")
         return _Rows(list(range(len(wanted))), _parted(source, lines, delimiter, len(header)))
     next(lines)
     source.skip()

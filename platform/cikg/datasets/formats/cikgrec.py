@@ -137,7 +137,7 @@ def _interests(source: Source, names: _Names, users: set[int], largest: int) -> 
         if user not in users:
             source.reject(f"user {user} is not in {USERS if names.user_list is not None else TRAIN}")
         elif interest <= largest:
-            source.reject(f"interest {interest} has the number of an entity; the largest is {largest}")
+            source.reject(f"expected an interest's number above {largest}, the largest of an entity, found {interest}")
         else:
             yield source.line, user, interest
 

@@ -129,7 +129,7 @@ def _movies_dat(source: Source, file: Path) -> Iterator[_Movie]:
         identifier, _, rest = decoded(line).partition("::")
         title, separator, genres = rest.rpartition("::")
         if not separator:
-            source.reject("expected an id, a title and genres, with :: between")
+            source.reject("expected an id, a title and genres, separated by ::")
             continue
         yield _Movie(identifier, title, genres.split("|"))
 
@@ -149,7 +149,7 @@ def _tags_dat(source: Source, file: Path) -> Iterator[tuple[str, str, str]]:
         movie, _, rest = rest.partition("::")
         tag, separator, _ = rest.rpartition("::")
         if not separator:
-            source.reject("expected a user, a movie, a tag and a time, with :: between")
+            source.reject("expected a user, a movie, a tag and a time, separated by ::")
             continue
         yield user, movie, tag
 

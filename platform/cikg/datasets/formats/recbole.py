@@ -60,7 +60,7 @@ class _Table:
         self.source, self._rows = source, source.csv(file, delimiter="\t")
         named = [name.partition(":") for name in source.header(self._rows)]
         if not all(type_ in ("token", "token_seq", "float", "float_seq") for _, _, type_ in named):
-            source.wrong("expected a header of names and types such as user_id:token, with tabs between")
+            source.wrong("expected a header of names and types such as user_id:token, separated by tabs")
         self.columns = [_Column(place, name, type_) for place, (name, _, type_) in enumerate(named)]
 
     def find(self, names: tuple[str, ...]) -> int | None:
@@ -127,7 +127,9 @@ def _dataset(source: Source) -> tuple[Path, str]:
     if not names or not source.path.exists():
         raise unfamiliar(source.path, EXPECTED)
     if len(names) > 1:
-        source.wrong(f"the folder has several datasets: {', '.join(sorted(names))}", cure="Name one .inter file")
+        source.wrong(
+            f"the folder has several datasets: {', '.join(sorted(names))}", cure="Give the path of one .inter file"
+        )
     return within, names.pop()
 
 

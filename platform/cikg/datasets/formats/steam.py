@@ -69,7 +69,10 @@ def _chosen(source: Source) -> tuple[Path, Callable[[Source, Path], Iterator[_Pl
     if not found:
         raise unfamiliar(source.path, EXPECTED)
     if len(found) > 1:
-        source.wrong(f"the folder has both {' and '.join(sorted(found))}", cure="Name the file to import")
+        source.wrong(
+            f"the folder has several files to choose from: {', '.join(sorted(found))}",
+            cure="Give the path of one of them",
+        )
     name, file = found.popitem()
     return file, readers[name]
 

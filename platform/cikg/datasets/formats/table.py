@@ -191,19 +191,19 @@ def _place(mapping: Path, key: str, table: Table, column: str | int) -> int:
     columns = table.columns
     if isinstance(column, int):
         if column > len(columns):
-            raise InputError(f"{key}: {table.file} has {len(columns)} columns, and no column {column}", mapping)
+            raise InputError(f"{key}: {table.file} has only {len(columns)} columns, and no column {column}", mapping)
         return column - 1
     if columns.count(column) == 1:
         return columns.index(column)
     if column in columns:
         raise InputError(
-            f"{key}: {table.file} has {columns.count(column)} columns {column!r}",
+            f"{key}: {table.file} has {columns.count(column)} columns named {column!r}",
             mapping,
-            cure="Give its number from 1",
+            cure="Give its number from 1 instead",
         )
     near, shown = nearest(column, columns), ", ".join(columns[:30])
     raise InputError(
-        f"{key}: {table.file} has no column {column!r}, but {shown[:300]}",
+        f"{key}: {table.file} has no column {column!r}; its columns are {shown[:300]}",
         mapping,
         cure=f"Did you mean {near!r}?" if near else "Give a column's name, or its number from 1",
     )

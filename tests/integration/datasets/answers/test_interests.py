@@ -131,7 +131,7 @@ def test_the_list_beside_cikgrec_s_file_says_whose_numbers_they_are(graph: Graph
         ('{"3": "   "}', "expected an interest"),
         ('{"3": [true]}', "expected an interest"),
         ("[]", "expected an object"),
-        ("{}", "it holds nothing"),
+        ("{}", "it holds no answers"),
     ],
 )
 def test_what_cannot_be_used_is_named_and_writes_nothing(

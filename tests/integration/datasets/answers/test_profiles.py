@@ -165,8 +165,8 @@ def test_numbers_that_no_list_has_and_numbers_given_twice(graph: Graph, shop: st
     report = bring(graph, shop, tmp_path / "items.json", texts, **options)
     assert [row["profile"]["text"] for row in standing(graph, shop).values()] == ["a band"]
     assert sorted(reason.example for reason in report.reasons) == [
-        "'00' has an answer already, in line 2",
-        "'9' is no number in item_map.txt",
+        "line 2 already has an answer about '00'",
+        "'9' is not a number in item_map.txt",
     ]
     with pytest.raises(InputError, match="does not exist"):
         bring(graph, shop, tmp_path / "items.json", texts, numbers=tmp_path / "other.txt")
@@ -184,7 +184,7 @@ def test_nothing_is_written_while_an_import_replaces_the_dataset(
 
     with monkeypatch.context() as patch:
         patch.setattr(graph, "write", late)
-        with pytest.raises(ConflictError, match="is not whole"):
+        with pytest.raises(ConflictError, match="its import was interrupted"):
             bring(graph, shop, tmp_path / "a.json", {"51": "a band"})
     assert standing(graph, shop) == {}
 
@@ -192,8 +192,8 @@ def test_nothing_is_written_while_an_import_replaces_the_dataset(
 def test_what_is_refused(graph: Graph, shop: str, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="there is no dataset"):
         bring(graph, f"{shop}-other", tmp_path / "a.json", {"51": "a band"})
-    with pytest.raises(InputError, match="it holds nothing"):
+    with pytest.raises(InputError, match="it holds no answers"):
         bring(graph, shop, tmp_path / "a.json", {})
     graph.execute("MATCH (d:Dataset {uid: $d}) SET d.state = 'importing'", d=shop)
-    with pytest.raises(ConflictError, match="is not whole"):
+    with pytest.raises(ConflictError, match="its import was interrupted"):
         bring(graph, shop, tmp_path / "a.json", {"51": "a band"})

@@ -101,8 +101,8 @@ def test_answers_that_cannot_be_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", "", "its ending does not say how to read it"),
-        ("a.json", "[]", r"a\.json:1: expected an object of texts by id: Expecting '\{' delimiter"),
+        ("a.txt", "", "its name does not tell how to read it"),
+        ("a.json", "[]", r"a\.json:1: expected a JSON object whose keys are ids: Expecting '\{' delimiter"),
         ("a.json", '{"a": "x"\n"b": "y"}', r"a\.json:2: .*Expecting ',' delimiter"),
         ("a.json", '{"a": "x",\n\n5: "y"}', r"a\.json:3: .*property name"),
         ("a.json", '{"a": "x"}\n{}', r"a\.json:2: .*Extra data"),

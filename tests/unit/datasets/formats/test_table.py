@@ -326,7 +326,7 @@ def test_each_mistake_in_a_mapping_is_one_sentence(tmp_path: Path, change: tuple
     ("files", "said"),
     [
         ({"ratings_csv": ""}, "ratings.csv: the file is empty"),
-        ({"ratings_csv": "a,a\n1,2\n"}, "has 2 columns 'a'. Give its number from 1"),
+        ({"ratings_csv": "a,a\n1,2\n"}, "has 2 columns named 'a'. Give its number from 1"),
         ({"ratings_csv": RATINGS.encode("utf-16")}, "ratings.csv: the text is UTF-16. Save it as UTF-8"),
     ],
 )

@@ -248,12 +248,12 @@ def test_a_worker_that_cannot_see_what_was_sent_is_noticed(
 
 
 REFUSED: dict[str, tuple[tuple[str, bytes], int, str]] = {
-    "zip slip": (("a.zip", b"../out.csv"), 400, "no name of a file within the import"),
+    "zip slip": (("a.zip", b"../out.csv"), 400, "cannot be the name of a file of this import"),
     "zip bomb": (("a.zip", b"bomb"), 413, "is larger than the 1 MB that may be sent"),
-    "no zip": (("a.zip", b"no zip"), 400, "no zip archive that can be read"),
+    "no zip": (("a.zip", b"no zip"), 400, "cannot be read as a zip archive"),
     "too large": (("a.csv", b"0" * 1_500_000), 413, "larger than the 1 MB that may be sent"),
     "far too large": (("a.csv", b"0" * 2_500_000), 413, "This request is too large"),
-    "another's folder": (("../../a.csv", b"1"), 400, "no name of a file within the import"),
+    "another's folder": (("../../a.csv", b"1"), 400, "cannot be the name of a file of this import"),
     "nothing": (("", b""), 400, "no file was chosen"),
 }
 
@@ -340,7 +340,7 @@ def test_over_the_api(app: Flask, own: Settings, graph: Graph, name: str) -> Non
     assert mapping["interactions"][0]["user"] == "customer"
     del mapping["interactions"][0]["rating"]
     foreign = {"interactions": {"file": "/etc/passwd", "user": 1, "item": 2}}
-    assert "is no file of this import" in call("POST", f"{at}/preview", 200, json={"mapping": foreign})["problem"]
+    assert "is not a file of this import" in call("POST", f"{at}/preview", 200, json={"mapping": foreign})["problem"]
     call("POST", f"{at}/start", 400, json={"mapping": foreign, "dataset": name})
     call("POST", f"{at}/start", 422, json={"dataset": name, "choices": {"core": 0}})
     started = call("POST", f"{at}/start", 202, json={"mapping": mapping, "dataset": name, "choices": {"core": 2}})

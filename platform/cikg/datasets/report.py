@@ -142,7 +142,7 @@ class Rejections:
 
     def __init__(self, folder: Path | None, share: float) -> None:
         if not 0 <= share <= 1:
-            raise InputError(f"the largest share of rejected rows is {share}", cure="Give a number from 0 to 1")
+            raise InputError(f"the largest share of rejected rows cannot be {share}", cure="Give a number from 0 to 1")
         self._folder = folder
         self._share = share
         self._first: Rejected | None = None
@@ -185,7 +185,7 @@ class Rejections:
         self._reasons[kind].rows += 1
         self._list(rejected)
         if self.count >= HOPELESS and self.count > max(self._share, 0.5) * rows:
-            self._refuse(f"the first {rows:,}", rows, "Check the format")
+            self._refuse(f"the first {rows:,}", rows, "Check that the format is the right one")
 
     def check(self, rows: int) -> None:
         """Stop an import whose source has too many rows that cannot be used.
@@ -198,7 +198,7 @@ class Rejections:
         """
         if self.count > self._share * rows:
             share = min(math.ceil(100 * self.count / max(rows, self.count)) / 100, 1.0)
-            self._refuse(f"{rows:,}", rows, f"Mend the source, or leave them out with --max-rejected {share:g}")
+            self._refuse(f"{rows:,}", rows, f"Correct the source, or leave them out with --max-rejected {share:g}")
 
     def keep(self, name: str) -> Path | None:
         """Put the file of rejected rows in its place; None where there are none, or no folder for it.

@@ -59,11 +59,13 @@ class SplitRule:
     def __post_init__(self) -> None:
         for name, share in (("test", self.test_share), ("valid", self.valid_share)):
             if share is not None and not 0 <= share < 1:
-                raise InputError(f"the {name} share is {share}", cure="Give a number from 0 to below 1")
+                raise InputError(f"the {name} share cannot be {share}", cure="Give a number of at least 0 and below 1")
             if share is not None and self.kind is SplitKind.LEAVE_ONE_OUT:
-                raise InputError(f"a leave-one-out split has no {name} share", cure="Leave the option out")
+                raise InputError(f"a leave-one-out split has no {name} share", cure="Leave it out")
         if self.kind is SplitKind.GIVEN and self.test_share is not None:
-            raise InputError("a given split has its own test share", cure="Split anew with --split ratio or temporal")
+            raise InputError(
+                "a given split has its own test share", cure="Leave it out, or choose the split ratio or temporal"
+            )
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def split(tables: Tables, rule: SplitRule) -> tuple[Tables, AppliedSplit]:
         kind = SplitKind.GIVEN if (table.split == SplitCode.TEST).any() else SplitKind.RATIO
         if kind is SplitKind.GIVEN and rule.test_share is not None:
             raise InputError(
-                "the source has a test split of its own", cure="To split it anew, add --split ratio or temporal"
+                "the source has a test split of its own",
+                cure="To split it differently, choose the split ratio or temporal",
             )
     rule = replace(rule, kind=kind)
     match kind:
@@ -142,7 +145,7 @@ def _given(tables: Tables, rule: SplitRule) -> tuple[_Codes, AppliedSplit]:
     codes = tables.interactions.split
     if (codes == SplitCode.VALID).any():
         if rule.valid_share:
-            raise InputError("the source has a validation split of its own", cure="Leave --valid-share out")
+            raise InputError("the source has a validation split of its own", cure="Leave out the valid share")
         return codes, AppliedSplit(SplitKind.GIVEN)
     _, share = _shares(rule)
     codes = codes.copy()
@@ -177,14 +180,16 @@ def _temporal(table: Interactions, rule: SplitRule) -> tuple[_Codes, AppliedSpli
     if untimed:
         raise InputError(
             f"{untimed:,} of {len(table.at):,} interactions have no time, which a temporal split needs",
-            cure="Choose another --split",
+            cure="Choose another split",
         )
     test_share, valid_share = _shares(rule)
     times = np.sort(table.at)
     first_test = _nearest_change(times, len(times) * (1 - test_share))
     first_valid = _nearest_change(times[:first_test], first_test * (1 - valid_share))
     if first_valid == 0 or (valid_share and first_valid == first_test) or (test_share and first_test == len(times)):
-        raise InputError("too few different times to split by", cure="Choose another --split, or other shares")
+        raise InputError(
+            "the interactions have too few different times to split by", cure="Choose another split, or other shares"
+        )
     test_from = int(times[first_test]) if first_test < len(times) else None
     valid_from = int(times[first_valid]) if first_valid < first_test else None
     test = np.zeros(len(table.at), dtype=bool) if test_from is None else table.at >= test_from

@@ -188,16 +188,16 @@ class _Nodes(Generic[Node]):
         """Add a node whose id is new. One that says something else of a known id is rejected."""
         identifier, texts = node.id, _texts(node)
         if not identifier or identifier != identifier.strip() or not identifier.isprintable():
-            self.reject(f"{identifier[:LONGEST_ID]!r} cannot be the id of {self.kind}: use visible characters")
+            self.reject(f"{identifier[:LONGEST_ID]!r} cannot be the id of {self.kind}: expected visible characters")
         elif len(identifier) > LONGEST_ID:
-            self.reject(f"the id of {self.kind} has {len(identifier)} characters, more than {LONGEST_ID}")
+            self.reject(f"the id of {self.kind} has {len(identifier):,} characters, more than {LONGEST_ID}")
         elif any(len(text) > LONGEST_TEXT for text in texts.values()):
-            self.reject(f"a text of {self.kind} {identifier!r} is longer than {LONGEST_TEXT} characters")
+            self.reject(f"a text of {self.kind} {identifier!r} is longer than {LONGEST_TEXT:,} characters")
         elif identifier in self.index:
             if self.nodes[self.index[identifier]] == _storable(node, texts):
                 self.repeated += 1
             else:
-                self.reject(f"the id {identifier!r} of {self.kind} is not unique")
+                self.reject(f"the id {identifier!r} of {self.kind} occurs again, with other contents")
         elif self.others is not None and identifier in self.others.index:
             self.reject(f"the id {identifier!r} of {self.kind} is also that of {self.others.kind}")
         else:
@@ -285,7 +285,7 @@ class _Reading:
         if all(self._has(*end) for end in ends):
             self.knowledge.append(record)
         else:
-            self.reject("knowledge is about what the dataset does not have")
+            self.reject("it is about something that the dataset does not have")
 
     def _has(self, label: str, key: str) -> bool:
         data: dict[str, _Nodes[Any]] = {Label.USER: self.users, Label.ITEM: self.items, Label.INTEREST: self.interests}
@@ -300,7 +300,7 @@ class _Reading:
         if user is None or item is None:
             return
         if rating is not None and not math.isfinite(rating):
-            self.reject(f"the rating {rating} is no finite number")
+            self.reject(f"the rating {rating} is not a finite number")
             return
         if at is not None and not EARLIEST <= at <= LATEST:
             self.reject(f"the time {at} is not in the years 1 to 9999, in seconds since 1970")
@@ -317,7 +317,7 @@ class _Reading:
                 relationship_type(record.relation)
                 record.relation.encode()
             except (InputError, UnicodeEncodeError) as error:
-                self.reject(error.message if isinstance(error, InputError) else "the relation is no Unicode text")
+                self.reject(error.message if isinstance(error, InputError) else "the relation is not Unicode text")
                 return
         head, tail = self._thing(record.head), self._thing(record.tail)
         if head is not None and tail is not None:
@@ -350,7 +350,9 @@ class _Reading:
         has_interest, repeated_interests = _pairs(user_place[holders], interest_place[held])
         interactions = self._interactions(users, items, user_place, item_place)
         if not len(interactions.split):
-            raise InputError("the dataset has no interaction", cure="Check that the path holds what the format expects")
+            raise InputError(
+                "the dataset has no interactions", cure="Check that the path holds what the format expects"
+            )
         duplicates = {
             "nodes": sum(kind.repeated for kind in (self.users, self.items, self.entities, self.interests)),
             "interactions": len(self.split) - len(interactions.split),

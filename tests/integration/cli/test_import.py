@@ -118,8 +118,8 @@ def test_few_bad_rows_are_left_out_told_and_listed(
     numbers = "expected a user's number and those of the items, found"
     assert list(csv.reader(content.decode().splitlines())) == [
         ["file", "line", "reason", "row"],
-        [f"{folder}/train.txt", "4", f"{numbers} 'x', which is no number from 0", "3 x"],
-        [f"{folder}/train.txt", "10", f"{numbers} '=1+1', which is no number from 0", "'=1+1"],
+        [f"{folder}/train.txt", "4", f"{numbers} 'x', which is not a whole number", "3 x"],
+        [f"{folder}/train.txt", "10", f"{numbers} '=1+1', which is not a whole number", "'=1+1"],
         [f"{folder}/test.txt", "202", "item 7 of user 0 is also in train.txt", "0 7"],
     ]
     stored = graph.execute("MATCH (run:Run {uid: $run}) RETURN run.report AS report", run=report["run"])

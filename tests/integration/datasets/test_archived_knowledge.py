@@ -262,5 +262,5 @@ def test_knowledge_about_what_is_not_there_is_rejected(graph: Graph, learned: st
         properties="{}",
     )(folder)  # fmt: skip
     report = load(graph, "archive", folder, f"{learned}-copy")
-    assert report.rejected == 2 and report.reasons[0].reason == "knowledge is about what the dataset does not have"
+    assert report.rejected == 2 and report.reasons[0].reason == "it is about something that the dataset does not have"
     drop(graph, f"{learned}-copy")

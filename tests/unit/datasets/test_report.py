@@ -94,7 +94,7 @@ def test_a_share_is_allowed_and_not_a_row_more(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "it is about an import that was refused, and now one was not"
     with Rejections(None, 0.0) as rejections:
         rejections.check(0)
-    with pytest.raises(InputError, match="share of rejected rows is 2"):
+    with pytest.raises(InputError, match="share of rejected rows cannot be 2"):
         Rejections(None, 2)
 
 
@@ -110,7 +110,9 @@ def test_a_source_that_is_mostly_wrong_is_not_read_to_its_end(tmp_path: Path) ->
                 source.reject("wrong")
         return source
 
-    with pytest.raises(InputError, match=r"10,000 of the first 10,000 rows \(100 %\).* Check the format"):
+    with pytest.raises(
+        InputError, match=r"10,000 of the first 10,000 rows \(100 %\).* Check that the format is the right one"
+    ):
         read(1, 0.01)
     assert read(3, 0.01).rejections == HOPELESS, "the rest of the file may be better"
     assert read(1, 1.0).rejections == 3 * HOPELESS

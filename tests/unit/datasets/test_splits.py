@@ -193,8 +193,8 @@ def test_without_a_test_split_one_is_drawn() -> None:
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        (lambda: SplitRule(RATIO, 1.0), "the test share is 1.0"),
-        (lambda: SplitRule(RATIO, 0.1, -0.1), "the valid share is -0.1"),
+        (lambda: SplitRule(RATIO, 1.0), "the test share cannot be 1.0"),
+        (lambda: SplitRule(RATIO, 0.1, -0.1), "the valid share cannot be -0.1"),
         (lambda: SplitRule(LAST, 0.1), "a leave-one-out split has no test share"),
         (lambda: SplitRule(LAST, None, 0.1), "a leave-one-out split has no valid share"),
         (lambda: SplitRule(GIVEN, 0.1), "a given split has its own test share"),

@@ -49,8 +49,8 @@ def test_any_change_shows_in_the_digest(change: Record) -> None:
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        (User("u", "another name"), "'u' of a user is not unique"),
-        (Item("i", "again"), "'i' of an item is not unique"),
+        (User("u", "another name"), "'u' of a user occurs again"),
+        (Item("i", "again"), "'i' of an item occurs again"),
         (Entity("i", "an item's id"), "'i' of an entity is also that of an item"),
         (Item("e", "an entity's id"), "'e' of an item is also that of an entity"),
         (User(""), "cannot be the id"),
@@ -60,7 +60,7 @@ def test_any_change_shows_in_the_digest(change: Record) -> None:
         (Item("long", "L", "a" * 1_000_001), "a text of an item 'long' is longer than 1000000 characters"),
         (Interaction("w", "i"), "an interaction names a user 'w'"),
         (Interaction("u", "e"), "an interaction names an item 'e'"),
-        (Interaction("u", "j", rating=math.inf), "the rating inf is no finite number"),
+        (Interaction("u", "j", rating=math.inf), "the rating inf is not a finite number"),
         (Interaction("u", "j", at=1_700_000_000_000), "the time 1700000000000 is not in the years"),
         (Fact("i", "genre", "x"), "a fact names an entity 'x'"),
         (Fact("i", "…", "e"), "no letter or digit"),

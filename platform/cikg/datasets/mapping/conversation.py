@@ -94,7 +94,7 @@ def converse(files: Sequence[Path], beside: Path | None) -> Talk[Mapping]:
     roles = yield from _roles(looks)
     chosen = [found for found, role in zip(looks, roles, strict=True) if role == "interactions"]
     if not chosen:
-        raise InputError("none of the files holds interactions", cure="Say which one does, or name another file")
+        raise InputError("none of the files holds interactions", cure="Say which one does, or give another file")
     sections: dict[str, Any] = {}
     item_names = {column.name for found in chosen if (column := by_name(found.columns, ITEM))}
     for found, role in zip(looks, roles, strict=True):
@@ -104,11 +104,11 @@ def converse(files: Sequence[Path], beside: Path | None) -> Talk[Mapping]:
                 sections.setdefault(section, []).append(_file(found, beside) | part)
     ids = [part.get("item", part.get("id", "")) for part in (*sections["interactions"], *sections.get("items", ()))]
     guess = many_of([*map(str, ids), *(found.file.name for found in looks)])
-    field = yield from _free("field", "What are the items, in the plural?", guess)
+    field = yield from _free("field", "What are the items called, in the plural?", guess)
     try:
         return Mapping.model_validate({"field": field, **sections})
     except ValidationError as error:
-        raise InputError(f"these answers make no mapping: {error.errors()[0]['msg']}") from None
+        raise InputError(f"these answers do not make a mapping: {error.errors()[0]['msg']}") from None
 
 
 def agree(talk: Talk[T]) -> tuple[T, list[Question]]:
@@ -122,7 +122,9 @@ def agree(talk: Talk[T]) -> tuple[T, list[Question]]:
 
 def _guessed(question: Question) -> str:
     if question.guess is None:
-        raise InputError(f"{question.key}: cannot guess. {question.why}", cure="Run this in a terminal to answer")
+        raise InputError(
+            f"{question.key}: the answer cannot be guessed. {question.why}", cure="Run this in a terminal to answer"
+        )
     return question.guess
 
 
@@ -153,7 +155,7 @@ def _one_of(key: str, text: str, guess: str, choices: tuple[str, ...], why: str 
         found = yield Question(key, text, guess, why, choices, problem=problem)
         if found in choices:
             return found
-        problem = f"{found!r} is none of {', '.join(choices)}"
+        problem = f"expected one of {', '.join(choices)}, found {found!r}"
 
 
 def _dialect(found: Look) -> Talk[Look]:
@@ -162,12 +164,12 @@ def _dialect(found: Look) -> Talk[Look]:
         return found
     dialect, key = found.dialect, found.file.name
     shown = {"\t": "tabs", ",": "commas", ";": "semicolons"}.get(dialect.delimiter, repr(dialect.delimiter))
-    header = "a header" if dialect.header else "no header"
-    text = f"{shown} between {len(found.columns)} columns, {dialect.encoding}, {header}: is that right?"
+    header = "with a header" if dialect.header else "without a header"
+    text = f"{len(found.columns)} columns separated by {shown}, {dialect.encoding}, {header}: is that right?"
     if (yield from _one_of(key, text, YES, (YES, NO))) == YES:
         return found
     given = "tab" if dialect.delimiter == "\t" else dialect.delimiter
-    delimiter = yield from _free(f"{key}: delimiter", "What stands between columns? (tab for a tab)", given)
+    delimiter = yield from _free(f"{key}: delimiter", "What separates the columns? (tab for a tab)", given)
     encoding = yield from _encoding(f"{key}: encoding", dialect.encoding)
     guess = YES if dialect.header else NO
     named = yield from _one_of(f"{key}: header", "Does the first row name the columns?", guess, (YES, NO))
@@ -178,13 +180,13 @@ def _dialect(found: Look) -> Talk[Look]:
 def _encoding(key: str, guess: str) -> Talk[str]:
     problem = None
     while True:
-        name = yield Question(key, "In which encoding is it?", guess, problem=problem)
+        name = yield Question(key, "Which encoding is it in?", guess, problem=problem)
         try:
             if len("\n".encode(codecs.lookup(name).name)) == 1:
                 return name
         except LookupError:
             pass
-        problem = f"{name!r} is no encoding that is read here; utf-8, cp1252 and latin-1 are"
+        problem = f"expected an encoding such as utf-8, cp1252 or latin-1, found {name!r}"
 
 
 def _roles(looks: list[Look]) -> Talk[list[str]]:
@@ -203,7 +205,7 @@ def _roles(looks: list[Look]) -> Talk[list[str]]:
 def _why(column: Column | None, named: bool) -> str:
     if column is None:
         return ""
-    shape = "every value once" if column.is_unique else f"{len(column.counts):,} different values"
+    shape = "every value occurs once" if column.is_unique else f"{len(column.counts):,} different values"
     examples = ", ".join(value[:30] for value in list(column.counts)[:3])
     return f"{'by its name; ' if named else ''}{shape}: {examples}"
 
@@ -235,13 +237,16 @@ def _interactions(found: Look, _item_names: set[str], describe: bool) -> Talk[di
     if len(found.columns) < 2:
         raise InputError(
             f"{found.file} has only one column",
-            cure="A dataset needs one of users and one of items; check the delimiter",
+            cure="Interactions need a column of users and one of items; check the delimiter",
         )
     guess = Interacting(found)
     user = yield from _ask_column(found, "user", "Which column is the user?", guess.user, words=USER)
     item = yield from _ask_column(found, "item", "Which column is the item?", guess.item, words=ITEM)
     if user is item:
-        raise InputError(f"{found.file}: the user and the item cannot be the same column")
+        raise InputError(
+            f"{found.file}: the user and the item cannot be the same column",
+            cure="Choose another column for one of them",
+        )
     rating = yield from _ask_column(
         found, "rating", "Which column is the rating?", guess.rating, optional=True, words=RATING
     )
@@ -272,7 +277,7 @@ def _time_format(found: Look, time: Column) -> Talk[str]:
                               problem=problem)  # fmt: skip
         if name in TIME_FORMATS or "%" in name:
             return name
-        problem = f"{name!r} is none of {', '.join(TIME_FORMATS)}, nor a format"
+        problem = f"expected {', '.join(TIME_FORMATS)}, or a format such as %d.%m.%Y, found {name!r}"
 
 
 def _items(found: Look, item_names: set[str], _describe: bool) -> Talk[dict[str, dict[str, Any]]]:
@@ -293,7 +298,7 @@ def _about_items(found: Look, item: Column | None, columns: list[Column]) -> Tal
     text = by_name(columns, TEXT) or next((column for column in columns if column.length > 80), None)
     text = yield from _ask_column(found, "text", "Which column describes it in words?", text, optional=True, words=TEXT)
     facts = [column for column in columns if column not in (name, text) and is_fact(column)]
-    chosen = yield from _columns(found, "facts", "Which columns are facts about it? (commas between)", facts)
+    chosen = yield from _columns(found, "facts", "Which columns are facts about it? (separated by commas)", facts)
     described: dict[str, Any] = {}
     for column in chosen:
         separator = None if column.is_list else (yield from _separator(found, column))
@@ -325,7 +330,7 @@ def _columns(found: Look, key: str, text: str, guess: list[Column]) -> Talk[list
 
 
 def _separator(found: Look, column: Column) -> Talk[str | None]:
-    text = f"What stands between several values of {column.name}? ({NONE} for nothing)"
+    text = f"What separates several values of {column.name}? ({NONE} if each is a single one)"
     examples = ", ".join(map(repr, list(column.counts)[:2]))
     key = f"{found.file.name}: facts.{column.name}"
     name = yield Question(key, text, column.separator or NONE, examples, optional=True)

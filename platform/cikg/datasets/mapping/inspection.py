@@ -214,7 +214,7 @@ def look(file: Path, dialect: Dialect | None = None) -> Look:
         InputError: it is not there, cannot be read, or has no rows.
     """
     if not file.is_file():
-        raise InputError(f"{file} is not a file", cure="Name the files that hold the data")
+        raise InputError(f"{file} is not a file", cure="Give the paths of the files that hold the data")
     if is_parquet(file):
         return _columns(file, None)
     if dialect is not None:

@@ -263,8 +263,12 @@ def load_mapping(path: Path) -> Mapping:
     except OSError as error:
         raise InputError(f"it cannot be read: {error.strerror}", path) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        cure = None if path.suffix == ".toml" else f"If it is the data, let `cikg import wizard {path}` write one"
-        raise InputError(f"it is no mapping in TOML: {error}", path, cure=cure) from None
+        cure = (
+            None
+            if path.suffix == ".toml"
+            else f"If it holds the data, `cikg import wizard {path}` writes a mapping for it"
+        )
+        raise InputError(f"it is not a mapping in TOML: {error}", path, cure=cure) from None
     try:
         return Mapping.model_validate(data)
     except ValidationError as error:
@@ -280,10 +284,10 @@ def _wrong(path: Path, error: ValidationError, data: Dictionary[str, Any]) -> In
     if unknown:
         known = _siblings(detail["loc"])
         near = nearest(str(detail["loc"][-1]), known)
-        cure = f"Did you mean {near!r}?" if near else f"Known are {', '.join(known)}"
+        cure = f"Did you mean {near!r}?" if near else f"Known keys are {', '.join(known)}"
         return InputError(f"the key {key} is unknown", path, cure=cure)
     if detail["type"] == "missing":
-        return InputError(f"the key {key} is missing", path, cure="docs/tables.md has the keys of a mapping")
+        return InputError(f"the key {key} is missing", path, cure="docs/tables.md lists the keys of a mapping")
     return InputError(f"{key}: {_expected(detail)}", path)
 
 

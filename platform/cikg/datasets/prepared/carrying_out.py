@@ -118,7 +118,7 @@ class _Notes:
             CancelledError: somebody does.
         """
         if self._intake.stopped:
-            raise CancelledError("the import was cancelled", cure="Start it again, and it goes on from there")
+            raise CancelledError("the import was cancelled", cure="Start it again to continue")
         self._next = time.monotonic() + _TOLD_SECONDS
         with contextlib.suppress(OSError):  # a full disk costs the note, not the import
             self._intake.tell(Progress(state=Stage.RUNNING, step=step, done=done, total=total))
@@ -140,6 +140,6 @@ def _failed(reader: Reader, error: CikgError) -> Progress:
             f"{error.count:,} of {error.of} rows ({percent(error.share)}) cannot be used, and {percent(error.allowed)} "
             f"may be left out. The first is {where}: {first.reason}"
         )
-        cure = "Correct what the columns mean, mend the files, or allow more rows to be left out"
+        cure = "Correct what the columns mean or the files themselves, or allow more rows to be left out"
     cure = cure and reader.plain(cure)
     return Progress(state=Stage.FAILED, message=reader.plain(message), cure=cure, rejected_file=file)

@@ -66,12 +66,16 @@ class Choices(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     max_rejected: float = Field(MAX_REJECTED, ge=0, le=1, description="The share of rows that may be left out")
-    min_rating: float | None = Field(None, allow_inf_nan=False, description="Leave out interactions of a lower rating")
-    core: int | None = Field(None, ge=1, le=2**31 - 1, description="Leave out who has fewer interactions")
-    split: SplitKind | None = Field(None, description="How it is split; else as the source is, or drawn")
-    test_share: float | None = Field(None, ge=0, lt=1, description="Of all interactions, for test")
-    valid_share: float | None = Field(None, ge=0, lt=1, description="Of the others, for valid")
-    split_seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of what a split draws")
+    min_rating: float | None = Field(
+        None, allow_inf_nan=False, description="Leave out interactions rated lower than this"
+    )
+    core: int | None = Field(None, ge=1, le=2**31 - 1, description="Leave out users and items with fewer interactions")
+    split: SplitKind | None = Field(None, description="How to split; by default as the source, or else at random")
+    test_share: float | None = Field(None, ge=0, lt=1, description="Share of all interactions that becomes test")
+    valid_share: float | None = Field(
+        None, ge=0, lt=1, description="Share of the remaining interactions that becomes valid"
+    )
+    split_seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of a random split")
 
     def rules(self) -> Rules:
         """As the loader takes them.
@@ -263,10 +267,10 @@ class Intake:
         """How many bytes a file of this name may have."""
         is_made = (self.folder / _REQUEST).exists()
         if is_made and (self.request.path is not None or self.stage not in STARTABLE):
-            raise ConflictError("this import takes no files now", cure="Prepare another one")
+            raise ConflictError("this import takes no more files", cure="Prepare another one")
         sent = dict(self.sent())
         if len(sent) >= MOST_FILES:
-            raise InputError(f"an import has at most {MOST_FILES:,} files", cure="Put several into one")
+            raise InputError(f"an import has at most {MOST_FILES:,} files", cure="Combine several files into one")
         return self.most - sum(size for other, size in sent.items() if other != name)
 
     def _opened(self, made: Path | None, left: int) -> None:
@@ -403,14 +407,14 @@ class Intakes:
         """
         if not self.folders:
             raise InputError(
-                "this server lets nobody import from its own folders",
-                cure="Upload the files, or have CIKG_IMPORT_FOLDERS name folders that may be imported from",
+                "this server does not allow imports from its own folders",
+                cure="Upload the files, or set CIKG_IMPORT_FOLDERS to the folders that may be imported from",
             )
         path = Path(text.strip())
         if not text.isprintable() or not path.is_absolute() or ".." in path.parts or not self.contains(path):
             raise InputError(
                 f"{text[:200]!r} is not below a folder that may be imported from",
-                cure=f"These are: {', '.join(map(str, self.folders))}",
+                cure=f"The allowed folders are {', '.join(map(str, self.folders))}",
             )
         if not _exists(path):
             raise InputError(f"there is no file or folder {path}", cure="Check the path; upper and lower case differ")
@@ -425,7 +429,7 @@ class Intakes:
     def _refuse_links(self, path: Path) -> None:
         for number, entry in enumerate(path.rglob("*") if path.is_dir() else ()):
             if number >= _MOST_LINKS:
-                raise InputError(f"{path} holds more than {_MOST_LINKS:,} files", cure="Name a folder further down")
+                raise InputError(f"{path} holds more than {_MOST_LINKS:,} files", cure="Choose a folder inside it")
             if entry.is_symlink() and not self.contains(entry):
                 raise InputError(f"{entry} is a link that leads out of {path}", cure="Put the file itself there")
 
@@ -443,7 +447,8 @@ def _now() -> str:
 
 def _gone(identifier: str) -> NotFoundError:
     return NotFoundError(
-        f"there is no import {identifier[:40]!r}", cure="It is kept for a day; the page Import shows those that are"
+        f"there is no import {identifier[:40]!r}",
+        cure="Imports are kept for a day; the Import page lists those that are left",
     )
 
 

@@ -155,7 +155,9 @@ class Reader:
         """
         for key, part in mapping.parts():
             if not self._is_ours(beside / part.file):
-                raise InputError(f"{key}.file: {part.file[:200]!r} is no file of this import", cure="Name one of them")
+                raise InputError(
+                    f"{key}.file: {part.file[:200]!r} is not a file of this import", cure="Name one of its files"
+                )
         return mapping
 
     def _is_ours(self, file: Path) -> bool:
@@ -249,7 +251,9 @@ def _given(mapping: Dictionary[str, Any]) -> Mapping:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "mapping"
-        raise InputError(f"{where}: {first['msg'].lower()}", cure="docs/tables.md has the keys of a mapping") from None
+        raise InputError(
+            f"{where}: {first['msg'].lower()}", cure="docs/tables.md lists the keys of a mapping"
+        ) from None
 
 
 def _beginnings(mapping: Mapping, beside: Path) -> list[Beginning]:
@@ -285,7 +289,7 @@ class _Conversation:
         if not tables:
             raise InputError(
                 f"{', '.join(file.name for file in files[:6])}: none of these is a table",
-                cure="Send CSV, TSV or Parquet, or choose the format that they are in",
+                cure="Send CSV, TSV or Parquet, or choose the format of the files",
             )
         self._files = [file.name for file in tables]
         return answer(converse(tables, beside), self._reply)[0]
@@ -299,10 +303,10 @@ class _Conversation:
         reply = given if given is not None else question.guess
         if reply is None:
             if not question.columns:
-                raise InputError(f"{question.key}: this cannot be guessed", cure="Answer it")
+                raise InputError(f"{question.key}: the answer cannot be guessed", cure="Answer the question")
             taken = {each.guess for each in self.asked}
             reply = next((column for column in question.columns if column not in taken), question.columns[0])
-            self.problem = self.problem or (f"{question.key}: this cannot be guessed", "Choose a column")
+            self.problem = self.problem or (f"{question.key}: the answer cannot be guessed", "Choose a column")
         self._by_key[question.key] = replace(question, guess=reply)
         return reply
 

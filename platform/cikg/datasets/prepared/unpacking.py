@@ -64,9 +64,11 @@ def inner_path(name: str) -> PurePosixPath | None:
     path = PurePosixPath(name.replace("\\", "/"))
     parts = [part for part in path.parts if part != "."]
     if not parts or not name.isprintable() or path.is_absolute() or ".." in parts:
-        raise InputError(f"{name[:100]!r} is no name of a file within the import", cure="Give it a plain name")
+        raise InputError(f"{name[:100]!r} cannot be the name of a file of this import", cure="Give it a plain name")
     if len(parts) > _DEEPEST or any(len(part.encode()) > _LONGEST_PART for part in parts):
-        raise InputError(f"the name {name[:100]!r} is too long or too deep", cure="Give the file a shorter name")
+        raise InputError(
+            f"the name {name[:100]!r} is too long, or has too many folders", cure="Give the file a shorter name"
+        )
     if any(part in _IGNORED or part.startswith(("._", OURS)) for part in parts):
         return None
     return PurePosixPath(*parts)
@@ -126,7 +128,7 @@ def oversize(name: str, most: int) -> OversizeError:
     """The error for a file that is larger than what may still be sent."""
     return OversizeError(
         f"{name} is larger than the {_megabytes(most)} that may be sent",
-        cure="Send less at once, or set CIKG_UPLOAD_MEGABYTES to more",
+        cure="Send less at once, or raise CIKG_UPLOAD_MEGABYTES",
     )
 
 
@@ -145,7 +147,7 @@ def unpack(archive: Path, folder: Path, most: int) -> None:
         with zipfile.ZipFile(archive) as packed:
             entries = [entry for entry in packed.infolist() if not entry.is_dir()]
             if len(entries) > MOST_FILES:
-                raise InputError(f"{archive.name} holds {len(entries):,} files", cure=f"{MOST_FILES:,} may be sent")
+                raise InputError(f"{archive.name} holds {len(entries):,} files", cure=f"Send at most {MOST_FILES:,}")
             for entry in entries:
                 _refuse_odd(archive, entry)
             for entry in entries:
@@ -154,7 +156,8 @@ def unpack(archive: Path, folder: Path, most: int) -> None:
                 left -= made.stat().st_size if made else 0
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise InputError(
-            f"{archive.name} is no zip archive that can be read: {error}", cure="Pack it anew, or send the files"
+            f"{archive.name} cannot be read as a zip archive: {error}",
+            cure="Pack it again, or send the files themselves",
         ) from None
 
 
@@ -165,7 +168,7 @@ def _refuse_odd(archive: Path, entry: zipfile.ZipInfo) -> None:
         raise InputError(f"{shown} is encrypted", cure="Pack it without a password")
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
-        raise InputError(f"{shown} is a link, or no file", cure="Pack the files themselves")
+        raise InputError(f"{shown} is a link or a special file", cure="Pack the file itself")
     inner_path(entry.filename)
 
 

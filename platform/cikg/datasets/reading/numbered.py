@@ -64,7 +64,7 @@ def numbers(source: Source, name: str, expected: str, columns: int | None = None
         if columns is not None and len(fields) != columns:
             source.reject(f"expected {expected}, found {len(fields)} columns")
         elif wrong is not None:
-            source.reject(f"expected {expected}, found {wrong[:40]!r}, which is no number from 0")
+            source.reject(f"expected {expected}, found {wrong[:40]!r}, which is not a whole number")
         else:
             yield [int(field) for field in fields]
 
@@ -188,5 +188,7 @@ def needs_histories(source: Source) -> None:
         InputError: it is none.
     """
     if not source.path.is_dir():
-        raise InputError(f"{source.path} is not a folder", cure=f"Name the folder that holds {TRAIN} and {TEST}")
+        raise InputError(
+            f"{source.path} is not a folder", cure=f"Give the path of the folder that holds {TRAIN} and {TEST}"
+        )
     source.file(TRAIN), source.file(TEST)

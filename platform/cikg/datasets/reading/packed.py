@@ -71,7 +71,7 @@ class _Bounded(io.RawIOBase):
             raise InputError(
                 f"it unpacks to more than {MOST_TIMES} times its size, which no data does",
                 self._file,
-                cure="If it is meant to, unpack it first, and import that",
+                cure="If that is intended, unpack it yourself, and import the result",
             )
         return count
 

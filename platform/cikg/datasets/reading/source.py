@@ -29,7 +29,7 @@ LONGEST_LINE = 2**24
 LEAST_MEMORY = 2**27
 """Bytes that have to be free: a process that takes the last ones is killed, and perhaps another one in its place."""
 
-_NO_TEXT = "Is it text? Each row has to be a line of its own"
+_NO_TEXT = "Check that it is text, and that each row is a line of its own"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -285,9 +285,9 @@ class Source:
         """
         if available_memory() < LEAST_MEMORY:
             raise InputError(
-                f"the memory of this machine is used up after {self.rows:,} rows",
+                f"this machine ran out of memory after {self.rows:,} rows",
                 self._file,
-                cure="Import a smaller part of it, or on a machine with more memory",
+                cure="Import a smaller part of it, or use a machine with more memory",
             )
 
     def _lines(self, file: Path, encoding: str) -> Iterator[_Line]:
@@ -348,4 +348,4 @@ def _spellings(names: tuple[str, ...]) -> list[str]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")

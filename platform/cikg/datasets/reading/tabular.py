@@ -74,7 +74,7 @@ def is_parquet(file: Path) -> bool:
         InputError: it is Parquet that was packed once more, which no reader can go through in parts.
     """
     if file.suffix in PACKED and Path(file.stem).suffix.lower() in _PARQUET:
-        raise InputError("a Parquet file is packed within", file, cure=f"Unpack it from {file.suffix} first")
+        raise InputError(f"a Parquet file cannot be read from {file.suffix}", file, cure="Unpack it first")
     return file.suffix.lower() in _PARQUET
 
 
@@ -172,9 +172,9 @@ def beginning(file: Path) -> bytes:
     with opened(file) as stream:
         found = stream.read(SNIFFED)
     if found.startswith(_UTF_16):
-        raise InputError("the text is UTF-16", file, cure="Save it as UTF-8")
+        raise InputError("it is UTF-16 text", file, cure="Save it as UTF-8")
     if b"\0" in found:
-        raise InputError("it is no text: it holds zero bytes", file, cure="Save it as CSV in UTF-8, or as Parquet")
+        raise InputError("it is not text: it contains zero bytes", file, cure="Save it as CSV in UTF-8, or as Parquet")
     return found
 
 

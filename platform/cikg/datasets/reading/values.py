@@ -67,7 +67,7 @@ def identifier(value: object) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise ValueError(f"{value!r} is no id")
+    raise ValueError(f"{value!r} is not an id")
 
 
 def seconds(time: float | str) -> int:
@@ -78,7 +78,7 @@ def seconds(time: float | str) -> int:
     """
     number = float(time)
     if not math.isfinite(number):
-        raise ValueError(f"{time!r} is no time")
+        raise ValueError(f"{time!r} is not a time")
     return int(number) // (1000 if abs(number) >= _FIRST_IN_MILLISECONDS else 1)
 
 

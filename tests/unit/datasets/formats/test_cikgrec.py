@@ -135,10 +135,10 @@ def test_what_makes_a_folder_unusable_is_named_with_its_place(
     ("change", "place", "reason"),
     [
         ({"train": "0 1\n1 x\n"}, "train.txt:2", "found 'x'"),
-        ({"train": "0 1\n1 -2\n"}, "train.txt:2", "no number from 0"),
-        ({"train": "0 1\n1 1_0\n"}, "train.txt:2", "no number from 0"),
-        ({"train": "0 1\n1 ٣\n"}, "train.txt:2", "no number from 0"),
-        ({"train": f"0 1\n1 {'9' * 5000}\n"}, "train.txt:2", "no number from 0"),
+        ({"train": "0 1\n1 -2\n"}, "train.txt:2", "not a whole number"),
+        ({"train": "0 1\n1 1_0\n"}, "train.txt:2", "not a whole number"),
+        ({"train": "0 1\n1 ٣\n"}, "train.txt:2", "not a whole number"),
+        ({"train": f"0 1\n1 {'9' * 5000}\n"}, "train.txt:2", "not a whole number"),
         ({"test": "0 3\n1 9\n"}, "test.txt:2", "item 9 is not in item_list.txt"),
         ({"test": "0 3\n9 3\n"}, "test.txt:2", "user 9 is not in user_list.txt"),
         ({"test": "0 3\n1 2\n"}, "test.txt:2", "item 2 of user 1 is also in train.txt"),
@@ -150,7 +150,11 @@ def test_what_makes_a_folder_unusable_is_named_with_its_place(
         ({"kg_final": "0 0 4\n0 7 4\n"}, "kg_final.txt:2", "relation 7 is not in relation_list.txt"),
         ({"user_interest_clustered": "0 6\n0 6 1\n"}, "user_interest_clustered.txt:2", "two numbers"),
         ({"user_interest_clustered": "0 6\n9 6\n"}, "user_interest_clustered.txt:2", "user 9 is not in"),
-        ({"user_interest_clustered": "0 6\n0 5\n"}, "user_interest_clustered.txt:2", "the largest is 5"),
+        (
+            {"user_interest_clustered": "0 6\n0 5\n"},
+            "user_interest_clustered.txt:2",
+            "above 5, the largest of an entity",
+        ),
     ],
 )
 def test_a_row_that_cannot_be_used_is_left_out_and_nothing_else(

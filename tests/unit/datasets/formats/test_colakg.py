@@ -63,7 +63,7 @@ def test_rows_that_cannot_be_used(tmp_path: Path) -> None:
         ("item_map.txt", 3, "expected `org_id remap_id` and perhaps a name, found '70 two'"),
         ("train.txt", 1, "item 9 is not in item_map.txt"),
         ("train.txt", 2, "user 7 is not in user_map.txt"),
-        ("train.txt", 3, "expected a user's number and those of the items, found 'x', which is no number from 0"),
+        ("train.txt", 3, "expected a user's number and those of the items, found 'x', which is not a whole number"),
         ("test.txt", 1, "item 0 of user 0 is also in train.txt"),
     ]
 

@@ -45,7 +45,9 @@ def test_reviews(tmp_path: Path) -> None:
 def test_a_file_with_the_games_beside_it(tmp_path: Path) -> None:
     small.steam(tmp_path)
     small.steam_reviews(tmp_path)
-    with pytest.raises(InputError, match=r"both australian_users_items and steam_reviews. Name the file"):
+    with pytest.raises(
+        InputError, match=r"to choose from: australian_users_items, steam_reviews. Give the path of one"
+    ):
         list(read(Source(tmp_path)))
     found = small.read("steam", tmp_path / "steam_reviews.json.gz")
     assert found.items == {"10": "Counter-Strike", "20": "20"}

@@ -284,9 +284,9 @@ def test_interests_make_users(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("userId", "userid2"), "interactions.user: {}/ratings.csv has no column 'userid2', but userId, movieId, "
-         "rating, timestamp. Did you mean 'userId'?"),
-        (('"userId"', "9"), "interactions.user: {}/ratings.csv has 4 columns, and no column 9"),
+        (("userId", "userid2"), "interactions.user: {}/ratings.csv has no column 'userid2'; its columns are userId, "
+         "movieId, rating, timestamp. Did you mean 'userId'?"),
+        (('"userId"', "9"), "interactions.user: {}/ratings.csv has only 4 columns, and no column 9"),
         (('"userId"', "0"), "interactions.user: expected the name of a column, or its number from 1, found 0"),
         (('"userId"', "true"), "interactions.user: expected the name of a column, or its number from 1, found true"),
         (("user =", "usr ="), "the key interactions.usr is unknown. Did you mean 'user'?"),
@@ -295,8 +295,8 @@ def test_interests_make_users(tmp_path: Path) -> None:
         (("ratings.csv", "rating.csv"), "interactions.file: there is no file {}/rating.csv. Did you mean "
          "'ratings.csv'?"),
         (("column =", "colunm ="), "the key items.facts.genre.colunm is unknown. Did you mean 'column'?"),
-        (('"genres"', '"genre"'), "items.facts.genre: {}/movies.csv has no column 'genre', but movieId, title, genres. "
-         "Did you mean 'genres'?"),
+        (('"genres"', '"genre"'), "items.facts.genre: {}/movies.csv has no column 'genre'; its columns are movieId, "
+         "title, genres. Did you mean 'genres'?"),
         (("time =", 'time_format = "secs"\ntime ='), "interactions.time_format: expected seconds, milliseconds, iso, "
          'or a format such as %d.%m.%Y, found "secs"'),
         (("time =", 'split = "a"\nsplit_is = "test"\ntime ='), "interactions: expected the key 'split' (a column) or "
@@ -307,8 +307,8 @@ def test_interests_make_users(tmp_path: Path) -> None:
         (("time =", 'header = "yes"\ntime ='), 'interactions.header: expected a valid boolean, found "yes"'),
         (("[items]", "[facts]\nfile = 'movies.csv'\nhead = 1\ntail = 2\n[items]"), "facts: expected the key 'relation' "
          "(a column) or 'relation_is' (for all), found neither"),
-        (("[interactions]", "[interactions"), "it is no mapping in TOML: "),
-        (('field = "movies"', 'items = 3\nfield = "movies"'), "it is no mapping in TOML: "),
+        (("[interactions]", "[interactions"), "it is not a mapping in TOML: "),
+        (('field = "movies"', 'items = 3\nfield = "movies"'), "it is not a mapping in TOML: "),
         (('field = "movies"', 'users = 3\nfield = "movies"'), "users: expected a section with keys, found 3"),
     ],
     ids=lambda value: value[1][:30] if isinstance(value, tuple) else "",
@@ -327,7 +327,7 @@ def test_each_mistake_in_a_mapping_is_one_sentence(tmp_path: Path, change: tuple
     [
         ({"ratings_csv": ""}, "ratings.csv: the file is empty"),
         ({"ratings_csv": "a,a\n1,2\n"}, "has 2 columns named 'a'. Give its number from 1"),
-        ({"ratings_csv": RATINGS.encode("utf-16")}, "ratings.csv: the text is UTF-16. Save it as UTF-8"),
+        ({"ratings_csv": RATINGS.encode("utf-16")}, "ratings.csv: it is UTF-16 text. Save it as UTF-8"),
     ],
 )
 def test_a_file_that_cannot_be_read(tmp_path: Path, files: dict[str, str | bytes], said: str) -> None:
@@ -350,7 +350,7 @@ def test_parquet_that_is_none_or_packed_again(tmp_path: Path) -> None:
 
 def test_the_data_itself_is_no_mapping(tmp_path: Path) -> None:
     folder(tmp_path)
-    with pytest.raises(InputError, match=r"let `cikg import wizard \S+ratings\.csv` write one"):
+    with pytest.raises(InputError, match=r"`cikg import wizard \S+ratings\.csv` writes a mapping for it"):
         records(tmp_path / "ratings.csv")
     with pytest.raises(InputError, match="it cannot be read: No such file"):
         records(tmp_path / "none.toml")

@@ -39,7 +39,7 @@ def test_an_import_from_its_files_to_its_end(intakes: Intakes) -> None:
     assert (made.stage, intakes.open(made.id).request.choices.core) == (Stage.QUEUED, 2)
     with pytest.raises(ConflictError, match="queued"):
         made.start()
-    with pytest.raises(ConflictError, match="takes no files"):
+    with pytest.raises(ConflictError, match="takes no more files"):
         made.put("more.csv", io.BytesIO(RATINGS))
     with made.held():
         made.tell(Progress(state=Stage.RUNNING, step="reading"))
@@ -130,14 +130,14 @@ def test_paths_of_the_server(intakes: Intakes, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="not below a folder") as refused:
             intakes.create("ann", str(path))
         told.add(str(refused.value.cure))
-    assert told == {f"These are: {inside}"}, "what is outside is the same whether it is there or not"
+    assert told == {f"The allowed folders are {inside}"}, "what is outside is the same whether it is there or not"
     with pytest.raises(InputError, match="leads out of"):
         intakes.create("ann", str(inside / "ml"))
     assert "leads out of" in str(propose(Reader(intakes, made)).problem), "a link that came later"
     for missing in ("nothing", "n" * 300):
         with pytest.raises(InputError, match="there is no file or folder"):
             intakes.create("ann", str(inside / missing))
-    with pytest.raises(InputError, match="lets nobody import"):
+    with pytest.raises(InputError, match="does not allow imports"):
         Intakes(Settings(home=tmp_path / "home")).create("ann", str(inside))
 
 
@@ -146,10 +146,10 @@ def test_a_mapping_names_files_of_its_import_alone(intakes: Intakes, file: str) 
     made = prepared(intakes, ratings_csv=RATINGS)
     given = {"interactions": {"file": file, "user": 1, "item": 2}}
     made.change(format="table", mapping=given)
-    assert "is no file of this import" in str(propose(Reader(intakes, made)).problem)
+    assert "is not a file of this import" in str(propose(Reader(intakes, made)).problem)
     made.change(mapping=None)
     made.put("mine.toml", io.BytesIO(f"[interactions]\nfile = {json_text(file)}\nuser = 1\nitem = 2\n".encode()))
-    assert "is no file of this import" in str(propose(Reader(intakes, made)).problem)
+    assert "is not a file of this import" in str(propose(Reader(intakes, made)).problem)
 
 
 def json_text(text: str) -> str:

@@ -56,7 +56,7 @@ def test_an_archive_is_unpacked_without_what_systems_add(tmp_path: Path, folder:
     "name", ["../out.csv", "a/../../out.csv", "/etc/out.csv", "..\\out.csv", "a\nb.csv", "a/" * 9 + "b"]
 )
 def test_no_entry_leads_out_of_the_folder(tmp_path: Path, folder: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"no name of a file|too long or too deep"):
+    with pytest.raises(InputError, match=r"cannot be the name of a file|too long, or has too many folders"):
         unpack(zipped(tmp_path / "a.zip", {"fine.csv": b"1", name: b"2"}), folder, MOST)
     assert contents(tmp_path).keys() == {"a.zip"}, "nothing was written, not even what stood before it"
 
@@ -104,7 +104,7 @@ def test_too_many_entries(tmp_path: Path, folder: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut"])
 def test_damaged_archives(tmp_path: Path, folder: Path, content: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(content)
-    with pytest.raises(InputError, match="no zip archive that can be read"):
+    with pytest.raises(InputError, match="cannot be read as a zip archive"):
         unpack(tmp_path / "a.zip", folder, MOST)
 
 

@@ -36,7 +36,7 @@ def test_endless_rows_end_in_a_sentence_and_not_in_a_full_memory(bomb: Path, mon
         for _ in Source(bomb).csv(bomb):
             read += 1
     assert read <= 2**19 / len(b"reader,book,5\n") + 1, "not one row more than may be"
-    assert "unpack it first" in str(caught.value)
+    assert "unpack it yourself" in str(caught.value)
 
 
 def test_a_small_file_may_repeat_itself(bomb: Path) -> None:
@@ -72,5 +72,5 @@ def test_reading_ends_before_the_memory_does(tmp_path: Path, monkeypatch: pytest
     path.write_bytes(b"x\n" * (3 * ADVANCE))
     left = iter((2**30, 2**20))
     monkeypatch.setattr("cikg.datasets.reading.source.available_memory", lambda: next(left))
-    with pytest.raises(InputError, match=rf"^{path}: the memory of this machine is used up after 20,000 rows"):
+    with pytest.raises(InputError, match=rf"^{path}: this machine ran out of memory after 20,000 rows"):
         list(Source(path).lines(path))

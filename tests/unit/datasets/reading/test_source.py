@@ -131,7 +131,7 @@ def test_json_lines(tmp_path: Path) -> None:
     source = Source(path)
     assert list(source.json_lines(path)) == [{"a": 1}, {}]
     assert [(line, reason) for line, reason, _ in refused(source)] == [
-        (3, "expected a JSON object: NaN is no JSON number"),
+        (3, "expected a JSON object: NaN is not a JSON number"),
         (4, "expected a JSON object, found list"),
         (5, "expected a JSON object: Expecting value at character 7"),
         (6, "expected a JSON object, found one that is nested too deeply"),

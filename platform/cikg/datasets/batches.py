@@ -61,12 +61,12 @@ class _Stage:
     parameters: Mapping[str, str | None] = field(default_factory=dict)
     characters: npt.NDArray[np.int64] | None = None
 
-    def end(self, start: int, share: int) -> int:
-        """The row after the last of the batch that begins with `start` and is one `share`th of the usual size."""
-        end = min(start + max(1, self.size // share), self.count)
+    def end(self, start: int) -> int:
+        """The row after the last of the batch that begins with `start`."""
+        end = min(start + self.size, self.count)
         if self.characters is None:
             return end
-        most = CHARACTERS // share + (int(self.characters[start - 1]) if start else 0)
+        most = CHARACTERS + (int(self.characters[start - 1]) if start else 0)
         return min(end, max(start + 1, int(np.searchsorted(self.characters, most, side="right"))))
 
 
@@ -83,13 +83,13 @@ def total_rows(tables: Tables) -> int:
     return data_rows(tables) + len(tables.knowledge)
 
 
-def batches(tables: Tables, dataset: str, run: str, done: int = 0, share: int = 1) -> Iterator[Batch]:
-    """Yield the batches of an import, without its first `done` rows; each is one `share`th of the usual size."""
+def batches(tables: Tables, dataset: str, run: str, done: int = 0) -> Iterator[Batch]:
+    """Yield the batches of an import, without its first `done` rows."""
     offset = 0
     for stage in _stages(tables, dataset, run):
         start = max(done - offset, 0)
         while start < stage.count:
-            end = stage.end(start, share)
+            end = stage.end(start)
             parameters = {**stage.parameters, **stage.part(start, end)}
             yield Batch(stage.statement, offset + start, offset + end, parameters)
             start = end

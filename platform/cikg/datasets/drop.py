@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from cikg.datasets.batches import CHARACTERS
-from cikg.errors import ConflictError, MemoryLimitError
+from cikg.errors import ConflictError
 from cikg.graph import Graph
 from cikg.progress import Advance, ignore
 from cikg.settings import Settings
@@ -64,16 +64,7 @@ def drop_answers(graph: Graph, dataset: str, advance: Advance = ignore) -> None:
 
 
 def _repeat(graph: Graph, statement: str, advance: Advance, **parameters: str | int) -> None:
-    """Delete until nothing is left; fewer nodes a transaction once their edges exceed the server's memory."""
-    size, dropped = DROP_BATCH, 1
-    while dropped:
-        try:
-            dropped = graph.write_together([(statement, {**parameters, "size": size})])[0][0]["dropped"]
-        except MemoryLimitError:
-            if size == 1:
-                raise
-            size //= 2
-            continue
+    while dropped := graph.write(statement, **parameters, size=DROP_BATCH)[0]["dropped"]:
         advance(dropped)
 
 

@@ -18,7 +18,7 @@ from cikg.datasets.bulk import Bulk
 from cikg.datasets.checking import Checked, Rules, check, run_id
 from cikg.datasets.drop import clear, held
 from cikg.datasets.report import ImportReport
-from cikg.errors import ConflictError, MemoryLimitError
+from cikg.errors import ConflictError
 from cikg.graph import Graph
 from cikg.graph.migrations import migrate
 from cikg.progress import Progress, silent
@@ -114,24 +114,22 @@ class _Import:
         return 0
 
     def _write_rows(self, done: int, progress: Progress) -> None:
-        """Write all rows but the first `done`, in smaller batches once one exceeds the server's memory."""
+        """Write all rows but the first `done`."""
         with progress("importing", self.total) as advance:
             advance(done)
-            share, cut = 1, batches(self.tables, self.dataset, self.uid, done)
-            while batch := next(cut, None):
-                try:
-                    self._write(batch)
-                except MemoryLimitError:
-                    if batch.end - batch.start == 1:
-                        raise
-                    share *= 2
-                    cut = batches(self.tables, self.dataset, self.uid, batch.start, share)
-                    continue
+            for batch in batches(self.tables, self.dataset, self.uid, done):
+                self._write(batch)
                 advance(batch.end - batch.start)
 
     def _write(self, batch: Batch) -> None:
-        own = {"dataset": self.dataset, "fingerprint": self.fingerprint, "start": batch.start, "end": batch.end}
-        self.graph.write_together([(batch.statement, {**own, **batch.parameters})])
+        self.graph.write(
+            batch.statement,
+            dataset=self.dataset,
+            fingerprint=self.fingerprint,
+            start=batch.start,
+            end=batch.end,
+            **batch.parameters,
+        )
 
     def _make_room(self, found: dict[str, Any], replace: bool, progress: Progress) -> None:
         if not replace:

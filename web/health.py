@@ -101,7 +101,9 @@ def _workers(settings: Settings) -> str:
         except (OSError, app.connection_for_read().connection_errors) as error:
             raise _NotAnsweringError("cannot be checked while Redis is down") from error
     if not answers:
-        raise _NotAnsweringError("none answers: jobs wait. Start one with `cikg up` or `celery -A workers.app worker`")
+        raise _NotAnsweringError(
+            "none answers: jobs wait. Start one with `cikg up` or `celery --app workers.app worker`"
+        )
     return f"{len(answers)} ready"
 
 

@@ -245,7 +245,7 @@ class Notebook(ogm.Repository):  # type: ignore[misc] # py2neo carries no types
     def _answer(self, text: str, parameters: Mapping[str, Any], limit: int | None) -> pl.DataFrame:
         answer = self._platform.look(text, parameters, limit or ROWS)
         if answer.truncated and limit is None:
-            warnings.warn(f"the first {ROWS} rows of more; give a limit", stacklevel=3)
+            warnings.warn(f"only the first {ROWS:,} rows; give a limit to get more", stacklevel=3)
         return _table([dict(zip(answer.columns, row, strict=True)) for row in answer.rows], answer.columns)
 
 
@@ -286,7 +286,7 @@ class _ReadingGraph(py2neo.Graph):  # type: ignore[misc] # py2neo carries no typ
 
     def _check(self) -> None:
         if os.getpid() != self._process:
-            raise ConflictError("this connection was made before a fork", cure="Connect anew in this process")
+            raise ConflictError("this connection was made before a fork", cure="Connect again in this process")
 
 
 def _edges(graph: Any, ends: tuple[Any, Any], relationship: str | None) -> list[tuple[Any, dict[str, Any]]]:

@@ -92,7 +92,7 @@ def dataset_name(name: str) -> str:
     """
     if not _DATASET_NAME.fullmatch(name):
         raise InputError(
-            f"{name!r} cannot name a dataset",
+            f"{name!r} cannot be the name of a dataset",
             cure="Use 1 to 64 lower-case letters, digits, '.', '_' or '-', beginning and ending with a letter or digit",
         )
     return name

@@ -42,7 +42,7 @@ def test_a_statement_is_written_asked_and_drawn(visit: Visit, console: str, axe:
     coloured = page.locator(".cypher-comment, .cypher-string, .cypher-parameter, .cypher-number")
     expect(coloured).to_have_text(["// nothing", "'x'", "$y", "12"])
     page.get_by_role("button", name="Ask").click()
-    expect(page.get_by_role("alert")).to_contain_text("only reads the graph")
+    expect(page.get_by_role("alert")).to_contain_text("may only read the graph")
     expect(page.locator("#cypher")).to_have_value("// nothing\nCREATE (n:Evil {name: 'x'}) RETURN $y, 12")
     visit.check()
     visit.find_no_barrier(axe)

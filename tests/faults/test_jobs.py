@@ -28,7 +28,7 @@ class Misbehaviour(NamedTuple):
 
 
 MISBEHAVIOURS = (
-    Misbehaviour("rate-limit:1", "failed", 4, "asked too often"),
+    Misbehaviour("rate-limit:1", "failed", 4, "more requests than it allows"),
     Misbehaviour("server-error", "failed", 1 + RETRIES, "failed: The server had an error"),
     Misbehaviour("reset", "failed", 1 + RETRIES, "does not answer"),
     Misbehaviour("hang", "failed", 1 + RETRIES, "did not answer in time"),

@@ -211,7 +211,9 @@ def test_another_users_home_is_named(tmp_path: Path) -> None:
             "except CikgError as error: print(error)"
         )
         finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert finished.stdout.startswith(f"the home {foreign} cannot be written: Permission denied. Name a directory")
+    assert finished.stdout.startswith(
+        f"the home {foreign} cannot be written: Permission denied. Set CIKG_HOME to a folder"
+    )
 
 
 def test_a_service_that_cannot_start_shows_its_log(alone: Settings) -> None:
@@ -294,5 +296,5 @@ def test_a_running_dashboard_keeps_its_port(alone: Settings) -> None:
     home.prepare(alone)
     write_file(alone.home / SERVICES_FILE, json.dumps({"web_port": 5001}).encode())
     asked = alone.model_copy(update={"web_port": 5002})
-    with pytest.raises(ConflictError, match=r"port 5001, and CIKG_WEB_PORT asks for 5002.*cikg down"):
+    with pytest.raises(ConflictError, match=r"port 5001, but CIKG_WEB_PORT asks for 5002.*cikg down"):
         supervisor._settle(asked, [], kept=["web"])

@@ -138,7 +138,7 @@ def test_a_plan_is_shown_and_nothing_is_run(client: FlaskClient) -> None:
 
 def test_what_is_wrong_stands_beside_the_statement(client: FlaskClient) -> None:
     page = ask(client, "CREATE (n:Evil)").text
-    assert "a question only reads the graph" in page
+    assert "the statement may only read the graph" in page
     assert "CREATE (n:Evil)</textarea>" in page
     assert "not valid JSON" in ask(client, "RETURN 1", parameters="{").text
     assert "does not accept" in ask(client, "MATCH (n RETURN n").text

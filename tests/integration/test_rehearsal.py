@@ -173,7 +173,7 @@ def remark(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.setattr(sys, "argv", ["rehearsal", "--quiet"])
     assert rehearsal.main() == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("cikg: Neo4j will start without a cache, and so more slowly: ")
+    assert line.startswith("cikg: Neo4j has no start-up cache and starts more slowly: ")
     return line
 
 
@@ -181,7 +181,7 @@ def test_a_recording_that_java_refuses_is_a_remark(
     fresh: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(rehearsal, "_record", lambda _s, _h, recorded, _a: recorded.write_bytes(b"half a recording"))
-    assert "Java does not make it: " in remark(fresh, monkeypatch, capsys)
+    assert "Java did not make the cache: " in remark(fresh, monkeypatch, capsys)
     assert folders(fresh) == set()
     assert load_class(fresh).returncode == 0
 
@@ -196,13 +196,13 @@ def test_a_full_disk_and_a_folder_that_cannot_be_written_are_remarks(
     assert "Permission denied" in remark(fresh, monkeypatch, capsys)
     usage = shutil.disk_usage("/")._replace(free=500_000_000)
     monkeypatch.setattr(rehearsal.shutil, "disk_usage", lambda _: usage)
-    assert "less than 1 GB of room" in remark(fresh, monkeypatch, capsys)
+    assert "less than 1 GB of free space" in remark(fresh, monkeypatch, capsys)
     assert folders(fresh) == set()
 
 
 def test_a_path_beyond_ascii_has_no_cache_and_java_starts(tmp_path: Path) -> None:
     own = own_cache(tmp_path / "büro")
-    with pytest.raises(CikgError, match="beyond ASCII"):
+    with pytest.raises(CikgError, match="other than ASCII"):
         rehearsal.rehearse(own, quiet=True)
     path = java.cache(own)
     path.parent.mkdir()

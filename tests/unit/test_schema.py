@@ -66,5 +66,5 @@ def test_keys_are_unambiguous(first: str, second: str, one: str, other: str) -> 
 
 @pytest.mark.parametrize("name", ["", "A", "a b", "a:b", "-a", "a.", "../a", "x" * 65, "a\n", "é"])
 def test_other_names_are_refused(name: str) -> None:
-    with pytest.raises(InputError, match="cannot name a dataset"):
+    with pytest.raises(InputError, match="cannot be the name of a dataset"):
         dataset_name(name)

@@ -107,7 +107,7 @@ def _redis() -> redis.Redis:
         url = store.settings().redis_url
         if url is None:
             raise UnreachableError(
-                "Redis is not running and CIKG_REDIS_URL names none",
+                "Redis is not running and CIKG_REDIS_URL is not set",
                 cure="Start it with `cikg up`, or ask without a key",
             )
         current_app.extensions[_CLIENT] = redis.Redis.from_url(

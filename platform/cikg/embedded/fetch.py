@@ -160,13 +160,13 @@ def _fetch_one(base: str, jar: Jar, directory: Path, advance: Advance) -> None:
                     temporary.rename(directory / jar.name)
                     return
                 failure: CikgError = ServiceError(
-                    f"{url} differs from the jar that the lock names",
-                    cure="Name a faithful Maven repository with CIKG_MAVEN_URL, then run `make setup` again",
+                    f"{url} does not match its checksum in the lock file",
+                    cure="Set CIKG_MAVEN_URL to another Maven repository, then run `make setup` again",
                 )
             except urllib.error.HTTPError as error:
                 failure = ServiceError(
-                    f"{url} answers {error.code}",
-                    cure="Name a complete Maven repository with CIKG_MAVEN_URL, then run `make setup` again",
+                    f"{url} answers with status {error.code}",
+                    cure="Set CIKG_MAVEN_URL to a Maven repository that has it, then run `make setup` again",
                 )
             except (OSError, ValueError, http.client.HTTPException) as error:
                 failure = UnreachableError(
@@ -190,7 +190,7 @@ def _writable(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise CikgError(
             f"{directory} cannot be written: {error.strerror or error}",
-            cure="Name a directory with 500 MB of space in CIKG_CACHE",
+            cure="Set CIKG_CACHE to a folder with 500 MB of free space",
         ) from error
 
 

@@ -43,7 +43,8 @@ class Secrets:
             return made
         except (ValueError, TypeError) as error:
             raise CikgError(
-                f"{path} cannot be read: {error}", cure="Restore it, or remove the whole directory to start afresh"
+                f"{path} cannot be read: {error}",
+                cure="Restore it, or remove its whole folder, with all data, to start over",
             ) from None
 
 
@@ -62,7 +63,7 @@ def prepare(settings: Settings) -> None:
     except OSError as error:
         raise CikgError(
             f"the home {settings.home} cannot be written: {error.strerror or error}",
-            cure="Name a directory of yours in CIKG_HOME, or make room there",
+            cure="Set CIKG_HOME to a folder that you can write to, or free space there",
         ) from error
 
 

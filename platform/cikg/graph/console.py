@@ -184,20 +184,20 @@ def check(graph: Graph, text: str, seconds: float) -> tuple[str, list[Operator]]
     except StatementError as error:
         raise InputError(error.message) from None
     if len(statements) != 1 or "\0" in text:
-        raise InputError(f"expected one statement, found {len(statements)}", cure="Ask them one by one")
+        raise InputError(f"expected one statement, found {len(statements)}", cure="Run them one at a time")
     for name in _called(text):
         if name.partition(".")[0].lower() not in _NAMESPACES and name not in _PROCEDURES:
             raise _refused(f"it calls {name}, which is not part of the language")
     statement = f"CYPHER 25 {text.strip().rstrip(';')}"
     kind, plan = graph.examine(statement, {}, seconds=seconds)
     if kind != "r":
-        raise _refused("it writes, or administers the server")
+        raise _refused("it writes or administers the server")
     for operator in plan:
         called = operator.details.partition("(")[0].strip()
         if operator.name == "ProcedureCall" and called not in _PROCEDURES:
-            raise _refused(f"it calls {called}")
+            raise _refused(f"it calls {called}, which is not allowed")
         if operator.name != "ProcedureCall" and not _READING.fullmatch(operator.name):
-            raise _refused(f"its plan has the step {operator.name}")
+            raise _refused(f"its plan has the step {operator.name}, which is not allowed")
     return statement, plan
 
 
@@ -239,5 +239,6 @@ def _called(text: str) -> Iterator[str]:
 
 def _refused(why: str) -> NotReadOnlyError:
     return NotReadOnlyError(
-        f"a question only reads the graph: {why}", cure="Ask with MATCH and RETURN; jobs and commands change things"
+        f"the statement may only read the graph, but {why}",
+        cure="Use MATCH and RETURN; commands and jobs change the graph",
     )

@@ -129,7 +129,8 @@ def _ready(graph: Graph, rows: Iterable[Row], dataset: str) -> Row:
         properties: Row = row["dataset"]
         if properties["state"] == "dropping":
             raise ConflictError(
-                f"the dataset {dataset!r} is half dropped", cure="Drop the rest of it, or import it again"
+                f"the dataset {dataset!r} is being dropped, or was dropped in part",
+                cure="Drop it again, or import it again",
             )
         if properties["state"] != "ready":
             raise ConflictError(
@@ -326,7 +327,7 @@ class _Reader:
                     values = np.array(row["vectors"], dtype=np.float32).reshape(-1, dimension)
                 except ValueError:
                     raise ConflictError(
-                        f"not every {key} has {dimension} numbers", cure="Make these embeddings again"
+                        f"not every vector {key} has {dimension} numbers", cure="Make them again with `cikg embed`"
                     ) from None
                 vectors[places.find(np.array(row["nodes"], dtype=np.int64))] = values
         return vectors

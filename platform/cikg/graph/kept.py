@@ -105,7 +105,7 @@ def find(settings: Settings, dataset: str, name: str | None = None) -> Snapshot:
     if len(found) == 1:
         return open_snapshot(settings.snapshots / dataset / found[0])
     if found:
-        raise NotFoundError(f"{name!r} begins several snapshots", cure=f"Name one: {', '.join(sorted(found))}")
+        raise NotFoundError(f"several snapshots begin with {name!r}", cure=f"Choose one of {', '.join(sorted(found))}")
     raise NotFoundError(
         f"the dataset {dataset!r} has no snapshot {name!r}", cure=f"`cikg snapshot list --dataset {dataset}` shows all"
     )
@@ -191,7 +191,7 @@ def _of_runs(settings: Settings, dataset: str) -> list[tuple[str, str]]:
             if manifest["dataset"] == dataset:
                 found.append((path.parent.name, str(manifest["snapshot"])))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SnapshotError(f"{path} is damaged: {error}", cure="Delete its directory and train again") from None
+            raise SnapshotError(f"{path} is damaged: {error}", cure="Delete its folder and train again") from None
     return found
 
 

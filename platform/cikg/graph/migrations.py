@@ -115,7 +115,7 @@ def _mend(graph: Graph, drift: Sequence[Drift]) -> list[str]:
             reason = " ".join(error.message.removeprefix("Neo4j refused a statement: ").split()).rstrip(".")
             raise DriftError(
                 f"the {one.make.what} {one.make.name} on {one.make} cannot be made: {reason}",
-                cure="Correct what is in its way, then run `cikg schema migrate --repair` again",
+                cure="Correct the data that prevents it, then run `cikg schema migrate --repair` again",
             ) from error
         made.append(one.make.name)
     return made

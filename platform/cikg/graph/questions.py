@@ -60,12 +60,12 @@ PARAMETERS: Mapping[str, Parameter] = {
     "source": Parameter("the id of the node that the edge leads from"),
     "target": Parameter("the id of the node that the edge leads to"),
     "from": Parameter("the first moment of the window", "time"),
-    "to": Parameter("the moment after its last", "time"),
-    "smoothing": Parameter("added to each count: rare intents rise less by chance", "number", 1.0, least=1e-9),
-    "least": Parameter("the fewest users that count", "whole number", 2, least=1),
+    "to": Parameter("the moment at which the window ends", "time"),
+    "smoothing": Parameter("added to each count, so that rare intents rise less by chance", "number", 1.0, least=1e-9),
+    "least": Parameter("the minimum number of users", "whole number", 2, least=1),
     "most": Parameter("the most training interactions of a cold item", "whole number", 5, least=0),
-    "threshold": Parameter("the lowest cosine of two vectors that counts", "number", 0.85, least=-1),
-    "neighbours": Parameter("how many of its nearest each is compared with", "whole number", 10, least=1),
+    "threshold": Parameter("the minimum cosine of two vectors", "number", 0.85, least=-1),
+    "neighbours": Parameter("how many of its nearest neighbours each is compared with", "whole number", 10, least=1),
     "skip": Parameter("how many rows to leave out at the start", "whole number", 0, least=0),
 }
 
@@ -81,7 +81,7 @@ def readable() -> list[Statement]:
 
 def asked(statement: Statement) -> dict[str, Parameter]:
     """The parameters that a person gives, with what they mean."""
-    unknown = Parameter("JSON, or else text")
+    unknown = Parameter("JSON or text")
     return {
         name: PARAMETERS.get(name, unknown) if statement.section else unknown
         for name in statement.parameters
@@ -110,13 +110,13 @@ def arguments(statement: Statement, given: Mapping[str, str], dataset: str, limi
             raise InputError(f"{name} is an option of its own", cure=f"Write --{name} {given[name]}")
     unknown = [name for name in given if name not in wanted]
     if unknown:
-        takes = f"It takes {', '.join(wanted)}" if wanted else "It takes none but --dataset"
+        takes = f"It takes {', '.join(wanted)}" if wanted else "It takes only --dataset"
         raise InputError(f"{statement.name} does not take {', '.join(unknown)}", cure=takes)
     missing = [name for name, parameter in wanted.items() if name not in given and parameter.default is None]
     if missing:
         lacks = ", ".join(f"{name} ({wanted[name].meaning})" for name in missing)
         example = " ".join(f"-p {name}=…" for name in missing)
-        raise InputError(f"{statement.name} lacks {lacks}", cure=f"Add {example}")
+        raise InputError(f"{statement.name} needs {lacks}", cure=f"Add {example}")
     values = {name: parameter.default for name, parameter in wanted.items() if name not in given}
     values |= {name: _value(name, text, wanted[name], known=bool(statement.section)) for name, text in given.items()}
     surroundings = {"dataset": dataset, "limit": limit}
@@ -142,7 +142,7 @@ def _value(name: str, text: str, parameter: Parameter, *, known: bool) -> Any:
             return _seconds(name, text)
         case "edge":
             if text.upper() not in _EDGES:
-                raise InputError(f"{name} is no {text!r}", cure=f"It is one of {', '.join(_EDGES)}")
+                raise InputError(f"{name} cannot be {text!r}", cure=f"Choose one of {', '.join(_EDGES)}")
             return text.upper()
     try:
         number = int(text) if parameter.kind == "whole number" else float(text)
@@ -185,8 +185,8 @@ def check_existence(graph: Graph, statement: Statement, values: Mapping[str, Any
         found = graph.many("find_labelled", label=parameter.label, uid=uid(dataset, values[name]))
         if not found:
             raise NotFoundError(
-                f"{dataset!r} has no {parameter.label.lower()} {values[name]!r}",
-                cure="Spell it as it is shown",
+                f"the dataset {dataset!r} has no {parameter.label.lower()} {values[name]!r}",
+                cure="The dashboard's lists show every id",
             )
         if found[0]["merged_into"]:
             raise NotFoundError(

@@ -52,7 +52,7 @@ def split(text: str) -> list[str]:
         piece = _PIECE.match(text, position)
         if piece is None:
             line = text.count("\n", 0, position) + 1
-            raise StatementError(f"the quotation that begins in line {line} is not closed")
+            raise StatementError(f"the quotation mark in line {line} is not closed")
         position = piece.end()
         if piece["end"]:
             statements.append(current.strip())
@@ -74,7 +74,7 @@ def available(directory: Path | None = None) -> list[Migration]:
         name = _FILE.fullmatch(path.name)
         if name is None or int(name["version"]) != len(found) + 1:
             raise StatementError(
-                f"{path} is out of order", cure=f"Name it {len(found) + 1:04d}_what_it_does.cypher, or number it anew"
+                f"{path} is out of order", cure=f"Name it {len(found) + 1:04d}_what_it_does.cypher, or renumber it"
             )
         content = path.read_bytes()
         found.append(

@@ -17,7 +17,7 @@ from cikg.graph.database import Graph
 from cikg.graph.schema_files import Migration
 from cikg.schema import Label, Relationship
 
-REPAIR = "`cikg schema migrate --repair` makes it again"
+REPAIR = "`cikg schema migrate --repair` recreates it"
 _CREATE = re.compile(
     r"""CREATE\s+(?:(?P<kind>RANGE|TEXT|POINT|FULLTEXT|VECTOR)\s+)?(?P<what>CONSTRAINT|INDEX)\s+(?P<name>\w+)\s+
         IF\s+NOT\s+EXISTS\s+FOR\s+ (?:\(\w+:(?P<labels>[\w|]+)\) | \(\)-\[\w+:(?P<types>[\w|]+)\]-\(\))\s+
@@ -265,7 +265,7 @@ def _drift_of_objects(known: dict[str, Definition], due: dict[str, Definition], 
     found += [_failed(one, (known | due).get(name)) for name, one in shown.items() if _has_failed(one)]
     return found + [
         Drift(
-            f"the constraint {name} on {one.definition} is made by no file of cypher/schema",
+            f"the constraint {name} on {one.definition} is not defined in any file of cypher/schema",
             f"Drop it with DROP {one.definition.what.upper()} {_quoted(name)}",
         )
         for name, one in shown.items()
@@ -275,7 +275,7 @@ def _drift_of_objects(known: dict[str, Definition], due: dict[str, Definition], 
 
 def _under_another_name(definition: Definition, twin: Definition) -> Drift:
     return Drift(
-        f"the {definition.what} {definition.name} on {definition} is there under the name {twin.name}",
+        f"the {definition.what} {definition.name} on {definition} exists under the name {twin.name}",
         f"Drop that with DROP {twin.what.upper()} {_quoted(twin.name)}; then {REPAIR}",
     )
 

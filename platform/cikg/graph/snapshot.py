@@ -278,17 +278,17 @@ def open_snapshot(path: Path, *, verify: bool = False) -> Snapshot:
         files, layout = dict(manifest["files"]), manifest["layout"]
         snapshot = Snapshot(path, manifest["hash"], manifest["dataset"], manifest)
     except KeyError as error:
-        raise SnapshotError(f"{path / MANIFEST} is damaged: it lacks {error}", cure=DAMAGED) from None
+        raise SnapshotError(f"{path / MANIFEST} is damaged: {error} is missing", cure=DAMAGED) from None
     if layout != LAYOUT:
-        raise SnapshotError(f"{path} has layout {layout}, where this version of cikg reads {LAYOUT}", cure=DAMAGED)
+        raise SnapshotError(f"{path} has layout {layout}, but this version of cikg reads layout {LAYOUT}", cure=DAMAGED)
     if _content_hash(manifest) != snapshot.hash:
-        raise SnapshotError(f"{path / MANIFEST} is damaged: its hash is not that of its content", cure=DAMAGED)
+        raise SnapshotError(f"{path / MANIFEST} is damaged: its hash does not match its content", cure=DAMAGED)
     for name, expected in files.items():
         file = path / name
         if not file.is_file() or file.stat().st_size != expected["bytes"]:
             raise SnapshotError(f"{file} is damaged: it should have {expected['bytes']} bytes", cure=DAMAGED)
         if verify and _digest(file) != expected["sha256"]:
-            raise SnapshotError(f"{file} is damaged: its content is not what was written", cure=DAMAGED)
+            raise SnapshotError(f"{file} is damaged: its content was changed after it was written", cure=DAMAGED)
     return snapshot
 
 
@@ -461,5 +461,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise SnapshotError(f"{path} is damaged: {error}", cure=DAMAGED) from None
     if not isinstance(content, dict):
-        raise SnapshotError(f"{path} is damaged: it holds no object", cure=DAMAGED)
+        raise SnapshotError(f"{path} is damaged: it is not a JSON object", cure=DAMAGED)
     return content

@@ -71,7 +71,10 @@ def slug(model: str, dimension: int) -> str:
         InputError: no index takes vectors that long.
     """
     if not 0 < dimension <= LONGEST:
-        raise InputError(f"{model} makes vectors of {dimension} numbers; indexes take at most {LONGEST}")
+        raise InputError(
+            f"{model} makes vectors of {dimension:,} numbers; indexes take at most {LONGEST:,}",
+            cure="Choose another model",
+        )
     words = re.sub(r"[^a-z0-9]+", "_", model.casefold()).strip("_") or "model"
     return f"{words}_{dimension}"
 
@@ -84,7 +87,9 @@ def dimension(embedding: str) -> int:
     """
     found = _SLUG.fullmatch(embedding)
     if found is None:
-        raise InputError(f"{embedding!r} names no embedding", cure="Write it as `cikg embed --list` does: lexical_64")
+        raise InputError(
+            f"{embedding!r} is not the name of an embedding", cure="Write it as `cikg embed --list` does: lexical_64"
+        )
     return int(found["dimension"])
 
 
@@ -161,11 +166,12 @@ def chosen(graph: Graph, dataset: str, label: Label, embedding: str | None) -> s
         return known[0]
     if embedding is None and known:
         raise NotFoundError(
-            f"{dataset!r} has several embeddings of its {label} nodes", cure=f"Name one: {', '.join(known)}"
+            f"the dataset {dataset!r} has several embeddings of its {label} nodes",
+            cure=f"Choose one of {', '.join(known)}",
         )
     what = f"no embedding {embedding!r}" if embedding else "no embedding"
     raise NotFoundError(
-        f"{dataset!r} has {what} of its {label} nodes",
+        f"the dataset {dataset!r} has {what} of its {label} nodes",
         cure=f"It has {', '.join(known)}" if known else "Make one with `cikg embed`",
     )
 
@@ -228,7 +234,7 @@ def near_duplicates(
         NotFoundError: there is no such dataset, or it has no such vectors.
     """
     if not 0 < threshold <= 1:
-        raise InputError(f"the threshold is {threshold}", cure="Give a cosine above 0 and at most 1")
+        raise InputError(f"the threshold cannot be {threshold}", cure="Give a cosine above 0 and at most 1")
     embedding = chosen(graph, dataset, Label.INTENT, slug)
     rows = graph.run(written_for("embedded_nodes", Label.INTENT, embedding), dataset=dataset)
     statement = written_for("near_nodes", Label.INTENT, embedding)

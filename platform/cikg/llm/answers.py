@@ -118,7 +118,7 @@ def address_and_model(settings: Settings) -> tuple[str, str]:
             cure="Start the offline stand-in with `cikg up`, or set OPENAI_BASE_URL and OPENAI_MODEL",
         )
     if settings.openai_model is None:
-        raise SettingsError("no model is named", cure="Set OPENAI_MODEL to the model that extraction shall ask")
+        raise SettingsError("no model is configured", cure="Set OPENAI_MODEL to the model to ask")
     return settings.openai_base_url, settings.openai_model
 
 

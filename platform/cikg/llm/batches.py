@@ -130,7 +130,7 @@ def reply(line: str, price: Price | None) -> Reply | None:
     except AnswerError as problem:
         return Reply(identifier, problem.text, completion.model, usage, problem.message)
     except (ValidationError, KeyError, IndexError):
-        return Reply(identifier, error="the server's answer is no chat completion")
+        return Reply(identifier, error="the server's answer is not a chat completion")
     return Reply(identifier, text, model, usage)
 
 
@@ -183,7 +183,7 @@ class Batches:
                 if error.status_code not in (404, 405, 501):
                     raise
                 raise ServiceError(
-                    f"the LLM at {self._address} takes no batches", cure="Ask it directly, without --batch"
+                    f"the LLM at {self._address} does not offer batches", cure="Ask without --batch"
                 ) from None
             once = self._openai.with_options(max_retries=0)
             made = once.batches.create(
@@ -222,7 +222,7 @@ class Batches:
             try:
                 batch = self._openai.batches.retrieve(identifier)
             except openai.NotFoundError:
-                return Standing("failed", ended=True, answered=0, error="the provider does not know the batch any more")
+                return Standing("failed", ended=True, answered=0, error="the provider no longer knows the batch")
         counts = batch.request_counts
         return Standing(
             batch.status,
@@ -268,4 +268,4 @@ class Batches:
 
 def _problem(batch: Batch) -> str:
     said = [problem.message for problem in (batch.errors.data or [] if batch.errors else []) if problem.message]
-    return "; ".join(said[:3]).rstrip(".") or "the provider says no cause"
+    return "; ".join(said[:3]).rstrip(".") or "the provider gives no reason"

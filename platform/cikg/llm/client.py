@@ -160,7 +160,7 @@ class Client:
             completion = Completion.model_validate_json(answer)
         except ValidationError:
             text = answer.decode(errors="replace")
-            raise InvalidAnswerError("the server's answer is no chat completion", text) from None
+            raise InvalidAnswerError("the server's answer is not a chat completion", text) from None
         if completion.usage is not None:
             usage.prompt_tokens += completion.usage.prompt_tokens
             usage.completion_tokens += completion.usage.completion_tokens
@@ -268,7 +268,7 @@ def content(completion: Completion | ChatCompletion) -> tuple[str, str]:
     if choice.finish_reason == "length":
         raise LengthError("the answer was cut off at the model's limit", text)
     if len(text) > LONGEST_ANSWER:
-        raise LengthError(f"the answer has {len(text):,} characters", text)
+        raise LengthError(f"the answer has {len(text):,} characters, more than {LONGEST_ANSWER:,}", text)
     return text, completion.model
 
 
@@ -290,17 +290,17 @@ def named_error(
     """
     match error:
         case openai.OpenAIError() | TimeoutError() if _took_too_long(error):
-            return ServiceError(f"{where} did not answer in time", cure="Raise CIKG_LLM_TIMEOUT if it is merely slow")
+            return ServiceError(f"{where} did not answer in time", cure="Raise CIKG_LLM_TIMEOUT if it is only slow")
         case openai.OpenAIError() if not isinstance(error, openai.APIStatusError):
             return UnreachableError(f"{where} does not answer", cure=f"Start it, or correct {address_setting}")
         case openai.AuthenticationError() | openai.PermissionDeniedError():
             return AuthenticationError(f"{where} refuses the key", cure="Set OPENAI_API_KEY")
         case openai.NotFoundError():
             cure = f"Set {model_setting} to one that it serves"
-            return NotFoundError(f"{where} knows no model {model!r}", cure=cure)
+            return NotFoundError(f"{where} has no model {model!r}", cure=cure)
         case openai.RateLimitError() if error.code != "insufficient_quota":
             cure = "Set CIKG_LLM_REQUESTS_PER_MINUTE and CIKG_LLM_TOKENS_PER_MINUTE to what the provider allows"
-            return BusyError(f"{where} is asked too often", _seconds_to_wait(error), cure)
+            return BusyError(f"{where} receives more requests than it allows", _seconds_to_wait(error), cure)
     return ServiceError(f"{where} failed: {_said(error)}")
 
 

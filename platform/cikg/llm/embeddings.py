@@ -37,7 +37,7 @@ class OpenAIEmbedder:
         address = settings.embedding_base_url or settings.openai_base_url
         if address is None:
             raise UnreachableError(
-                "no server is known to ask for embeddings",
+                "no server for embeddings is configured",
                 cure="Start the offline stand-in with `cikg up`, or set CIKG_EMBEDDING_BASE_URL",
             )
         self.model, self._where = model, f"the embedding server at {address}"
@@ -67,7 +67,7 @@ class OpenAIEmbedder:
         vectors = np.concatenate(parts)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not (np.isfinite(lengths).all() and lengths.all()):
-            raise ServiceError(f"{self._where} gave a vector that is zero or no number")
+            raise ServiceError(f"{self._where} returned a vector that is zero or not finite")
         unit: NDArray[np.float32] = (vectors / lengths).astype(np.float32)
         return unit
 
@@ -81,5 +81,5 @@ class OpenAIEmbedder:
             raise named_error(error, self._where, self.model, **settings) from None
         expected = (len(texts), getattr(self, "dimension", vectors.shape[-1]))
         if vectors.ndim != 2 or vectors.shape != expected:
-            raise ServiceError(f"{self._where} gave vectors of the shape {vectors.shape} where {expected} was expected")
+            raise ServiceError(f"{self._where} returned vectors of shape {vectors.shape}, expected {expected}")
         return vectors

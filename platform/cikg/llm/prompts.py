@@ -73,7 +73,7 @@ class Template:
         """
         if set(values) != self.inputs:
             raise PromptError(
-                f"the prompt {self.name!r} takes ({_listed(self.inputs)}) and was given ({_listed(values)})"
+                f"the prompt {self.name!r} takes ({_listed(self.inputs)}) but was given ({_listed(values)})"
             )
         system, user = (_PLACEHOLDER.sub(lambda hit: values[hit[1]], text) for text in (self.system, self.user))
         return Prompt(self.name, self.version, (("system", system), ("user", user)))

@@ -159,7 +159,7 @@ class Traffic:
         """
         if self._url is None:
             raise UnreachableError(
-                "rates and budgets are kept in Redis, and CIKG_REDIS_URL names none",
+                "rates and budgets are kept in Redis, but CIKG_REDIS_URL is not set",
                 cure="Start the embedded services with `cikg up`, or set CIKG_REDIS_URL",
             )
         if self._redis is None:

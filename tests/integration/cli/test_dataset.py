@@ -88,7 +88,7 @@ def test_an_interrupted_drop_is_completed_by_the_next(
     assert row["state"] == "dropping"
     shown = here("dataset", "show", mine)
     assert shown.returncode == 0 and f"{mine}: dropping" in plain(shown.stdout)
-    assert "is half dropped" in one_sentence(here("extract", "--dataset", mine, "--dry-run"))
+    assert "was dropped in part" in one_sentence(here("extract", "--dataset", mine, "--dry-run"))
     done = here("dataset", "drop", mine, "--yes")
     assert done.returncode == 0, done.stderr
     assert left(graph, mine) == {"Completion": 1}
@@ -205,7 +205,7 @@ def test_export_as_a_command(graph: Graph, here: Cikg, dataset: str, tmp_path: P
         (["show", "no-such-dataset"], "there is no dataset 'no-such-dataset'"),
         (["drop", "no-such-dataset", "--yes"], "there is no dataset 'no-such-dataset'"),
         (["export", "no-such-dataset", "/nowhere/else"], "there is no dataset 'no-such-dataset'"),
-        (["show", "A B"], "'A B' cannot name a dataset"),
+        (["show", "A B"], "'A B' cannot be the name of a dataset"),
     ],
 )
 def test_wrong_arguments(here: Cikg, arguments: list[str], said: str) -> None:

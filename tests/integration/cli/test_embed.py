@@ -60,7 +60,7 @@ def test_embeds_lists_finds_and_drops(here: Cikg, shelf: str) -> None:
     ("arguments", "message"),
     [
         (["intents", "--drop", "lexical_64"], "--drop takes an embedding off all kinds of nodes"),
-        (["--drop", "lexical"], "names no embedding"),
+        (["--drop", "lexical"], "is not the name of an embedding"),
         (["--drop", "lexical_32"], "has no embedding"),
         (["--embedder", "magic"], "'magic' is no embedder"),
         (["users"], "'users' is not one of 'items', 'entities', 'intents', 'interests', 'profiles'"),

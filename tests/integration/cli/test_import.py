@@ -73,7 +73,7 @@ def test_a_wrong_folder_leaves_the_old_data(graph: Graph, here: Cikg, dataset: s
         (["import", "demo", "/nowhere"], "the format 'demo' comes with its own data and takes no path"),
         (["import", "cikgrec", "/nowhere"], "/nowhere is not a folder"),
         (["import", "cikgrec", ".", "--split", "leave-one-out", "--test-share", "0.1"], "has no test share"),
-        (["import", "cikgrec", ".", "--dataset", "A B"], "'A B' cannot name a dataset"),
+        (["import", "cikgrec", ".", "--dataset", "A B"], "'A B' cannot be the name of a dataset"),
         (["snapshot", "--dataset", "test-nothing"], "no dataset 'test-nothing'"),
     ],
 )

@@ -148,10 +148,10 @@ def test_a_file_is_asked_with_parameters_and_a_limit(query: Query, planted: str,
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("MATCH (n:User {dataset: $dataset}) DETACH DELETE n", "a question only reads the graph"),
-        ("CREATE INDEX x FOR (n:X) ON (n.y)", "a question only reads the graph"),
-        ("LOAD CSV FROM 'file:///etc/passwd' AS row RETURN row", "a question only reads the graph"),
-        ("SHOW SETTINGS", "a question only reads the graph"),
+        ("MATCH (n:User {dataset: $dataset}) DETACH DELETE n", "the statement may only read the graph"),
+        ("CREATE INDEX x FOR (n:X) ON (n.y)", "the statement may only read the graph"),
+        ("LOAD CSV FROM 'file:///etc/passwd' AS row RETURN row", "the statement may only read the graph"),
+        ("SHOW SETTINGS", "the statement may only read the graph"),
         ("CALL apoc.load.json('http://127.0.0.1/') YIELD value RETURN value", "which is not part of the language"),
         ("MATCH (n RETURN n", "Neo4j does not accept the statement"),
         ("RETURN $missing", "Neo4j does not accept the statement"),
@@ -188,9 +188,9 @@ def test_too_much_memory_is_a_sentence(query: Query, tmp_path: Path) -> None:
         ("user_by_intent", "no statement named 'user_by_intent'. Did you mean users_by_intent"),
         ("xyzzy", "no statement named 'xyzzy'. `cikg query --list`"),
         ("store_completions", "store_completions writes"),
-        ("users_by_interest", "users_by_interest lacks interest (an interest's id). Add -p interest=…"),
-        ("rising_intents -p to=1", "rising_intents lacks from (the first moment of the window). Add -p from=…"),
-        ("counts -p x=1", "counts does not take x. It takes none but --dataset"),
+        ("users_by_interest", "users_by_interest needs interest (an interest's id). Add -p interest=…"),
+        ("rising_intents -p to=1", "rising_intents needs from (the first moment of the window). Add -p from=…"),
+        ("counts -p x=1", "counts does not take x. It takes only --dataset"),
         ("shared_intents -p users=1", "shared_intents does not take users. It takes user, other"),
         ("counts -p x", "'x' is no parameter. Write -p key=value"),
         ("users_by_intent -p intent=a -p intent=b", "intent is given twice"),
@@ -201,7 +201,7 @@ def test_too_much_memory_is_a_sentence(query: Query, tmp_path: Path) -> None:
         ("rising_intents -p from=May -p to=1", "from is a time, not 'May'. Write 2026-01-31"),
         ("rising_intents -p from=0 -p to=1 -p smoothing=0", "smoothing is at least 1e-09, not 0"),
         ("rising_intents -p from=0 -p to=1 -p smoothing=nan", "smoothing is at least 1e-09, not nan"),
-        ("edges_of_run -p run=x -p kind=LIKES", "kind is no 'LIKES'. It is one of POSSESSES, SATISFIES"),
+        ("edges_of_run -p run=x -p kind=LIKES", "kind cannot be 'LIKES'. Choose one of POSSESSES, SATISFIES"),
         ("--file /nowhere.cypher", "/nowhere.cypher: it cannot be read"),
         ("users_by_intent -p intent=nope", "has no intent 'nope'"),
         ("users_by_intent -p intent=roses", "the intent 'roses' was merged into 'gardens'. Ask about that one"),
@@ -254,4 +254,4 @@ def test_a_question_is_explained(query: Query, planted: str) -> None:
     (found,) = [step for step in profile if step["name"].startswith("NodeUniqueIndexSeek")]
     assert found["rows"] == 1 and found["hits"] > 0 and profile[0]["rows"] == 2
     assert "reads of the store" in query(*given).out
-    assert "lacks intent" in query("users_by_intent", "--profile").err
+    assert "needs intent" in query("users_by_intent", "--profile").err

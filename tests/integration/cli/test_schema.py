@@ -45,7 +45,7 @@ def test_a_drifted_database_is_refused_and_mended(cikg: Cikg) -> None:
         done = cikg(*command)
         assert done.returncode == 2
         said = " ".join(done.stderr.split())
-        assert f"{MISSING}. `cikg schema migrate --repair` makes it again" in said
+        assert f"{MISSING}. `cikg schema migrate --repair` recreates it" in said
     done = cikg("schema", "status", "--json")
     found = json.loads(done.stdout)
     assert (done.returncode, found["error"], found["message"]) == (2, "DriftError", MISSING)

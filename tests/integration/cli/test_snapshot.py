@@ -93,4 +93,4 @@ def test_it_is_shown_to_people(
     file.write_bytes(file.read_bytes().replace(b"Reader", b"Writer"))
     damaged = cikg("snapshot", "show", "--verify", "--dataset", dataset)
     assert damaged.returncode == 2
-    assert "users.name.utf8.npy is damaged: its content is not what was written" in damaged.stderr
+    assert "users.name.utf8.npy is damaged: its content was changed" in damaged.stderr

@@ -356,7 +356,7 @@ def test_a_provider_without_batches_is_named(place: Workplace, llm: StandIn) -> 
     settings = place.settings(llm.url.removesuffix("/v1") + "/nowhere")
     ended = place.cikg(settings, "extract", "--batch", "--dataset", place.dataset).result()
     assert ended.code == 2
-    assert "takes no batches. Ask it directly, without --batch" in ended.data["message"] + ". " + ended.data["cure"]
+    assert "does not offer batches. Ask without --batch" in ended.data["message"] + ". " + ended.data["cure"]
 
 
 def test_a_run_is_collected_before_it_is_asked_directly_again(place: Workplace) -> None:

@@ -195,7 +195,7 @@ def test_a_server_is_asked_in_batches_and_again_where_it_fails(
     ("told", "spelling", "error", "message"),
     [
         ({"locked": True}, "openai:stand-in", AuthenticationError, "refuses the key. Set OPENAI_API_KEY"),
-        ({}, "openai:unknown", NotFoundError, "knows no model 'unknown'. Set CIKG_EMBEDDER"),
+        ({}, "openai:unknown", NotFoundError, "has no model 'unknown'. Set CIKG_EMBEDDER"),
         ({"fault": "server-error"}, "openai:stand-in", ServiceError, "failed: The server had an error"),
         ({"fault": "hang"}, "openai:stand-in", ServiceError, "did not answer in time. Raise CIKG_LLM_TIMEOUT"),
         ({}, "openai", SettingsError, "'openai' is no embedder. Set CIKG_EMBEDDER to `lexical`"),
@@ -224,7 +224,7 @@ def test_the_embedding_server_may_be_another_one(job_settings: Callable[..., Set
         assert model.dimension == 256
     with pytest.raises(UnreachableError, match="correct CIKG_EMBEDDING_BASE_URL"):
         OpenAIEmbedder(job_settings("http://127.0.0.1:9/v1", llm_retries=0), "stand-in")
-    with pytest.raises(UnreachableError, match="no server is known"):
+    with pytest.raises(UnreachableError, match="no server for embeddings"):
         OpenAIEmbedder(settings.model_copy(update={"openai_base_url": None, "embedding_base_url": None}), "stand-in")
 
 

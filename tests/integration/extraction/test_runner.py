@@ -38,7 +38,7 @@ def extract(place: Workplace, settings: Settings, **options: Any) -> dict[str, A
         ("refusal", "quarantined", 1, "refused"),
         ("huge:400000", "quarantined", 1, "characters"),
         ("server-error", "failed", 1, "failed: The server had an error"),
-        ("rate-limit:1", "failed", 2, "asked too often"),  # it waits once, as long as it may
+        ("rate-limit:1", "failed", 2, "more requests than it allows"),  # it waits once, as long as it may
         ("reset", "failed", 1, "127.0.0.1"),
         ("hang", "failed", 1, "in time"),
         ("drip:50", "failed", 1, "in time"),

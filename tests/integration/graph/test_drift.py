@@ -17,7 +17,7 @@ from cikg.graph.vectors import ensure_index
 from cikg.schema import Label
 from cikg.settings import Settings
 
-REPAIR = "`cikg schema migrate --repair` makes it again"
+REPAIR = "`cikg schema migrate --repair` recreates it"
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +102,7 @@ def test_the_same_under_another_name_is_left_to_a_person(graph: Graph) -> None:
     graph.execute("DROP INDEX profile_dataset")
     graph.execute("CREATE INDEX drift_own FOR (n:Profile) ON (n.dataset)")
     assert drift(graph) == [
-        "the index profile_dataset on Profile(dataset) is there under the name drift_own. "
+        "the index profile_dataset on Profile(dataset) exists under the name drift_own. "
         f"Drop that with DROP INDEX drift_own; then {REPAIR}"
     ]
     with pytest.raises(DriftError):
@@ -115,7 +115,7 @@ def test_a_constraint_of_ones_own_is_refused_and_an_index_is_not(graph: Graph) -
     assert inspect(graph, available()).shown["drift_own"].origin == "other"
     graph.execute("CREATE CONSTRAINT drift_name FOR (n:Item) REQUIRE (n.price, n.name) IS UNIQUE")
     assert refusal(graph) == (
-        "the constraint drift_name on Item(price, name) is made by no file of cypher/schema. "
+        "the constraint drift_name on Item(price, name) is not defined in any file of cypher/schema. "
         "Drop it with DROP CONSTRAINT drift_name"
     )
     with pytest.raises(DriftError, match="drift_name"):
@@ -132,7 +132,7 @@ def test_an_index_that_failed_is_refused_and_made_again_once_the_cause_is_gone(g
     found = refusal(graph)
     assert found.startswith("the index profile_dataset on Profile(dataset) has failed: ")
     assert found.endswith(f"Correct the cause; then {REPAIR}")
-    with pytest.raises(DriftError, match=r"profile_dataset on Profile\(dataset\) cannot be made: .*Correct what is in"):
+    with pytest.raises(DriftError, match=r"profile_dataset on Profile\(dataset\) cannot be made: .*Correct the data"):
         migrate(graph, repair=True)
     graph.execute("MATCH (n:Drifting) DETACH DELETE n")
     assert migrate(graph, repair=True).repaired == ["profile_dataset"]

@@ -153,7 +153,7 @@ def test_slugs() -> None:
     assert slug("sentence-transformers/all-MiniLM-L6-v2", 384) == "sentence_transformers_all_minilm_l6_v2_384"
     assert dimension("text_embedding_3_small_1536") == 1536
     for wrong in ("lexical", "lexical_0", "Lexical_64", "x`) //_64", "lexical_64 "):
-        with pytest.raises(InputError, match="names no embedding"):
+        with pytest.raises(InputError, match="is not the name of an embedding"):
             dimension(wrong)
     text = written_for("near_duplicate_intents", Label.ITEM, "lexical_640").text
     assert "item_lexical_640 FOR intent.embedding_lexical_640" in text

@@ -99,7 +99,7 @@ def test_only_what_is_missing_or_damaged_is_fetched_again(settings: Settings, re
 def test_a_jar_that_differs_from_the_lock_is_refused(settings: Settings, repository: Path) -> None:
     altered = next(iter(CONTENTS))
     (repository / altered).write_bytes(b"something else")
-    with pytest.raises(ServiceError, match=r"part0-1\.0\.jar differs from the jar that the lock names"):
+    with pytest.raises(ServiceError, match=r"part0-1\.0\.jar does not match its checksum"):
         fetch.fetch_jars(settings, quiet=True)
     assert _found(settings).items() <= WHOLE.items()
     assert "part0-1.0.jar" not in _found(settings)
@@ -108,7 +108,7 @@ def test_a_jar_that_differs_from_the_lock_is_refused(settings: Settings, reposit
 @pytest.mark.usefixtures("jars")
 def test_an_incomplete_repository_is_named(settings: Settings, repository: Path) -> None:
     (repository / next(iter(CONTENTS))).unlink()
-    with pytest.raises(ServiceError, match=r"part0-1\.0\.jar answers 404"):
+    with pytest.raises(ServiceError, match=r"part0-1\.0\.jar answers with status 404"):
         fetch.fetch_jars(settings, quiet=True)
 
 

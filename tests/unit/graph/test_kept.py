@@ -153,7 +153,7 @@ def test_a_snapshot_is_found_by_the_beginning_of_its_hash(settings: Settings) ->
     for snapshot in snapshots:
         for name in (snapshot.hash, snapshot.hash[:16], snapshot.hash[:14], str(snapshot.path)):
             assert find(settings, "planted", name) == snapshot
-    with pytest.raises(NotFoundError, match="begins several"):
+    with pytest.raises(NotFoundError, match="several snapshots begin"):
         find(settings, "planted", "")
     with pytest.raises(NotFoundError, match="no snapshot 'xyz'"):
         find(settings, "planted", "xyz")

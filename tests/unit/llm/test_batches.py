@@ -98,8 +98,10 @@ def test_a_question_without_an_answer_says_why() -> None:
     )
     assert reply(expired, PRICE) == Reply("k", error="Too late")
     assert reply(line(None, 503), PRICE) == Reply("k", error="it failed")
-    assert reply(line({"choices": "?"}), PRICE) == Reply("k", error="the server's answer is no chat completion")
-    assert reply(line(completion(choices=[])), PRICE) == Reply("k", error="the server's answer is no chat completion")
+    assert reply(line({"choices": "?"}), PRICE) == Reply("k", error="the server's answer is not a chat completion")
+    assert reply(line(completion(choices=[])), PRICE) == Reply(
+        "k", error="the server's answer is not a chat completion"
+    )
 
 
 @pytest.mark.parametrize(

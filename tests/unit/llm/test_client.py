@@ -102,7 +102,7 @@ def test_a_refused_key_and_a_page_in_an_answers_place_are_named(address: str, tm
     with pytest.raises(AuthenticationError, match="OPENAI_API_KEY"):
         ask(address, tmp_path, "another")
     Server.turn = (200, b"<html>A proxy says hello</html>")
-    with pytest.raises(InvalidAnswerError, match="no chat completion") as caught:
+    with pytest.raises(InvalidAnswerError, match="not a chat completion") as caught:
         ask(address, tmp_path)
     assert "hello" in caught.value.text
 

@@ -119,7 +119,7 @@ def _manifest(folder: Path) -> _Manifest:
         ) from None
     missing = [table.name for table in (*DATA, *WHOLE) if table.name not in manifest.tables]
     if missing:
-        raise InputError(f"it is damaged: {', '.join(missing)} is missing", path, cure=AGAIN)
+        raise InputError(f"it is damaged: it lacks {', '.join(missing)}", path, cure=AGAIN)
     return manifest
 
 

@@ -93,7 +93,7 @@ class Adjacency:
         except (OSError, ValueError, KeyError):
             whole = False
         if not whole:
-            raise SnapshotError(f"{path} is no whole folder of edges", cure="Let `Neo4jGraphStore` make it anew")
+            raise SnapshotError(f"{path} is not a complete folder of edges", cure="`Neo4jGraphStore` makes it again")
         return cls(path, counts, {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows})
 
     def seal(self) -> None:

@@ -123,9 +123,9 @@ class DiskNeighborSampler(BaseSampler):  # type: ignore[misc] # PyG carries no t
         named = seeds.input_type
         kinds = {named} if named is None or isinstance(named, str) else {named[0], named[-1]}
         if not kinds <= set(self._sizes):
-            raise InputError(f"no edges touch nodes of the type {named!r}", cure=f"Name one of {sorted(self._sizes)}")
+            raise InputError(f"no edges touch nodes of the type {named!r}", cure=f"Choose one of {sorted(self._sizes)}")
         if seeds.time is not None and all(edges.times is None for edges in self._edges.values()):
-            raise InputError("the seeds have times, and no edge of the graph has one", cure="Leave out the times")
+            raise InputError("the seeds have times, but no edge of the graph has one", cure="Leave out the times")
 
     def _random(self, seeds: Mapping[str, Tensor]) -> np.random.Generator:
         digest = hashlib.blake2b(digest_size=16)

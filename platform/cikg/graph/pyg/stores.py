@@ -83,7 +83,9 @@ class DiskGraphStore(GraphStore):  # type: ignore[misc] # PyG carries no types
             InputError: there are no such edges.
         """
         if edge_type not in self.adjacency.edge_types:
-            raise InputError(f"there are no edges {edge_type}", cure=f"Choose from {sorted(self.adjacency.edge_types)}")
+            raise InputError(
+                f"there are no edges {edge_type}", cure=f"Choose one of {sorted(self.adjacency.edge_types)}"
+            )
         edges = self.adjacency.edges(edge_type)
         if count is None:
             chosen = np.arange(len(edges.sources))
@@ -162,7 +164,9 @@ class Neo4jFeatureStore(FeatureStore):  # type: ignore[misc] # PyG carries no ty
             if label in listed or (label in PROFILED and Label.PROFILE in listed)
         }
         if not self._statements:
-            raise NotFoundError(f"{edges.dataset!r} has no embedding {embedding!r}", cure="Make it with `cikg embed`")
+            raise NotFoundError(
+                f"the dataset {edges.dataset!r} has no embedding {embedding!r}", cure="Make it with `cikg embed`"
+            )
         self._begin()
 
     def __getstate__(self) -> dict[str, Any]:

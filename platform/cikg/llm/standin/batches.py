@@ -69,7 +69,7 @@ class Batches:
         file = form.get("file")
         content = file.file.read() if isinstance(file, web.FileField) else b""
         if form.get("purpose") != "batch" or not isinstance(file, web.FileField) or not content:
-            raise ApiError(400, "The stand-in takes files for the purpose 'batch' alone.", param="purpose")
+            raise ApiError(400, "The stand-in takes only files for the purpose 'batch'.", param="purpose")
         return json_response(self._keep(file.filename, content, "batch"))
 
     async def file(self, request: web.Request) -> web.Response:
@@ -99,7 +99,7 @@ class Batches:
         """Stop a batch; what was answered until then is given out."""
         batch = self._batch(request)
         if batch.shown["status"] in _ENDED:
-            raise ApiError(409, f"The batch is {batch.shown['status']} already.")
+            raise ApiError(409, f"The batch is already {batch.shown['status']}.")
         batch.shown["status"] = "cancelling"
         return json_response(batch.shown)
 
@@ -209,7 +209,7 @@ def _read(content: bytes) -> tuple[list[dict[str, Any]], str | None]:
         identifiers = {line["custom_id"] for line in lines}
         usable = all(isinstance(line["body"], dict) and line["method"] == "POST" for line in lines)
     except (ValueError, KeyError, TypeError):
-        return [], "A line is no request."
+        return [], "A line is not a request."
     if not usable or not lines or len(lines) > MOST_LINES or len(identifiers) != len(lines):
         return [], f"Expected 1 to {MOST_LINES:,} requests, each with a custom_id of its own."
     return lines, None

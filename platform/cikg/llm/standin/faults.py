@@ -72,7 +72,7 @@ def parse_faults(spelling: str) -> list[Fault]:
     for part in filter(None, (part.strip() for part in spelling.split(";"))):
         found = _SPELLING.fullmatch(part)
         if found is None or found["name"] not in _DEFAULT_ARGUMENTS:
-            raise ValueError(f"{part!r} is no fault; the stand-in knows {', '.join(_DEFAULT_ARGUMENTS)}")
+            raise ValueError(f"{part!r} is not a fault; the stand-in knows {', '.join(_DEFAULT_ARGUMENTS)}")
         argument = int(found["argument"]) if found["argument"] else _DEFAULT_ARGUMENTS[found["name"]]
         times = int(found["times"]) if found["times"] else None
         faults.append(Fault(found["name"], argument, times, found["text"]))

@@ -214,7 +214,7 @@ def test_sizes_and_names_of_features(features: Neo4jFeatureStore) -> None:
     assert names == [("item", "x"), ("item", "x_mask")]
     with pytest.raises(NotFoundError, match="has no embedding 'lexical_9'"):
         Neo4jFeatureStore(features.edges, "lexical_9")
-    with pytest.raises(InputError, match="names no embedding"):
+    with pytest.raises(InputError, match="is not the name of an embedding"):
         Neo4jFeatureStore(features.edges, "random")
 
 
@@ -276,7 +276,7 @@ def test_the_graph_is_read_again_when_it_has_changed(graph: Graph, home: Setting
     assert Adjacency.open(first.adjacency.path) == first.adjacency
     (first.adjacency.path / "0.sources").write_bytes(b"short")
     for folder in (first.adjacency.path, home.home / "nothing"):
-        with pytest.raises(SnapshotError, match="is no whole folder of edges"):
+        with pytest.raises(SnapshotError, match="is not a complete folder of edges"):
             Adjacency.open(folder)
     read.clear()
     assert Neo4jGraphStore(home, dataset, advance=read.append).adjacency == first.adjacency

@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?")
 
 
 class Scope(StrEnum):
-    """A kind of thing that may be allowed."""
+    """A right."""
 
     READ = "read"  # see everything that the dashboard shows
     WRITE = "write"  # start and stop jobs, publish, keep statements
@@ -75,8 +75,8 @@ class Account:
     Attributes:
         name: its name.
         role: its role.
-        has_password: whether it can log in by itself; without one, it has tokens alone.
-        tokens: how many of its tokens are not revoked.
+        has_password: whether it can log in with a password; if not, it has only tokens.
+        tokens: number of its tokens that are not revoked.
         created_at: ISO time.
     """
 

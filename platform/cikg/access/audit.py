@@ -19,15 +19,15 @@ END = "~"
 
 @dataclass(frozen=True)
 class Entry:
-    """One change.
+    """An entry of the audit log.
 
     Attributes:
-        id: begins with its time, so that ids are in the log's order.
+        id: begins with its time, so that ids sort like the log.
         at: ISO time.
-        actor: an account's name, `token:ACCOUNT/NAME`, `operator` (who came by a link) or `cli:LOGIN`.
+        actor: an account's name, `token:ACCOUNT/NAME`, `operator` (logged in by a link) or `cli:LOGIN`.
         action: what was done: `account.add`, `jobs.pause`, …
         target: what it was done to.
-        detail: further facts; never a secret.
+        detail: further details; never a secret.
     """
 
     id: str

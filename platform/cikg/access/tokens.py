@@ -28,14 +28,14 @@ class Token:
     """A token, without its secret.
 
     Attributes:
-        id: the part of it that is no secret.
+        id: the part of the token that is not secret.
         name: what it is for.
-        account: whose it is; None for the operator's.
-        scopes: what it is allowed, so far as its account's role allows it too.
+        account: the account it belongs to; None for the operator's.
+        scopes: what it may do, as far as its account's role allows it.
         created_at: ISO time.
         expires_at: seconds since 1970; None for never.
         used_at: when it was last used, to the hour, in seconds since 1970.
-        revoked_at: ISO time; None while it works.
+        revoked_at: ISO time; None if it is not revoked.
     """
 
     id: str

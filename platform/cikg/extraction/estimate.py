@@ -17,17 +17,17 @@ LATER_QUESTION = 0.75
 
 @dataclass(frozen=True)
 class Estimate:
-    """Calls, tokens, money and time.
+    """An estimate of calls, tokens, cost and time.
 
     Attributes:
-        subjects: subjects that have to be done.
-        reused: those whose answer is known already, or is another's.
-        calls: those that will be made, if conversations are as long as this job's were so far in the dataset, or before
-            the first as the job expects.
-        prompt_tokens: tokens sent, at four bytes of UTF-8 each; questions after the first are sized in the same way.
-        completion_tokens: tokens received, likewise.
-        cost: in the currency of the settings; None where the model has no price.
-        seconds: with one worker, at the mean time of this prompt's answers so far and the rates of the settings; None
+        subjects: number of subjects that are left to do.
+        reused: number of those whose answer is stored already or is the same as another's.
+        calls: number of calls to the LLM, from the length of this job's conversations on the dataset so far; before the
+            first, from the job's own expectation.
+        prompt_tokens: tokens to send, at four bytes of UTF-8 each.
+        completion_tokens: tokens to receive, likewise.
+        cost: in the currency of CIKG_LLM_CURRENCY; None if the model has no price.
+        seconds: with one worker, from the mean time of this prompt's answers so far and the configured rates; None
             before the first answer.
     """
 

@@ -56,10 +56,10 @@ class Correction:
 
     Attributes:
         kind: `interest` or `intent`.
-        id: which.
+        id: id of the interest or intent.
         name: its name.
-        by: who said so.
-        reason: why, in their words; empty where they gave none.
+        by: who recorded it.
+        reason: why, in their words; empty if they gave none.
     """
 
     kind: Kind

@@ -54,7 +54,7 @@ class Change:
         rank: from 1.
         item: its id.
         name: its name.
-        before: its rank in the unchanged list; None where that does not hold it within its length.
+        before: its rank in the unchanged list; None if it is not in it.
     """
 
     rank: int
@@ -68,8 +68,8 @@ class Counterfactual:
     """The list that a user would have.
 
     Attributes:
-        run: the one whose model it is.
-        estimated: whether effects were estimated; False where the model itself gave every score.
+        run: the training run whose model it is.
+        estimated: whether the effects were estimated; False if the model itself computed every score.
         items: the changed list.
         gone: items of the unchanged list that are not in it, with their rank before; their `rank` is 0.
     """

@@ -13,14 +13,14 @@ from cikg.schema import relation_in_words, uid
 
 @dataclass(frozen=True)
 class InterestReason:
-    """Holders of one of the user's interests read the item more often than others.
+    """Users with one of the user's interests chose the item more often than others.
 
     Attributes:
-        id: the interest.
+        id: id of the interest.
         name: its name.
-        support: holders who read the item.
-        cohort: holders.
-        share: readers of the item among all users, 0 to 1.
+        support: number of users with the interest who chose the item.
+        cohort: number of users with the interest.
+        share: share of all users who chose the item, from 0 to 1.
     """
 
     id: str
@@ -37,7 +37,15 @@ class InterestReason:
 
 @dataclass(frozen=True)
 class FactReason:
-    """The item shares a fact with something in the user's history."""
+    """The item shares a fact with an item in the user's history.
+
+    Attributes:
+        relation: the relation of the fact.
+        entity: id of the entity that both have in common.
+        entity_name: its name.
+        known: id of the item in the user's history.
+        known_name: its name.
+    """
 
     relation: str
     entity: str
@@ -54,10 +62,10 @@ class Recommendation:
         rank: from 1.
         item: its id.
         name: its name.
-        score: the model's; comparable within one user's list only.
-        shares: what each expert of a mixture adds to it, the greatest first; empty where the model is but one.
+        score: the model's score; comparable only within one user's list.
+        shares: what each expert of a mixture adds to the score, greatest first; empty for other models.
         interest: the interest that explains it, if one does.
-        fact: otherwise the shared fact, if there is one.
+        fact: otherwise the shared fact that explains it, if there is one.
         because: the explanation as a sentence.
     """
 
@@ -85,9 +93,9 @@ class Recommendations:
         dataset: the dataset.
         user: the user's id.
         name: the user's name, if known.
-        run: the one that is served.
+        run: the training run that is served.
         method: its method.
-        outdated: whether something was corrected about the user, or that taken back, since the list was made.
+        outdated: whether a correction of the user was made or undone after the list was made.
         items: in order of rank.
     """
 

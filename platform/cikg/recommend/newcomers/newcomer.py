@@ -75,7 +75,7 @@ class Model:
 
 @dataclass(frozen=True)
 class KnownIntent:
-    """An intent of the pool.
+    """An intent that the model knows.
 
     Attributes:
         id: its id.
@@ -88,16 +88,16 @@ class KnownIntent:
 
 @dataclass(frozen=True)
 class Taste:
-    """What a sentence says.
+    """What the LLM found in a sentence.
 
     Attributes:
-        exact: intents that it names and that the model knows.
-        related: those that were chosen from the pool.
-        unknown: phrases that it names and that nobody has.
-        calls: how often the LLM was asked.
-        tokens: how many were sent and received.
-        cost: in the currency of the settings; 0 where the model has no price.
-        llm_seconds: spent on asking.
+        exact: intents that the sentence names and the model knows.
+        related: related intents that the LLM chose from those the model knows.
+        unknown: phrases that the sentence names and no user has.
+        calls: number of calls to the LLM.
+        tokens: tokens sent and received.
+        cost: in the currency of CIKG_LLM_CURRENCY; 0 if the model has no price.
+        llm_seconds: seconds spent on these calls.
     """
 
     exact: tuple[KnownIntent, ...]
@@ -111,14 +111,14 @@ class Taste:
 
 @dataclass(frozen=True)
 class Suggested:
-    """An item that is recommended to a newcomer.
+    """An item that is recommended to a new user.
 
     Attributes:
         rank: from 1.
         item: its id.
         name: its name.
-        score: the model's.
-        intents: those of the newcomer's that speak for it, the most telling first.
+        score: the model's score.
+        intents: the new user's intents that speak for the item, most important first.
     """
 
     rank: int
@@ -130,14 +130,14 @@ class Suggested:
 
 @dataclass(frozen=True)
 class Suggestions:
-    """What is recommended to a newcomer.
+    """What is recommended to a new user.
 
     Attributes:
         dataset: the dataset.
-        run: the run that trained the model.
-        taste: what the sentence says; None where intents were given instead of one.
+        run: the training run of the model.
+        taste: what the LLM found in the sentence; None if intents were given.
         items: in order of rank.
-        seconds: spent on everything but the LLM, once the model was loaded.
+        seconds: seconds spent on everything except the LLM and loading the model.
     """
 
     dataset: str

@@ -23,12 +23,12 @@ class UserHit:
 
     Attributes:
         rank: from 1, in the user's order.
-        found: its place by full text alone.
+        found: its rank by full text alone.
         item: its id.
         name: its name.
-        score: what it is ranked by.
-        bm25: of the full text.
-        intents: those of the user's that the item satisfies, or nearly so: what moved it; the most alike first.
+        score: the score it is ranked by.
+        bm25: the score of the full text.
+        intents: the user's intents that moved it, because it satisfies them or similar ones; most similar first.
     """
 
     rank: int
@@ -47,8 +47,8 @@ class UserHits:
     Attributes:
         dataset: the dataset.
         user: the user's id.
-        query: the words.
-        run: the run that trained the model.
+        query: the words that were searched for.
+        run: the training run of the model.
         items: in order of rank.
     """
 

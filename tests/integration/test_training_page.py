@@ -141,7 +141,7 @@ def test_what_was_trained_before_and_what_fails_are_told(
         ({"method": "ease", "seeds": "11"}, (400, "cannot be the number of seeds")),
         ({"method": "ease", "seed": "-1"}, (400, "cannot be the seed")),
         ({"method": "ease", "trials": "few"}, (400, "cannot be the number of trials")),
-        ({"method": "mixture", "trials": "5"}, (400, "Mixture has no setting to search")),
+        ({"method": "mixture", "trials": "5"}, (400, "Mixture has no hyperparameters to search")),
         ({"method": "ease", "csrf_token": "wrong"}, (400, "reload the page and try again")),
     ],
     ids=["method", "seeds", "seed", "trials", "untuned", "token"],

@@ -249,12 +249,14 @@ def _select_on(snapshot: Snapshot, options: Options) -> TrainingData:
     else:
         data = training_data(snapshot, (SplitCode.TRAIN, SplitCode.VALID), SplitCode.TEST)
     if not len(data.fit):
-        raise InputError(f"{snapshot.dataset} has no training interactions", cure="Import a dataset that has some")
-    if not data.selection:
         raise InputError(
-            f"{snapshot.dataset} has no {'validation' if options.protocol == 'honest' else 'test'} interactions to "
-            "select on",
-            cure="Import it again with a larger --valid-share",
+            f"the dataset {snapshot.dataset!r} has no training interactions", cure="Import a dataset that has some"
+        )
+    if not data.selection:
+        split, option = ("validation", "--valid-share") if options.protocol == "honest" else ("test", "--test-share")
+        raise InputError(
+            f"the dataset {snapshot.dataset!r} has no {split} interactions to select on",
+            cure=f"Import it again with a larger {option}",
         )
     return data
 
@@ -265,7 +267,7 @@ def _refit_on(snapshot: Snapshot) -> TrainingData:
 
 def _protocol_warnings(options: Options) -> list[str]:
     if options.protocol == "paper":
-        return ["selected on the test split: comparable with published tables alone, not evidence of anything"]
+        return ["selected on the test split: comparable only with published tables, and evidence of nothing else"]
     return []
 
 
@@ -318,7 +320,7 @@ def _check_memory(need: int, device: torch.device) -> None:
     have = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
     if need > have:
         raise InputError(
-            f"training needs about {need / 2**30:.1f} GiB of memory on {device}, and {have / 2**30:.1f} GiB are free",
+            f"training needs about {need / 2**30:.1f} GiB of memory on {device}, but {have / 2**30:.1f} GiB are free",
             cure="Set a smaller dimension or batch_size, or train elsewhere with --device",
         )
 

@@ -168,9 +168,12 @@ def configure(name: str, overrides: Mapping[str, Any]) -> Config:
         field = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = ", ".join(kind.model_fields) or "none"
-            raise InputError(f"{name} has no setting {field!r}", cure=f"Its settings: {known}") from None
+            raise InputError(f"{name} has no hyperparameter {field!r}", cure=f"It has {known}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        if not field:  # several that contradict each other
+            raise InputError(f"{name}: {said}", cure="Correct one of them with --set") from None
         about = f": {kind.model_fields[field].description}" if field in kind.model_fields else ""
         raise InputError(
-            f"{first['input']!r} cannot be the setting {field!r} of {name}: {first['msg'].lower()}",
+            f"{first['input']!r} cannot be the hyperparameter {field!r} of {name}: {said[0].lower()}{said[1:]}",
             cure=f"{field}{about}",
         ) from None

@@ -66,9 +66,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise SnapshotError(f"{path} is missing", cure="Train again") from None
     except (OSError, ValueError) as error:
-        raise SnapshotError(f"{path} is damaged: {error}", cure="Delete its directory and train again") from None
+        raise SnapshotError(f"{path} is damaged: {error}", cure="Delete its folder and train again") from None
     if not isinstance(data, dict):
-        raise SnapshotError(f"{path} is damaged: it holds no object", cure="Delete its directory and train again")
+        raise SnapshotError(f"{path} is damaged: it is not a JSON object", cure="Delete its folder and train again")
     return data
 
 
@@ -106,7 +106,7 @@ def _read(path: Path, framework: str, device: str) -> tuple[dict[str, Any], dict
     except FileNotFoundError:
         raise SnapshotError(f"{path} is missing", cure="Train again") from None
     except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
-        raise SnapshotError(f"{path} is damaged: {error}", cure="Delete its directory and train again") from None
+        raise SnapshotError(f"{path} is damaged: {error}", cure="Delete its folder and train again") from None
 
 
 def digest(path: Path) -> str:
@@ -181,7 +181,7 @@ def load(path: Path) -> Recommender:
         raise SnapshotError(f"{weights} is missing", cure="Train again")
     if digest(weights) != manifest.get("weights"):
         raise SnapshotError(
-            f"{weights} is damaged: its SHA-256 is not the manifest's", cure="Delete its directory and train again"
+            f"{weights} is damaged: its SHA-256 differs from the manifest's", cure="Delete its folder and train again"
         )
     tensors, note = read_tensors(weights)
     return Recommender(path, manifest, Scorer.restore(note["kind"], tensors))
@@ -197,7 +197,7 @@ def snapshot(settings: Settings, manifest: Mapping[str, Any]) -> Snapshot:
     if not path.is_dir():
         raise NotFoundError(
             f"the snapshot {manifest['snapshot']} that {manifest['run']} was trained on is not in {settings.snapshots}",
-            cure="Name its folder with --snapshot, or train again",
+            cure="Give its folder with --snapshot, or train again",
         )
     return open_snapshot(path)
 
@@ -212,7 +212,7 @@ def directory(settings: Settings, run: str) -> Path:
     if len(found) == 1:
         return found[0]
     names = ", ".join(path.name for path in found)
-    raise NotFoundError(f"{run!r} begins the names of several runs", cure=f"Name one: {names}")
+    raise NotFoundError(f"the names of several runs begin with {run!r}", cure=f"Choose one of {names}")
 
 
 def directories(settings: Settings, run: str) -> list[Path]:
@@ -227,5 +227,5 @@ def directories(settings: Settings, run: str) -> list[Path]:
     found = [name for name in names if name == run] or [name for name in names if name.startswith(run)]
     if found:
         return [settings.runs / name for name in found]
-    known = f"Finished runs: {', '.join(names)}" if names else "Train one with `cikg train mixture`"
+    known = f"Finished runs are {', '.join(names)}" if names else "Train one with `cikg train mixture`"
     raise NotFoundError(f"there is no finished run named {run!r} in {settings.runs}", cure=known)

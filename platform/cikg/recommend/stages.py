@@ -48,7 +48,7 @@ class Stage:
     settings: Mapping[str, Any]
 
 
-THROUGH_PROFILES = "reaches the recommender through the profiles alone; leaving it out would need new answers"
+THROUGH_PROFILES = "reaches the recommender only through the profiles; leaving it out would need new answers"
 _SEEKREC = ("user_preferences", "preference_alignment", "user_subgraphs", "item_subgraphs")
 
 _INTERESTS = Stage("interests", ("user_interests",), "the edges between users and interests", {"graph": "ckg"})
@@ -129,7 +129,9 @@ def of_method(method: str) -> tuple[Stage, ...]:
         InputError: it uses none, or cannot do without them.
     """
     if method not in STAGES:
-        raise InputError(f"{method} has no extraction stages to leave out", cure=f"These have: {', '.join(STAGES)}")
+        raise InputError(
+            f"{method} has no extraction stages to leave out", cure=f"These methods have: {', '.join(STAGES)}"
+        )
     return STAGES[method]
 
 
@@ -216,7 +218,7 @@ def _check(first: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
     if not same:
         raise InputError(
             f"{first['run']} and {manifest['run']} differ in more than their seed",
-            cure="Name runs of one configuration",
+            cure="Give runs that differ only in their seed",
         )
     if manifest["protocol"] != "honest":
         raise InputError(
@@ -251,7 +253,7 @@ def _lift(settings: Settings, stage: Stage, without: Sequence[Path], whole: Sequ
     if not without:
         return Lift(stage.name, stage.left_out, names)
     if list(without) == list(whole):
-        return Lift(stage.name, "the run does without it", names)
+        return Lift(stage.name, "the run does not use it", names)
 
     def interval(split: Split) -> Interval:
         found = kept(settings, Question((*without, *whole), split, (metric,)))

@@ -190,7 +190,9 @@ class _Tuning:
         known = self.known()
         if known is None:
             errors = [trial.user_attrs.get("error") for trial in self.finished()]
-            raise InputError(f"no trial of {self.method} succeeded: {errors[0] if errors else 'there was no time'}")
+            raise InputError(
+                f"no trial of {self.method} succeeded: {errors[0] if errors else '--seconds left no time for one'}"
+            )
         return known
 
     def try_one(self, observe: Callable[[Progress], None]) -> None:
@@ -278,7 +280,9 @@ def _only_here(folder: Path, method: str) -> Iterator[None]:
                 os.truncate(journal, whole)
             yield
     except BlockingIOError:
-        raise ConflictError(f"another process is tuning {method} on this snapshot", cure="Wait for its end") from None
+        raise ConflictError(
+            f"another process is tuning {method} on this snapshot", cure="Wait until it has finished"
+        ) from None
 
 
 def _storage(journal: Path) -> JournalStorage:

@@ -83,7 +83,7 @@ class SentenceTransformers:
             reason = str(error).splitlines()[0].rstrip(". ") if folder.is_dir() else "it is not on this machine"
             raise NotFoundError(
                 f"the sentence-transformers model {name!r} cannot be loaded: {reason}",
-                cure="Name a folder that holds one, or download it first with `hf download`; nothing is fetched here",
+                cure="Give a folder that holds one, or download it first with `hf download`; cikg downloads no models",
             ) from None
         self.dimension = self.embed(["How long is a vector?"]).shape[1]
         self.model = f"{folder.resolve().name}-{_digest(folder)}" if folder.is_dir() else name

@@ -71,9 +71,9 @@ def test_sentences_and_searches_bring_what_is_to_the_readers_taste(
         by_text, by_reader = (mean_reciprocal_rank(graph, model, weight) for weight in (0.0, 1.0))
         assert by_reader >= 1.2 * by_text
         assert any(hit.intents for hit in search(graph, model, "ghost AND (", "reader-0001").items)
-        with pytest.raises(NotFoundError, match="no user"):
+        with pytest.raises(NotFoundError, match="does not know the user"):
             search(graph, model, "ghost", "nobody")
-        with pytest.raises(InputError, match="no word"):
+        with pytest.raises(InputError, match="has no words"):
             search(graph, model, "?!", "reader-0001")
     finally:
         graph.execute("MATCH (n {dataset: $d}) DETACH DELETE n", d=dataset)

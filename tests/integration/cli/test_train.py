@@ -61,7 +61,7 @@ def test_train_evaluate_and_both_are_in_the_graph(cikg: Cikg, graph: Graph, impo
     assert "test" not in trained
     assert trained["valid"]["recall@50"] > 0
     assert trained["config"]["dimension"] == 8
-    assert any("carry no evidence" in warning for warning in trained["warnings"])
+    assert any("have no evidence" in warning for warning in trained["warnings"])
     node = run_node(graph, imported, trained["run"])
     assert (node["kind"], node["state"], node["name"]) == ("train", "done", "cikgrec")
     assert json.loads(node["valid"]) == trained["valid"]
@@ -97,7 +97,7 @@ def test_the_methods_are_listed_with_papers_and_settings(cikg: Cikg) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("train", "cikgrek"), "Known methods: "),
+        (("train", "cikgrek"), "The methods are "),
         (("train", "ease", "--set", "lambda=3"), "Its settings: penalty"),
         (("train", "ease", "--set", "penalty"), "has no value"),
         (("train", "ease", "--device", "gpu9"), "no device 'gpu9'"),

@@ -160,7 +160,7 @@ def test_what_is_not_there_costs_nothing(graph: Graph, dataset: str, home: Setti
 def test_a_snapshot_counts_its_leaks_and_training_refuses_them(graph: Graph, dataset: str, home: Settings) -> None:
     leaking = take(graph, dataset, home)
     assert leaking.leaks == 7, "of Ann an interest and three profiles, of Ben two intents and an interest"
-    with pytest.raises(ConflictError, match=r"7 edges that an LLM made .* rest on no training"):
+    with pytest.raises(ConflictError, match=r"7 edges that an LLM made .* rest on none of their"):
         training_data(leaking, (SplitCode.TRAIN,), SplitCode.VALID)
     graph.execute(
         """

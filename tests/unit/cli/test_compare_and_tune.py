@@ -164,8 +164,8 @@ def test_ctrl_c_shows_what_was_found_and_keeps_it(
         (("train", "popularity", "--snapshot", "HERE", "--metric", "ndcg@7"), "there is no metric 'ndcg@7'"),
         (("train", "popularity", "--snapshot", "HERE", "--metric", "ndcg@5+luck"), "there is no metric 'luck'"),
         (("train", "cikgrec", "--snapshot", "HERE", "--tuned"), "cikg tune cikgrec --dataset planted"),
-        (("tune", "popularity", "--snapshot", "HERE"), "popularity has no setting to search"),
-        (("tune", "ease", "--snapshot", "HERE", "--set", "lambda=3"), "ease has no setting 'lambda'"),
+        (("tune", "popularity", "--snapshot", "HERE"), "popularity has no hyperparameters to search"),
+        (("tune", "ease", "--snapshot", "HERE", "--set", "lambda=3"), "ease has no hyperparameter 'lambda'"),
     ],
 )
 def test_a_mistake_is_one_sentence(run: Run, snapshot: Snapshot, arguments: tuple[str, ...], sentence: str) -> None:

@@ -380,11 +380,11 @@ def test_a_training_that_does_not_fit_in_memory_is_refused_before_it_begins(
 
 
 def test_unknown_methods_and_settings_name_the_known() -> None:
-    with pytest.raises(NotFoundError, match=r"Known methods: .*cikgrec, .*ease"):
+    with pytest.raises(NotFoundError, match=r"The methods are .*cikgrec, .*ease"):
         method.find("cikgrek")
-    with pytest.raises(InputError, match=r"no setting 'learningrate'.*learning_rate"):
+    with pytest.raises(InputError, match=r"no hyperparameter 'learningrate'.*learning_rate"):
         method.configure("cikgrec", {"learningrate": "1"})
-    with pytest.raises(InputError, match=r"'-1' cannot be the setting 'temperature'.*greater than 0"):
+    with pytest.raises(InputError, match=r"'-1' cannot be the hyperparameter 'temperature'.*greater than 0"):
         method.configure("cikgrec", {"temperature": "-1"})
     with pytest.raises(SettingsError, match="no device 'gpu9'"):
         pick_device("gpu9")

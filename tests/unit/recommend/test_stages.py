@@ -92,7 +92,7 @@ def test_seeds_are_paired_and_what_a_run_does_without_is_said(offline: Settings)
     assert len(made) == 4
     bare = whole(snapshot, offline, overrides={"graph": "ckg"})
     (lift,) = measured(offline, bare)[0].stages
-    assert (lift.left_out, lift.valid, lift.test) == ("the run does without it", None, None)
+    assert (lift.left_out, lift.valid, lift.test) == ("the run does not use it", None, None)
     with pytest.raises(InputError, match="differ in more than their seed"):
         measured(offline, seeds[0], bare)
 

@@ -128,7 +128,7 @@ def test_enough_trials_are_enough(aim: Method, snapshot: Snapshot, offline: Sett
 def test_what_is_set_is_not_searched(aim: Method, snapshot: Snapshot, offline: Settings) -> None:
     found = tune(snapshot, "aim", settings=offline, overrides={"height": 1.5}, trials=5)
     assert {trial.settings["height"] for trial in found.trials} == {1.5}
-    with pytest.raises(InputError, match="no setting to search"):
+    with pytest.raises(InputError, match="no hyperparameters to search"):
         tune(snapshot, "aim", settings=offline, overrides={"height": 1, "step": 1, "kind": "good"})
 
 

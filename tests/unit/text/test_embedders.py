@@ -116,7 +116,7 @@ def test_a_sentence_transformers_model_is_loaded_from_its_folder(model: Path, tm
 
 @pytest.mark.parametrize("name", ["nobody/has-this-model", "{folder}"])
 def test_a_model_that_is_not_here_is_named_and_nothing_is_fetched(tmp_path: Path, name: str) -> None:
-    with pytest.raises(NotFoundError, match=r"cannot be loaded: .*\. Name a folder that holds one") as raised:
+    with pytest.raises(NotFoundError, match=r"cannot be loaded: .*\. Give a folder that holds one") as raised:
         SentenceTransformers(name.format(folder=tmp_path))
     assert "nobody" in str(raised.value) or str(tmp_path) in str(raised.value)
     logging.getLogger("sentence_transformers").setLevel(logging.NOTSET)

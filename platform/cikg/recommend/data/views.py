@@ -103,8 +103,8 @@ def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: Spl
     """
     if snapshot.leaks:
         raise ConflictError(
-            f"{snapshot.leaks} edges that an LLM made about users of {snapshot.dataset!r} rest on no training "
-            "interaction of theirs: what is trained on them would know what it is tested on",
+            f"{snapshot.leaks} edges that an LLM made about users of {snapshot.dataset!r} rest on none of their "
+            "training interactions: a model trained on them could know what it is tested on",
             cure="Run the jobs that made them again with `cikg extract`; `cikg query leaking_edges` lists them",
         )
     facts, interests = snapshot.facts, snapshot.has_interest
@@ -113,13 +113,13 @@ def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: Spl
     proven = bool(np.all(interests.from_evidence))
     if not proven:
         warnings.append(
-            "imported interests carry no evidence: they may know the validation items, "
-            "so validation figures can flatter methods that use interests"
+            "imported interests have no evidence: they may have been inferred from validation items, "
+            "so validation figures may flatter methods that use interests"
         )
     if snapshot.imported_profiles:
         warnings.append(
-            "imported profiles carry no evidence: they may know the validation items, "
-            "so those of users are read by the refit alone"
+            "imported profiles have no evidence: they may have been written from validation items, "
+            "so only the refit uses those of users"
         )
     return TrainingData(
         nodes=sizes(snapshot),

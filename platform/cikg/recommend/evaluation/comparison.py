@@ -202,19 +202,24 @@ def _check(manifests: Sequence[Mapping[str, Any]], split: Split, *, across_snaps
     for manifest in manifests:
         both = f"{first['run']} and {manifest['run']}"
         if manifest["dataset"] != first["dataset"]:
-            raise InputError(f"{both} are of different datasets, {first['dataset']!r} and {manifest['dataset']!r}")
+            raise InputError(
+                f"{both} are of different datasets, {first['dataset']!r} and {manifest['dataset']!r}",
+                cure="Compare runs of one dataset",
+            )
         if manifest["snapshot"] != first["snapshot"] and not across_snapshots:
             raise InputError(
                 f"{both} were trained on different snapshots, {first['snapshot'][:16]} and {manifest['snapshot'][:16]}",
-                cure="Train both on one of them, or say --across-snapshots if they differ in knowledge alone",
+                cure="Train both on one of them, or add --across-snapshots if only their knowledge differs",
             )
         if manifest["protocol"] != first["protocol"]:
             raise InputError(
                 f"{both} follow different protocols, {first['protocol']} and {manifest['protocol']}",
-                cure="Figures selected on test are comparable with published tables alone",
+                cure="Compare runs of one protocol; figures selected on test are only comparable with published tables",
             )
         if split == "valid" and manifest["protocol"] == "paper":
-            raise InputError(f"{manifest['run']} was not selected on valid: it follows the paper protocol")
+            raise InputError(
+                f"{manifest['run']} was not selected on valid: it follows the paper protocol", cure="Compare on test"
+            )
 
 
 def _places(path: Path, split: Split) -> tuple[Places, str]:

@@ -211,12 +211,14 @@ def evaluate(path: Path, snapshot: Snapshot) -> dict[str, Any]:
     run = runs.load(path)
     if run.snapshot_hash != snapshot.hash:
         raise InputError(
-            f"{run.run_id} was trained on snapshot {run.snapshot_hash[:16]}, and this is {snapshot.hash[:16]}",
-            cure="Train again on this one, or name the other with --snapshot",
+            f"{run.run_id} was trained on snapshot {run.snapshot_hash[:16]}, not on {snapshot.hash[:16]}",
+            cure="Train again on this one, or give the other with --snapshot",
         )
     test = pairs(snapshot, SplitCode.TEST)
     if not len(test):
-        raise InputError(f"{snapshot.dataset} has no test interactions", cure="Import a dataset that has some")
+        raise InputError(
+            f"the dataset {snapshot.dataset!r} has no test interactions", cure="Import a dataset that has some"
+        )
     seen = pairs(snapshot, SplitCode.TRAIN, SplitCode.VALID)
     outcome = measure(run.scorer, sizes(snapshot), seen, test)
     outcome.places.save(path / runs.PLACES.format(split="test"), {"interactions": split_digest(snapshot)})

@@ -36,7 +36,7 @@ def parse_metric(name: str) -> tuple[str, int]:
     """
     kind, _, cutoff = name.partition("@")
     if kind not in PER_USER or not cutoff.isdecimal() or int(cutoff) not in CUTOFFS:
-        cure = f"Write one of {', '.join(PER_USER)}, an @, and one of {', '.join(map(str, CUTOFFS))}, as ndcg@50"
+        cure = f"Write one of {', '.join(PER_USER)}, then @ and one of {', '.join(map(str, CUTOFFS))}, as ndcg@50"
         raise InputError(f"there is no metric {name!r}", cure=cure)
     return kind, int(cutoff)
 

@@ -176,7 +176,7 @@ def drawing(report: Mapping[str, Any], by: By) -> str:
     from cikg.recommend.evaluation.charts import bars  # noqa: PLC0415 - it is of use to few
 
     if not report["groups"]:
-        raise InputError("there are no groups to draw", cure="Divide users or items into some")
+        raise InputError("there are no groups to draw", cure="Compare by groups of users or items")
     divided = [
         Group(
             **{key: group[key] for key in ("least", "most", "size", "users")},

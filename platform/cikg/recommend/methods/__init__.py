@@ -33,7 +33,9 @@ def searched() -> frozenset[str]:
 
 def nothing_to_search(name: str) -> InputError:
     """The error for tuning a method that has no setting to search."""
-    return InputError(f"{name} has no setting to search", cure="Its settings are shown by `cikg train --list --json`")
+    return InputError(
+        f"{name} has no hyperparameters to search", cure="`cikg train --list --json` shows all hyperparameters"
+    )
 
 
 def check(name: str) -> None:
@@ -43,7 +45,7 @@ def check(name: str) -> None:
         NotFoundError: there is none; lists those there are.
     """
     if name not in names():
-        raise NotFoundError(f"there is no method named {name!r}", cure=f"Known methods: {', '.join(names())}")
+        raise NotFoundError(f"there is no method named {name!r}", cure=f"The methods are {', '.join(names())}")
 
 
 def _searches(node: ast.AST) -> bool:

@@ -47,7 +47,7 @@ PUBLISHED: dict[str, Any] = {
 class CikgrecConfig(RankingConfig):
     """Hyper-parameters of CIKGRec, by the names of the paper where it has them."""
 
-    fidelity: Fidelity = Field("improved", description="improved, paper: as the paper says, or reference: as its code")
+    fidelity: Fidelity = Field("improved", description="improved; paper: as in the paper; reference: as in its code")
     dimension: int = Field(64, ge=1, description="D, the width of an embedding")
     layers: int = Field(3, ge=1, description="l, the layers of the graph encoder")
     learning_rate: float = Field(0.005, gt=0, description="Adam's step size")
@@ -60,20 +60,20 @@ class CikgrecConfig(RankingConfig):
     mask_start: float = Field(0.05, gt=0, le=1, description="α, the first epoch's mask rate")
     mask_end: float = Field(0.75, gt=0, le=1, description="ω, the highest mask rate")
     mask_epochs: int = Field(30, ge=1, description="Λ, the epochs in which the mask rate grows from α to ω")
-    mask_growth: Literal["exp", "lin", "fixed"] = Field("exp", description="δ, how it grows (eq. 3); fixed is ω always")
+    mask_growth: Literal["exp", "lin", "fixed"] = Field("exp", description="δ, how it grows (eq. 3); fixed: always ω")
     replace_rate: float = Field(0.15, ge=0, lt=1, description="Share of masked interests that get another's embedding")
     mask_edge_dropout: float = Field(0.2, ge=0, lt=1, description="Share of edges dropped while reconstructing")
     reconstruction_power: float = Field(2.0, ge=1, description="η of the scaled cosine loss (eq. 7)")
     contrast_weight: float = Field(0.01, ge=0, description="λ₃, the weight of L_c; 0 leaves it out")
     contrast_temperature: float = Field(0.2, gt=0, description="τ of L_c")
     contrast_candidates: Literal["batch", "all"] = Field(
-        "batch", description="What an anchor is told apart from: the other nodes of its batch, or all of its kind"
+        "batch", description="What an anchor is contrasted with: the other nodes of its batch, or all of its kind"
     )
     noise: float = Field(0.1, ge=0, description="ε, the length of the perturbation of the collaborative view")
     translation: bool = Field(True, description="Alternate with TransE steps over the facts (eq. 12)")
-    translation_learning_rate: float = Field(0.002, gt=0, description="Their step size")
-    translation_batch_size: int = Field(4096, ge=1, description="Facts a step")
-    translation_decay: float = Field(0.001, ge=0, description="L2 penalty of their embeddings")
+    translation_learning_rate: float = Field(0.002, gt=0, description="Step size of TransE")
+    translation_batch_size: int = Field(4096, ge=1, description="Facts per step of TransE")
+    translation_decay: float = Field(0.001, ge=0, description="L2 penalty on TransE's embeddings")
 
     @model_validator(mode="before")
     @classmethod

@@ -36,14 +36,16 @@ class ColakgConfig(matching.TasteConfig):
     layers: int = Field(2, ge=0, description="Layers of neighbours in the graph that are averaged")
     learning_rate: float = Field(0.005, gt=0, description="Adam's step size")
     weight_decay: float = Field(1e-5, ge=0, description="L2 penalty on a batch's own embeddings")
-    graph: View = Field(View.CIKG, description="cg: interactions; cig: and interests; ckg: and facts; cikg: all")
+    graph: View = Field(
+        View.CIKG, description="cg: interactions; cig: with interests; ckg: with facts; cikg: with both"
+    )
     edge_dropout: float = Field(0.0, ge=0, lt=1, description="Share of edges dropped each step")
     texts: Literal["both", "users", "items", "none"] = Field("both", description="Whose texts are used")
     text_weight: float = Field(1.0, ge=0, description="Length of a text's part beside an embedding's; 0 for no texts")
     text_dropout: float = Field(0.2, ge=0, lt=1, description="Share of a text vector's numbers dropped each step")
     adapter_learning_rate: float = Field(5e-4, gt=0, description="Adam's step size for the adapter")
     hidden: int = Field(0, ge=0, description="Width of the adapter's hidden layer; 0 for a linear adapter")
-    neighbours: int = Field(10, ge=0, description="Items of similar texts that each is joined with; 0 leaves it out")
+    neighbours: int = Field(10, ge=0, description="Items with similar texts that each item is connected to; 0 for none")
 
 
 class Colakg(Gradient):

@@ -35,7 +35,7 @@ class EaseConfig(Config):
         description="Weight of the items' similarity by their profiles or texts in the Gram matrix; 0 ignores both",
     )
     dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of choices it learns without, in expectation: popular items say less"
+        0.0, ge=0, lt=1, description="Share of choices left out on average, so that popular items count less"
     )
 
 

@@ -29,10 +29,10 @@ class IalsConfig(Config):
         0.1, gt=0, description="α₀, the weight of what was not chosen; chosen items weigh 1"
     )
     penalty: float = Field(0.01, gt=0, description="λ, the L2 penalty")
-    frequency_power: float = Field(1.0, ge=0, le=1, description="ν: 1 penalises by how often one occurs, 0 all alike")
-    interests: bool = Field(False, description="A user's interests are factorised too, as if they were items chosen")
-    rounds: int | None = Field(None, ge=1, description="Rounds; without any, 4, 8, 12 or 16, the best on valid")
-    starts: int = Field(1, ge=1, description="Factorisations from as many random starts, whose scores are averaged")
+    frequency_power: float = Field(1.0, ge=0, le=1, description="ν: 1 penalises by frequency, 0 all alike")
+    interests: bool = Field(False, description="Also factorise users' interests, as if they were chosen items")
+    rounds: int | None = Field(None, ge=1, description="Rounds; by default the best on valid of 4, 8, 12 and 16")
+    starts: int = Field(1, ge=1, description="Number of random starts, whose scores are averaged")
 
 
 class Ials(ClosedForm):

@@ -24,7 +24,7 @@ from cikg.recommend.scorers import ItemWeightScorer, Scorer
 class InterestsConfig(Config):
     """Hyper-parameters of the regression."""
 
-    penalty: float = Field(50.0, gt=0, description="λ: the larger, the less an interest of few holders says")
+    penalty: float = Field(50.0, gt=0, description="λ: the larger, the less interests with few holders count")
 
 
 class Interests(ClosedForm):
@@ -34,7 +34,7 @@ class Interests(ClosedForm):
         nodes = data.nodes
         if not len(data.interest_index):
             raise InputError(
-                "no user has an interest, and this method knows users by nothing else",
+                "no user has an interest, and this method uses nothing else",
                 cure="Make some with `cikg extract user_interests` and `cikg cluster`, or train another method",
             )
         held = Pairs.of(data.interest_user_index, data.interest_index)

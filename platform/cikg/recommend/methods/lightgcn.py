@@ -33,11 +33,13 @@ class LightgcnConfig(RankingConfig):
     layers: int = Field(3, ge=0, description="Layers of neighbours that are averaged; 0 is matrix factorisation")
     learning_rate: float = Field(0.005, gt=0, description="Adam's step size")
     weight_decay: float = Field(1e-5, ge=0, description="L2 penalty on a batch's own embeddings")
-    graph: View = Field(View.CIKG, description="cg: interactions; cig: and interests; ckg: and facts; cikg: all")
+    graph: View = Field(
+        View.CIKG, description="cg: interactions; cig: with interests; ckg: with facts; cikg: with both"
+    )
     edge_dropout: float = Field(0.0, ge=0, lt=1, description="Share of edges dropped each step")
     fan_out: tuple[int, ...] = Field(
         (),
-        description="Neighbours drawn of a node, a number a layer, as 10,10,5: for graphs too large to propagate over",
+        description="Neighbours drawn per node, a number per layer, as 10,10,5: for graphs too large to propagate over",
     )
 
     @field_validator("fan_out", mode="before")
@@ -48,9 +50,9 @@ class LightgcnConfig(RankingConfig):
     @model_validator(mode="after")
     def _can_sample(self) -> Self:
         if self.fan_out and len(self.fan_out) != self.layers:
-            raise ValueError(f"fan_out has {len(self.fan_out)} numbers, and there are {self.layers} layers")
+            raise ValueError(f"fan_out has {len(self.fan_out)} numbers, but there are {self.layers} layers")
         if self.fan_out and self.loss == "bsl":
-            raise ValueError("bsl compares with all items; with fan_out choose another loss")
+            raise ValueError("the loss bsl compares with all items, which fan_out does not allow")
         return self
 
 

@@ -78,15 +78,15 @@ class MixtureConfig(Config):
     penalty: float | None = Field(None, gt=0, description="λ of the linear expert")
     facts_weight: float | None = Field(None, ge=0, description="Weight of facts in its Gram matrix")
     text_weight: float | None = Field(None, ge=0, description="Weight of profiles or texts in its Gram matrix")
-    dropout: float | None = Field(None, ge=0, lt=1, description="Share of choices it learns without, in expectation")
+    dropout: float | None = Field(None, ge=0, lt=1, description="Share of choices left out on average")
     rank: int = Field(64, ge=1, description="Frequencies that the spectral expert lets pass")
     dimension: int = Field(128, ge=1, description="Width of an embedding of the graph expert")
     layers: int = Field(3, ge=1, description="Its layers")
     temperature: float = Field(0.2, gt=0, description="τ of its softmax loss")
     learning_rate: float = Field(0.005, gt=0, description="Its step size")
-    batch_size: int | None = Field(None, ge=1, description="Interactions a step; by default as LightGCN's")
+    batch_size: int | None = Field(None, ge=1, description="Interactions per step; by default as in LightGCN")
     graph_epochs: int | None = Field(None, ge=1, description="Epochs of the graph expert")
-    most_epochs: int = Field(24, ge=1, description="The most that are tried")
+    most_epochs: int = Field(24, ge=1, description="Maximum number of epochs that are tried")
     factors: int = Field(64, ge=1, description="Width of the factors' vectors")
     unobserved_weight: float | None = Field(
         None, gt=0, description="α₀ of the factors: the weight of what was not chosen"
@@ -138,7 +138,7 @@ class Mixture(ClosedForm):
         if self._data.selection is None:
             if "interests" in self._fitted and not self._data.interests_proven:
                 weight = f"{self._config.unproven_weight:g}"
-                yield f"interests have no evidence: their expert's weight was not fitted, and is {weight}"
+                yield f"interests have no evidence: the weight of their expert was not fitted, but fixed at {weight}"
             return
         for name, reason in self._absent.items():
             yield f"without the expert {name!r}: {reason}"
@@ -153,7 +153,7 @@ class Mixture(ClosedForm):
         """The experts that the data allow."""
         data, possible = self._data, list(EXPERTS)
         if not matching.centred(data.item_profile).any():
-            self._absent["texts"] = "no items are told apart by vectors of texts"
+            self._absent["texts"] = "no text vectors tell the items apart"
         if not len(data.interest_index):
             self._absent["interests"] = "nobody has an interest"
         elif not data.interests_proven:

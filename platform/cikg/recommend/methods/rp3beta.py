@@ -21,7 +21,7 @@ class Rp3betaConfig(Config):
 
     alpha: float = Field(1.0, gt=0, description="α: transition probabilities are raised to it")
     beta: float = Field(0.2, ge=0, description="β: scores are divided by the item's popularity to this power")
-    neighbours: int = Field(1000, ge=1, description="Of each item's ends of walks, so many count")
+    neighbours: int = Field(1000, ge=1, description="Number of items that each item's walks may end at")
 
 
 class Rp3beta(ClosedForm):

@@ -42,16 +42,20 @@ class SeekrecConfig(matching.TasteConfig):
     layers: int = Field(2, ge=0, description="Layers of neighbours that are averaged")
     learning_rate: float = Field(0.005, gt=0, description="Adam's step size")
     weight_decay: float = Field(1e-5, ge=0, description="L2 penalty on a batch's own embeddings")
-    graph: View = Field(View.CIKG, description="cg: interactions; cig: and interests; ckg: and facts; cikg: all")
+    graph: View = Field(
+        View.CIKG, description="cg: interactions; cig: with interests; ckg: with facts; cikg: with both"
+    )
     semantics: Literal["both", "users", "items", "none"] = Field("both", description="Whose profiles are used")
     distillation: bool = Field(True, description="Cut the profiles' vectors to the directions that say most")
     rank: int = Field(32, ge=1, description="How many directions the experts read, where no energy is given")
     energy: float | None = Field(None, gt=0, le=1, description="Keep this share of the squared singular values instead")
     experts: int = Field(2, ge=1, description="K, the experts that read the profiles")
     gate: Literal["subject", "global", "equal"] = Field(
-        "subject", description="What weighs the experts: a gate that sees each user or item, one for all, or nothing"
+        "subject", description="How experts are weighted: by a gate per user or item, by one gate for all, or equally"
     )
-    neighbours: int = Field(10, ge=0, description="Items of similar profiles that each is joined with; 0 leaves it out")
+    neighbours: int = Field(
+        10, ge=0, description="Items with similar profiles that each item is connected to; 0 for none"
+    )
 
 
 class Seekrec(Gradient):

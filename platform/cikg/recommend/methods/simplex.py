@@ -20,9 +20,7 @@ from cikg.recommend.scorers import DotScorer
 class SimplexConfig(RankingConfig):
     """Hyper-parameters of SimpleX."""
 
-    loss: LossName = Field(
-        "cosine", description="What ranks: the paper's is cosine; softmax and the others are there too"
-    )
+    loss: LossName = Field("cosine", description="The loss: cosine as in the paper, softmax or any of the others")
     dimension: int = Field(64, ge=1, description="Width of an embedding")
     own_share: float = Field(
         0.5, ge=0, le=1, description="g: the share of the user's own vector; the rest is the history's"

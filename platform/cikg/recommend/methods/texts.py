@@ -25,7 +25,7 @@ class TextsConfig(Config):
     """Hyper-parameters of the regression."""
 
     rank: int = Field(256, ge=1, description="Directions of the vectors that are kept")
-    penalty: float = Field(10.0, gt=0, description="λ: the larger, the less a direction in which few items lie says")
+    penalty: float = Field(10.0, gt=0, description="λ: the larger, the less directions with few items count")
 
 
 class Texts(ClosedForm):
@@ -35,7 +35,7 @@ class Texts(ClosedForm):
         vectors = matching.centred(data.item_profile)
         if not vectors.any():
             raise InputError(
-                "no items are told apart by vectors of texts, and this method knows them by nothing else",
+                "no text vectors tell the items apart, and this method uses nothing else",
                 cure="Make some with `cikg embed`, take a snapshot again, or train another method",
             )
         distilled = matching.unit(distill(vectors, rank=config.rank).vectors)

@@ -50,8 +50,8 @@ def extend(settings: Settings, directory: Path, snapshot: Snapshot) -> Trained:
         raise InputError(f"{before['run']} was trained on {before['dataset']!r}, not on {snapshot.dataset!r}")
     if before["snapshot"] == snapshot.hash:
         raise InputError(
-            f"{before['run']} knows this snapshot: nothing came since",
-            cure=f"Write what is new to the graph, then `cikg extract ikgr --dataset {snapshot.dataset}`",
+            f"{before['run']} was trained on this very snapshot: nothing is new",
+            cure=f"Write what is new to the graph, then run `cikg extract ikgr --dataset {snapshot.dataset}`",
         )
     run = runs.run_id("ikgr", snapshot.dataset, {"extends": before["run"], "weights": before["weights"],
                                                   "snapshot": snapshot.hash})  # fmt: skip

@@ -176,7 +176,7 @@ def load(settings: Settings, directory: Path) -> Model:
     if not isinstance(recommender.scorer, IntentScorer) or not len(recommender.scorer.intent_vectors):
         dataset = recommender.manifest["dataset"]
         raise NotFoundError(
-            f"{recommender.run_id} knows no intents",
+            f"{recommender.run_id} has no intents",
             cure=f"Run `cikg extract ikgr --dataset {dataset}`, take a snapshot, and train {METHOD} again",
         )
     return Model(recommender.run_id, runs.snapshot(settings, recommender.manifest), recommender.scorer)
@@ -200,7 +200,7 @@ def required(directory: Path | None, dataset: str) -> Path:
     """
     if directory is None:
         raise NotFoundError(
-            f"no {METHOD} was trained on {dataset!r}", cure=f"Run `cikg train {METHOD} --dataset {dataset}`"
+            f"no {METHOD} was trained on the dataset {dataset!r}", cure=f"Run `cikg train {METHOD} --dataset {dataset}`"
         )
     return directory
 
@@ -251,7 +251,7 @@ def read(settings: Settings, model: Model, sentence: str) -> Taste:
     """
     sentence = " ".join(sentence.split())
     if not 3 <= len(sentence) <= LONGEST_SENTENCE:
-        raise InputError(f"a taste is a sentence of 3 to {LONGEST_SENTENCE:,} characters")
+        raise InputError(f"expected a sentence of 3 to {LONGEST_SENTENCE:,} characters, found {len(sentence):,}")
     pool = model.snapshot.intents
     candidates = nearest(pool.names, sentence)
     began, usage = time.perf_counter(), Usage()
@@ -265,8 +265,8 @@ def read(settings: Settings, model: Model, sentence: str) -> Taste:
     related = [each for each in dict.fromkeys(chosen) if each not in own]
     if not own and not related:
         raise InputError(
-            "nothing in this sentence is an intent that anybody or anything has",
-            cure="Say it in other words, such as those on the dashboard's pages of intents",
+            "nothing in this sentence is an intent of any user or item",
+            cure="Use other words, such as those on the dashboard's page of intents",
         )
     return Taste(
         exact=named_intents(model, own),
@@ -298,8 +298,8 @@ def places_of(model: Model, intents: Sequence[str]) -> list[int]:
     unknown = [each for each in intents if each not in pool]
     if unknown:
         raise NotFoundError(
-            f"{model.run} knows no intent {unknown[0]!r}",
-            cure=f"Take a snapshot and train {METHOD} again, if the intent is a new one",
+            f"{model.run} does not know the intent {unknown[0]!r}",
+            cure=f"Take a snapshot and train {METHOD} again if the intent is new",
         )
     return list(dict.fromkeys(pool[each] for each in intents))
 

@@ -78,11 +78,11 @@ def search(graph: Graph, model: Model, query: str, user: str, *, k: int = 10, we
 
     words = re.findall(r"\w+", query.lower())
     if not words:
-        raise InputError("there is no word in this query", cure="Search for letters or digits")
+        raise InputError("the query has no words", cure="Search for letters or digits")
     snapshot, scorer = model.snapshot, model.scorer
     if user not in snapshot.users.index:
         raise NotFoundError(
-            f"{model.run} knows no user {user!r}", cure="Take a snapshot and train again, if the user is a new one"
+            f"{model.run} does not know the user {user!r}", cure="Take a snapshot and train again if the user is new"
         )
     quoted = " OR ".join(f'"{word}"' for word in words)  # none of Lucene's operators can occur in it
     rows = graph.many("search_items", dataset=snapshot.dataset, query=quoted, limit=CANDIDATES)

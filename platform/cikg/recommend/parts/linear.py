@@ -45,7 +45,7 @@ def lack_of_room(items: int) -> str | None:
     if _needed(items) <= available_memory():
         return None
     needed, free = (f"{size / 2**30:.0f} GiB" for size in (_needed(items), available_memory()))
-    return f"matrices of {items:,} × {items:,} items need {needed}, and {free} are free"
+    return f"matrices of {items:,} × {items:,} items need {needed}, but only {free} are free"
 
 
 def demand_room(items: int, method: str) -> None:

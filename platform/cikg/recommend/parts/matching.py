@@ -32,11 +32,11 @@ class TasteConfig(RankingConfig):
         None,
         ge=0,
         le=1,
-        description="Weight of what texts alone say of who chooses what; 0 leaves it out; None: found on valid",
+        description="Weight of a ridge regression of choices on texts; 0 leaves it out; by default found on valid",
     )
-    taste_rank: int = Field(256, ge=1, description="How many directions of the texts' vectors it reads")
-    taste_penalty: float = Field(10.0, gt=0, description="λ of the ridge regression that finds it")
-    profile_weight: float = Field(1.0, ge=0, description="How many choices a user's own text counts as in it")
+    taste_rank: int = Field(256, ge=1, description="Directions of the texts' vectors that it reads")
+    taste_penalty: float = Field(10.0, gt=0, description="λ of this regression")
+    profile_weight: float = Field(1.0, ge=0, description="Number of choices that a user's own text counts as")
 
     def taste_weights(self, taste: DotScorer) -> tuple[float, ...]:
         """The weights to choose from: all of `WEIGHTS`, unless one is given or there is nothing to weigh."""

@@ -134,7 +134,7 @@ def test_snapshots_mark_them_and_training_warns(graph: Graph, shop: str, tmp_pat
     assert sorted(snapshot.item_profile) == ["A duo.", "a band", "a singer"]
     assert snapshot.imported_profiles == 2
     data = training_data(snapshot, (SplitCode.TRAIN,), None)
-    assert any("imported profiles carry no evidence" in warning for warning in data.warnings)
+    assert any("imported profiles have no evidence" in warning for warning in data.warnings)
     assert not data.profiles_proven
 
 

@@ -31,5 +31,5 @@ def test_items_that_nobody_has_chosen_are_found_by_what_their_texts_say(tmp_path
 def test_without_vectors_that_tell_items_apart_it_is_refused(tmp_path: Path) -> None:
     data = training_data(two_tastes(tmp_path), (SplitCode.TRAIN,), None)
     for vectors in (data.item_profile[:, :0], np.ones_like(data.item_profile), np.full_like(data.item_profile, np.nan)):
-        with pytest.raises(InputError, match="told apart"):
+        with pytest.raises(InputError, match="tell the items apart"):
             Texts(dataclasses.replace(data, item_profile=vectors), TextsConfig(), CPU)

@@ -98,7 +98,7 @@ def test_sampled_training_resumes_exactly(snapshot: Snapshot, tmp_path: Path, of
 
 def test_what_cannot_be_sampled_is_refused() -> None:
     assert configure("lightgcn", {"fan_out": "10,10,-1"}).fan_out == (10, 10, -1)
-    with pytest.raises(InputError, match="fan_out has 2 numbers, and there are 3 layers"):
+    with pytest.raises(InputError, match="fan_out has 2 numbers, but there are 3 layers"):
         configure("lightgcn", {"fan_out": "10,10"})
     with pytest.raises(InputError, match="bsl compares with all items"):
         configure("lightgcn", {"fan_out": "10,10,5", "loss": "bsl"})

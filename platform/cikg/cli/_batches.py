@@ -27,7 +27,9 @@ def follow_batches(graph: Graph, settings: Settings, run: str, *, quiet: bool) -
     sent = batching.advance(graph, settings, run)
     if not sent.waiting:
         return
-    messages.print(f"{_said(sent)}, which can take a day. If you leave, the same command waits again.", soft_wrap=True)
+    messages.print(
+        f"{_said(sent)}. This can take a day; if you interrupt it, the same command waits again.", soft_wrap=True
+    )
     waiting: AbstractContextManager[Status | None] = nullcontext() if quiet else messages.status(_said(sent))
     pause = _FIRST_PAUSE
     with waiting as shown:

@@ -65,7 +65,7 @@ def failure(graph: Graph, result: dict[str, Any]) -> JobError | None:
     counted = " and ".join(f"{count:,} {what}" for what, count in wrong if count)
     return JobError(
         f"of {result['total']:,} subjects {counted}: {said.rstrip('.')}",
-        cure="The same command goes on from there",
+        cure="The same command resumes from there",
     )
 
 

@@ -49,7 +49,7 @@ def _watch(graph: Graph, app: Celery, run: str, *, pending: int, quiet_seconds: 
             if not resting:
                 resting = True
                 again = datetime.fromtimestamp(now["resume_at"] / 1000).astimezone()
-                messages.print(f"{now['error']}: going on at {again:%H:%M:%S}", soft_wrap=True)
+                messages.print(f"{now['error']}; continuing at {again:%H:%M:%S}", soft_wrap=True)
             heard, patience = now["resume_at"] / 1000 - time.time() + time.monotonic(), 0.0
         else:
             resting = False
@@ -71,6 +71,6 @@ def _wake(graph: Graph, app: Celery, run: str) -> None:
 def no_worker() -> UnreachableError:
     """The error where the queue has nobody who works on it."""
     return UnreachableError(
-        "no worker answers at the queue",
-        cure="Start one with `cikg up`, or with `celery --app workers.app worker --queues llm`; what is queued is kept",
+        "no worker answers",
+        cure="Start one with `cikg up`, or with `celery --app workers.app worker`; what is queued is kept",
     )

@@ -21,6 +21,6 @@ def bulk_store(settings: Settings, wanted: bool | None) -> Bulk | None:
     embedded = "neo4j" in load_settings(with_embedded=False).embedded
     if wanted and not embedded:
         raise InputError(
-            "only an embedded Neo4j can be made anew", cure="Import without --bulk, or unset CIKG_NEO4J_URI"
+            "only an embedded Neo4j can be rebuilt from files", cure="Import without --bulk, or unset CIKG_NEO4J_URI"
         )
     return Bulk(EmbeddedStore(settings), required=bool(wanted)) if embedded and wanted is not False else None

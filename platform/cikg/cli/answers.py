@@ -100,7 +100,7 @@ def _show(report: AnswersReport, kind: str) -> None:
         "answers rejected": report.rejected,
         "ids": f"the numbers in {report.numbers}" if report.numbers else "the dataset's own",
         f"{kind} written": report.written,
-        f"{kind} that stood already": report.standing,
+        f"{kind} already there": report.standing,
         "run": report.run,
         "seconds": report.seconds,
     }

@@ -27,7 +27,7 @@ def command(*, limit: int, actor: str, action: str, as_json: bool) -> None:
         print_json({"entries": [vars(entry) for entry in entries]})
         return
     if not entries:
-        messages.print("Nothing was changed" + (" so." if actor or action else " yet."))
+        messages.print("No such change is logged." if actor or action else "No change is logged yet.")
         return
     rows = [
         [entry.at[:19].replace("T", " "), entry.actor, entry.action, entry.target, _in_words(entry)]

@@ -33,4 +33,4 @@ def command(*, dataset: str, as_json: bool, clusters: int | None, seed: int) -> 
         return
     largest = result.pop("largest")
     print_facts(f"interests of {dataset}", result)
-    print_table("The most held", ["interest", "users"], largest)
+    print_table("Held by the most users", ["interest", "users"], largest)

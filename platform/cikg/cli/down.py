@@ -19,4 +19,4 @@ def command(as_json: bool) -> None:
     if as_json:
         print_json({"stopped": stopped})
     else:
-        click.echo(f"Stopped {', '.join(stopped)}." if stopped else f"Nothing runs in {settings.home}.")
+        click.echo(f"Stopped {', '.join(stopped)}." if stopped else f"No service is running in {settings.home}.")

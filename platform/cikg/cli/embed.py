@@ -39,7 +39,7 @@ def command(
     again, and an interrupted run continues. `lexical` compares words; name a model to compare meanings.
     """
     if drop and (kinds or embedder or as_list):
-        raise InputError("--drop takes an embedding off all kinds of nodes", cure="Give it and --dataset alone")
+        raise InputError("--drop removes an embedding from all kinds of nodes", cure="Use it only with --dataset")
     from cikg.extraction.steps import embedding  # noqa: PLC0415 - scikit-learn takes a second to import
 
     settings, began = load_settings(), time.monotonic()
@@ -83,4 +83,4 @@ def _show_dropped(cleared: dict[str, int], dataset: str, name: str, as_json: boo
     if as_json:
         print_json({"dataset": dataset, "embedding": name, "cleared": cleared})
     else:
-        print_table(f"{dataset}: {name} is gone", ["nodes", "vectors"], [list(pair) for pair in cleared.items()])
+        print_table(f"{dataset}: {name} removed", ["nodes", "vectors"], [list(pair) for pair in cleared.items()])

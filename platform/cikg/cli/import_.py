@@ -88,7 +88,7 @@ class _Import(click.Command):
 @click.option(
     "--bulk/--no-bulk",
     default=None,
-    help="Make the whole database from files, which an embedded Neo4j allows while it is empty, or never do.  "
+    help="Build the whole database from files, which only an empty embedded Neo4j allows; or never do so.  "
     f"[default: from {PAYS:,} rows on]",
 )
 @json_option
@@ -122,7 +122,7 @@ def command(
         _list(as_json=as_json)
         return
     if format_name is None:
-        raise click.UsageError("name a FORMAT; `cikg import --list` shows them")
+        raise click.UsageError("Missing argument 'FORMAT'; --list shows them all.")
     format_named(format_name)
     rules = Rules(
         split=SplitRule(SplitKind(kind) if kind else None, test_share, valid_share, split_seed),

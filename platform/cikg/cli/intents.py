@@ -60,14 +60,14 @@ def propose(
 ) -> None:
     """Find intents that may mean the same, and queue them for review."""
     if embedding is not None and method != Method.VECTOR:
-        raise InputError(f"{method} compares no vectors", cure="Give --embedding with --method vector")
+        raise InputError(f"the method {method} compares no vectors", cure="Give --embedding only with --method vector")
     with _connect() as graph:
         found = merging.propose(graph, dataset, Method(method), threshold=threshold, embedding=embedding, actor=actor)
         waiting = len(merging.pairs(graph, dataset, Verdict.PROPOSED))
     if as_json:
         print_json({"dataset": dataset, "proposed": found, "waiting": waiting})
         return
-    messages.print(f"{found:,} new pairs, {waiting:,} waiting.")
+    messages.print(f"{found:,} new pairs; {waiting:,} wait for review.")
     if waiting:
         messages.print(f"`cikg intents review --dataset {dataset}` asks about each.")
 
@@ -117,7 +117,7 @@ def _last(pair: Pair) -> str:
 def review(*, accept_from: float | None, method: str | None, actor: str | None, dataset: str, as_json: bool) -> None:
     """Review the proposals one by one: merge, keep apart, or skip for now."""
     if accept_from is None and (as_json or not sys.stdin.isatty()):
-        raise InputError("nobody is there to answer", cure="Give --accept-from SCORE, or run this in a terminal")
+        raise InputError("there is no terminal to ask in", cure="Give --accept-from SCORE, or run this in a terminal")
     counts = dict.fromkeys(("merged", "rejected", "skipped"), 0)
     with _connect() as graph:
         for pair in merging.pairs(graph, dataset, Verdict.PROPOSED):
@@ -138,7 +138,7 @@ def _by_score(pair: Pair, least: float) -> str:
 
 
 def _ask(pair: Pair) -> str:
-    click.echo(f"\n{pair.name!r}, which {pair.edges:,} have, into {pair.into_name!r}, which {pair.into_edges:,} have")
+    click.echo(f"\nMerge {pair.name!r} ({pair.edges:,} edges) into {pair.into_name!r} ({pair.into_edges:,} edges)?")
     click.echo(f"proposed by {pair.method}, score {pair.score:.3f}" if pair.score is not None else "proposed by hand")
     answers = {"m": "merge", "k": "keep", "s": "skip", "q": "quit"}
     answer = click.prompt("(m)erge, (k)eep apart, (s)kip, (q)uit", type=click.Choice(list(answers)), show_choices=False)
@@ -171,7 +171,7 @@ def merge(*, intent: str, into: str, actor: str | None, dataset: str, as_json: b
     if as_json:
         print_json({"dataset": dataset} | asdict(moved))
         return
-    messages.print(f"{moved.edges:,} edges of {moved.intent!r} are now those of {moved.into!r}.")
+    messages.print(f"Moved {moved.edges:,} edges from {moved.intent!r} to {moved.into!r}.")
 
 
 @command.command()
@@ -186,4 +186,4 @@ def unmerge(*, intent: str, actor: str | None, dataset: str, as_json: bool) -> N
     if as_json:
         print_json({"dataset": dataset} | asdict(moved))
         return
-    messages.print(f"{moved.edges:,} edges went back from {moved.into!r} to {moved.intent!r}.")
+    messages.print(f"Moved {moved.edges:,} edges back from {moved.into!r} to {moved.intent!r}.")

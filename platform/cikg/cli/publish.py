@@ -32,12 +32,12 @@ def command(*, run: str | None, k: int, dataset: str | None, back: bool, as_json
     settings, started = load_settings(), time.monotonic()
     if back:
         if dataset is None:
-            raise InputError("--back needs a dataset", cure="Name it: `cikg publish --back --dataset demo`")
+            raise InputError("--back needs a dataset", cure="Give it: `cikg publish --back --dataset demo`")
         with connect(settings) as graph:
             done = roll_back(graph, dataset, run)
     else:
         if run is None:
-            raise click.UsageError("Missing argument 'RUN'; --back serves again what was served before.")
+            raise click.UsageError("Missing argument 'RUN'; --back restores what was served before.")
         dataset, done = _publish(settings, run, k, dataset, quiet=as_json)
     facts: dict[str, Any] = asdict(done) | {"dataset": dataset, "seconds": round(time.monotonic() - started, 2)}
     if as_json:
@@ -50,7 +50,10 @@ def _publish(settings: Settings, run: str, k: int, dataset: str | None, *, quiet
     path = runs.directory(settings, run)
     trained_on = str(runs.read_json(path / runs.MANIFEST)["dataset"])
     if dataset is not None and dataset != trained_on:
-        raise InputError(f"the run {path.name} was trained on {trained_on!r}, not on {dataset!r}")
+        raise InputError(
+            f"the run {path.name} was trained on {trained_on!r}, not on {dataset!r}",
+            cure="Correct --dataset, or leave it out",
+        )
     recommender = runs.load(path)
     snapshot = runs.snapshot(settings, recommender.manifest)
     with connect(settings) as graph, progress_bar("Users", len(snapshot.users), quiet=quiet) as advance:

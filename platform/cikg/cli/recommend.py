@@ -27,7 +27,7 @@ def command(user: str, dataset: str, k: int, as_json: bool) -> None:
     rows = [[item.rank, item.name, item.item, item.score, _why(item)] for item in found.items]
     print_table(f"{found.name or found.user} · {found.method}", ["rank", "name", "item", "score", "because"], rows)
     if found.outdated:
-        messages.print("Something was corrected about this user since; `cikg publish` has the lists heed it.")
+        messages.print("Something was corrected after this list was made; `cikg publish` updates it.")
 
 
 def _why(item: Recommendation) -> tuple[str, ...]:

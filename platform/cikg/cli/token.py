@@ -47,7 +47,7 @@ def create(*, name: str, account: str | None, scopes: tuple[str, ...], days: flo
         print_json({"id": identifier, "token": text, "scopes": scopes})
         return
     click.echo(text)
-    messages.print("Keep it now: it is shown this once. `cikg token revoke` ends it.")
+    messages.print("Save it now: it is shown only once. `cikg token revoke` revokes it.")
 
 
 @command.command("list")

@@ -67,7 +67,7 @@ def change_role(*, name: str, role: str, as_json: bool) -> None:
     """Make the account NAME a ROLE: viewer, editor or admin."""
     with connect(load_settings()) as graph:
         accounts.set_role(graph, name, Role(role), command_line())
-    _say(f"{name} is {role} now.", {"name": name, "role": role}, as_json)
+    _say(f"{name} is now {role}.", {"name": name, "role": role}, as_json)
 
 
 @command.command("password")

@@ -38,7 +38,7 @@ def test_reports_and_refuses(graph: Graph, here: Cikg, dataset: str, tmp_path: P
     assert "no evidence" in report["remark"]
     code, printed, _ = cikg(*command, "--max-rejected", "0.5")
     assert code == 0
-    for words in (f"{dataset}: unchanged", "profiles that stood already 2", "has no user '9'", "may look better"):
+    for words in (f"{dataset}: unchanged", "profiles already there 2", "has no user '9'", "may look better"):
         assert words in printed
     interests = tmp_path / "interests.txt"
     interests.write_text("20 jazz\n3 rock\n")

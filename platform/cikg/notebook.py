@@ -11,7 +11,7 @@
 The objects are models of py2neo, which comes with the extra `notebook`. py2neo is no longer developed, and opens
 transactions for writing unless told otherwise. Here it only reads: every transaction is opened for reading, so that the
 server refuses a write. (Saving an object would delete the edges that the object does not show.) Nor is it safe to carry
-over a fork: the child gets an error, and connects anew.
+over a fork: the child gets an error, and has to connect again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How far work is: shown by whoever asked for it, and told to whoever started this process.
+"""How far work is: shown to the person who asked for it, and told to the process that started this one.
 
-A worker that carries out a command starts a process, and shows to people what that tells.
+A worker that carries out a command starts a process, and shows people what that tells.
 """
 
 from __future__ import annotations

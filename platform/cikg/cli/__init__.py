@@ -1,4 +1,4 @@
-"""The command-line tool `cikg`: one file a command or group of commands, by its name.
+"""The command-line tool `cikg`: one file per command or group of commands, by its name.
 
 `_main` lists them; a file defines `command`, a click command or group.
 """

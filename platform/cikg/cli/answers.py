@@ -1,4 +1,4 @@
-"""`cikg answers`: what a language model said elsewhere."""
+"""`cikg answers`: import what a language model said outside the platform."""
 
 from __future__ import annotations
 

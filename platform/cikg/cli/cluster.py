@@ -1,4 +1,4 @@
-"""`cikg cluster`: make interests of what the LLM found."""
+"""`cikg cluster`: group the phrases that the LLM found into interests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cikg taste`: recommendations for somebody of whom nothing is known but a sentence."""
+"""`cikg taste`: recommendations for a user known only by a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cikg token`: what programs show instead of a password."""
+"""`cikg token`: tokens, which programs use instead of passwords."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Readers of datasets, one file a format, and the loader that puts their records into the graph."""
+"""Readers of datasets, one file per format, and the loader that writes their records into the graph."""

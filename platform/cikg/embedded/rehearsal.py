@@ -1,4 +1,4 @@
-"""Has the embedded Neo4j do what the platform often asks of it, so that from then on Java starts knowing how.
+"""Makes the cache from which the embedded Neo4j starts faster, by having it do what the platform often asks of it.
 
     python -m cikg.embedded.rehearsal
 

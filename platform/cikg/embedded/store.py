@@ -1,4 +1,4 @@
-"""Makes the embedded Neo4j's database anew from files, with the importer that comes in the same jars.
+"""Rebuilds the embedded Neo4j's database from files, with the importer that comes in the same jars.
 
     python -m cikg.embedded.store HOME ARGUMENT …
 

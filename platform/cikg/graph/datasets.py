@@ -1,4 +1,4 @@
-"""Datasets that people name: what stands on their own nodes, and what to say where there is none."""
+"""Datasets by the names that people give: their own nodes, and the error where there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person may ask by name: the sections of the library, and their parameters in a person's words.
+"""The queries that a person runs by name: the sections of the library, and their parameters explained.
 
 A parameter means the same in every question, so it is described once, here. `dataset` and `limit` are not given with
 the others: every asker has them anyway.

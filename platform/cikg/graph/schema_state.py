@@ -94,7 +94,7 @@ class Drift:
     Attributes:
         message: what is wrong, in a sentence without its full stop.
         cure: what to do.
-        make: the definition that mends it, where that is safe.
+        make: the definition that repairs it, where that is safe.
         drop: the name of the index to drop before.
     """
 

@@ -1,7 +1,7 @@
 """Nearest neighbours by vector, each within one dataset, one label and one embedding.
 
 An embedding is called by its slug: the model in words, then the dimension, as in `lexical_64`. Its vectors are the
-property `embedding_<slug>` and have one index a label, so that vectors of two models or dimensions never meet. The
+property `embedding_<slug>` and have one index per label, so that vectors of two models or dimensions never meet. The
 dataset lists what is whole: `Dataset.embeddings`, as `Intent/lexical_64`.
 
 Searches are approximate (HNSW): of ten neighbours they find all in most cases; the cosines they give are exact.

@@ -1,4 +1,4 @@
-"""What the provider of the settings has, by its own word."""
+"""What the configured provider says that it offers."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Fitted:
         scorer: what was fitted.
         chosen_epoch: epochs it was trained for; None for a closed form.
         metrics: on the selection split.
-        curve: a row an epoch or candidate, of all phases.
+        curve: one row per epoch or candidate, of all phases.
         notes: what people should know of the fit, in sentences.
         chosen: config fields that the selection found beside the epoch.
     """

@@ -33,7 +33,7 @@ from cikg.recommend.workshop import Workshop
 
 
 class Config(BaseModel):
-    """Base of every method's hyper-parameters: immutable, validated, each field described."""
+    """Base of every method's hyperparameters: immutable, validated, each field described."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -122,7 +122,7 @@ class Method:
         paper: what to cite.
         departures: each point in which the method, by default, is not what the paper says.
         departs: the same of any configuration, where it depends on that.
-        config: its hyper-parameters.
+        config: its hyperparameters.
         build: makes the model from data, config and device.
         epochs: the most epochs of a gradient method.
         patience: epochs without a better validation metric after which it stops.
@@ -151,7 +151,7 @@ def find(name: str) -> Method:
 
 
 def configure(name: str, overrides: Mapping[str, Any]) -> Config:
-    """A method's hyper-parameters with some fields set.
+    """A method's hyperparameters with some fields set.
 
     Args:
         name: the method.

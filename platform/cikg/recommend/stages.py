@@ -39,7 +39,7 @@ class Stage:
         name: what it is called.
         jobs: those whose questions it consists of.
         left_out: what a training without it does not see; or, where nothing can be left out, why.
-        settings: hyper-parameters that leave its product out; none where that is not possible.
+        settings: hyperparameters that leave its product out; none where that is not possible.
     """
 
     name: str
@@ -143,7 +143,7 @@ class Report:
         method: its method.
         dataset: its dataset.
         metric: what is measured.
-        runs: the whole, one a seed.
+        runs: of the complete method, one per seed.
         valid: the whole's figure on valid.
         test: the same on test.
         stages: in order.

@@ -1,4 +1,4 @@
-"""Looks for a method's best hyper-parameters on the validation split, with Optuna; test stays closed.
+"""Looks for a method's best hyperparameters on the validation split, with Optuna; test stays closed.
 
     <home>/tuning/<dataset>/<snapshot>/<method>/
         journal.log     every trial, appended as it happens
@@ -52,7 +52,7 @@ class Trial:
     """One configuration that was tried.
 
     Attributes:
-        settings: hyper-parameters by name: those fixed and those chosen.
+        settings: hyperparameters by name: those fixed and those chosen.
         value: the metric on valid, the best of all epochs; None where training failed.
         state: `complete`, `pruned` (given up early) or `failed`.
         seconds: how long it took.
@@ -109,7 +109,7 @@ def tune(
         snapshot: the data.
         method: its file's name.
         settings: say where things live and on which device to train.
-        overrides: hyper-parameters that are set and not searched.
+        overrides: hyperparameters that are set and not searched.
         trials: how many there should be, counting those of earlier calls with the same arguments.
         seconds: begin no other trial after this time.
         seed: of trainings and of what is tried.

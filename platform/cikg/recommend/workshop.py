@@ -1,4 +1,4 @@
-"""Where a training works: what it keeps to go on after an interruption, and whom it tells how it stands."""
+"""Where a training works: what it keeps to resume after an interruption, and whom it reports its progress to."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Embedder(Protocol):
 
     Attributes:
         model: what makes them, in a word; with the dimension it names the embedding.
-        dimension: numbers a vector.
+        dimension: numbers per vector.
         fitted: whether a text's vector depends on the other texts, so that one more text changes all.
     """
 
@@ -43,7 +43,7 @@ class Lexical:
     """TF-IDF over words, compressed. Fitted to the texts that are embedded together.
 
     Args:
-        dimension: numbers a vector, at least 2.
+        dimension: numbers per vector, at least 2.
     """
 
     model = "lexical"

@@ -1,1 +1,1 @@
-"""What a language model said elsewhere: profiles and interests."""
+"""Imports of what a language model said outside the platform: profiles and interests."""

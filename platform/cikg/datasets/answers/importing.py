@@ -1,8 +1,8 @@
-"""Imports what a language model said elsewhere, whatever becomes of it: `profiles` or `interests`.
+"""Imports what a language model said outside the platform. `profiles` and `interests` say what it becomes.
 
-Everything is read and checked before anything is written, and a repeated import changes nothing. Imported answers name
-no evidence: whoever made them may have seen interactions that are valid or test here. What they become is marked so,
-and the report says it.
+Everything is read and checked before anything is written, and a repeated import changes nothing. Imported answers have
+no evidence: their author may have seen interactions that are in valid or test here. What they become is marked as
+imported, and the report says so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which interests users have, as somebody else inferred them: CIKGRec's clustered interests, for one.
+"""Imports which interests users have, as inferred elsewhere: CIKGRec's clustered interests, for example.
 
 A file says all of it: interests that were imported before, by this or with the dataset, are replaced in one
 transaction; those that clustering made stay. Imported edges name no evidence, and what is trained on them is told so.

@@ -1,6 +1,6 @@
-"""Answers about users or items as their profiles: one answer, one profile.
+"""Imports answers about users or items as their profiles, one profile per answer.
 
-An answer whose profile stands already is left alone, so that an interrupted import goes on.
+An answer whose profile exists already is left alone, so that an interrupted import continues.
 """
 
 from __future__ import annotations

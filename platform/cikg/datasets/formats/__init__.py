@@ -1,1 +1,1 @@
-"""One file a dataset format; each defines `FORMAT` and is found by it."""
+"""One file per dataset format; each defines `FORMAT` and is found by it."""

@@ -1,7 +1,7 @@
 """The folder layout that CoLaKG's authors publish: histories by number, and maps from original ids to numbers.
 
 ============================  ===========================================
-`train.txt`, `test.txt`       a user a line: `user item item …`, by number
+`train.txt`, `test.txt`       one user per line: `user item item …`, by number
 `user_map.txt`                `org_id remap_id`: the original id of each user
 `item_map.txt`                `org_id remap_id`: the original id of each item
 ============================  ===========================================

@@ -9,7 +9,7 @@
 ================================  =====================================================================================
 
 The path is the file of libraries or of reviews, or a folder with one of them; `steam_games.json` beside it is read too.
-Hours are no scale of liking: an owned game that was never started has 0. User names may hold anything; invisible
+Hours do not measure liking: an owned game that was never started has 0. User names may hold anything; invisible
 characters and blanks at the ends are left out of them. `australian_user_reviews.json` and bundles are not read.
 """
 

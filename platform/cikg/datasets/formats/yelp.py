@@ -1,4 +1,4 @@
-"""The Yelp Open Dataset: a folder, unpacked, of files with one JSON object a line.
+"""The Yelp Open Dataset: a folder, unpacked, of files with one JSON object per line.
 
 ========================================  =============================================================================
 `yelp_academic_dataset_business.json`     items, and what is known of them: `category` and `city` (with its state)

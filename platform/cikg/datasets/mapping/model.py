@@ -92,7 +92,7 @@ class Part(_Strict):
 
 
 class Users(Part):
-    """All users, one a row."""
+    """All users, one per row."""
 
     NAMED = ("id", "name")
 
@@ -120,7 +120,7 @@ def _fact(value: Any) -> Any:
 
 
 class Items(Part):
-    """All items, one a row, with what is known of them."""
+    """All items, one per row, with what is known of them."""
 
     NAMED = ("id", "name", "text")
 
@@ -135,7 +135,7 @@ class Items(Part):
 
 
 class Entities(Part):
-    """All entities of one kind, one a row. With a kind, their ids begin with it: `person:12`."""
+    """All entities of one kind, one per row. With a kind, their ids begin with it: `person:12`."""
 
     NAMED = ("id", "name")
 
@@ -145,7 +145,7 @@ class Entities(Part):
 
 
 class Interactions(Part):
-    """Who interacted with what, one a row."""
+    """Who interacted with what, one interaction per row."""
 
     NAMED = ("user", "item", "rating", "time", "split")
 
@@ -179,7 +179,7 @@ class Interactions(Part):
 
 
 class Facts(Part):
-    """Which thing stands in which relation to which, one a row; by ids of items or entities."""
+    """Which thing has which relation to which, one fact per row, by ids of items or entities."""
 
     NAMED = ("head", "relation", "tail")
 
@@ -199,7 +199,7 @@ class Facts(Part):
 
 
 class Interests(Part):
-    """Which user has which interest, one a row."""
+    """Which user has which interest, one pair per row."""
 
     NAMED = ("user", "interest", "name")
 

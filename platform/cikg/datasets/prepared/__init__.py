@@ -1,1 +1,1 @@
-"""Imports that are prepared on a page or over the API: files that were sent, what they mean, carrying them out."""
+"""Imports prepared on a page or over the API: uploaded files, what they mean, and running the import."""

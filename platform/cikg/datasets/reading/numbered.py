@@ -1,6 +1,7 @@
 """Folders that name users and items by number: histories, and lists that say which id has which number.
 
-`train.txt` and `test.txt` hold a user a line, `user item item …`. A list holds `org_id remap_id`, and perhaps a name.
+`train.txt` and `test.txt` hold one user per line, `user item item …`. A list holds `org_id remap_id` and optionally
+a name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files as they are, or unpacked as they are read, by their ending; what is wrong with one is said in a sentence."""
+"""Opens files as they are, or unpacks them while they are read, by their ending; errors are told in a sentence."""
 
 from __future__ import annotations
 

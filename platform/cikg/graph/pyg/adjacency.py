@@ -58,7 +58,7 @@ EdgeType = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Adjacency:
-    """The edges of a dataset, memory-mapped when they are asked for. Another process gets the path and maps them anew.
+    """The edges of a dataset, memory-mapped when they are asked for. Another process gets the path and maps them too.
 
     Attributes:
         path: the folder.

@@ -53,7 +53,7 @@ class DiskNeighborSampler(BaseSampler):  # type: ignore[misc] # PyG carries no t
         seed: of all draws, those of negative examples too.
 
     Attributes:
-        epoch: number of the epoch, for whoever wants other draws from the same batches.
+        epoch: number of the epoch; set it to draw differently from the same batches.
 
     Raises:
         ValueError: the numbers of neighbours are not complete, or of edge types that there are not.

@@ -53,7 +53,7 @@ class TrainingData:
     Attributes:
         nodes: the sizes.
         fit: the interactions to fit.
-        selection: the interactions to select on (epoch, hyper-parameters), or None in a refit.
+        selection: the interactions to select on (epoch, hyperparameters), or None in a refit.
         head_index: facts, in the space of things; int64, shape (facts,).
         relation_index: the same facts' relations.
         tail_index: the same facts' tails.

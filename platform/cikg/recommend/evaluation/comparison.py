@@ -36,7 +36,7 @@ class Entry:
 
     Attributes:
         name: the method, with the settings in which it differs from others of that method that are compared.
-        manifests: one a run, by seed.
+        manifests: one per run, by seed.
         places: of the same runs: where their held-out items came.
     """
 
@@ -232,7 +232,7 @@ def _places(path: Path, split: Split) -> tuple[Places, str]:
 
 
 def _settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """All that was set: hyper-parameters, and how it was trained, without the seed."""
+    """All that was set: hyperparameters, and how it was trained, without the seed."""
     names = {option.name for option in fields(Options)} - {"seed"} | {"snapshot"}
     return {**manifest["config"], **{name: manifest.get(name) for name in sorted(names)}}
 

@@ -1,4 +1,4 @@
-"""How well runs serve those of whom little is known: a metric by groups of users or items, from dense to sparse.
+"""How well runs serve users and items with few interactions: a metric by groups of them, from dense to sparse.
 
 Groups are of about equal size, by the number of interactions that a run could learn from; those with the same number
 stay together, and those with none are a group of their own. A group of items counts as if nothing else were held out,

@@ -1,4 +1,4 @@
-"""One file a method; each is found by its name.
+"""One file per method; each is found by its name.
 
 What stands here needs no torch, which takes seconds to load: a shell that completes a name and a page that lists them
 all ask here.

@@ -45,7 +45,7 @@ PUBLISHED: dict[str, Any] = {
 
 
 class CikgrecConfig(RankingConfig):
-    """Hyper-parameters of CIKGRec, by the names of the paper where it has them."""
+    """Hyperparameters of CIKGRec, by the names of the paper where it has them."""
 
     fidelity: Fidelity = Field("improved", description="improved; paper: as in the paper; reference: as in its code")
     dimension: int = Field(64, ge=1, description="D, the width of an embedding")

@@ -30,7 +30,7 @@ from cikg.text.distillation import distill
 
 
 class ColakgConfig(matching.TasteConfig):
-    """Hyper-parameters of CoLaKG."""
+    """Hyperparameters of CoLaKG."""
 
     dimension: int = Field(64, ge=1, description="Width of an embedding")
     layers: int = Field(2, ge=0, description="Layers of neighbours in the graph that are averaged")

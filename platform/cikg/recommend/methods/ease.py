@@ -19,7 +19,7 @@ PENALTIES = (30.0, 100.0, 300.0, 1000.0)
 
 
 class EaseConfig(Config):
-    """Hyper-parameters of EASE."""
+    """Hyperparameters of EASE."""
 
     penalty: float | None = Field(
         None, gt=0, description=f"λ, the L2 penalty; without one, the best of {PENALTIES} on the validation split"

@@ -21,7 +21,7 @@ RANKS = (32, 64, 128, 256)
 
 
 class GfCfConfig(Config):
-    """Hyper-parameters of GF-CF."""
+    """Hyperparameters of GF-CF."""
 
     rank: int | None = Field(
         None, ge=1, description=f"Frequencies that the ideal filter lets pass; without one, the best of {RANKS}"

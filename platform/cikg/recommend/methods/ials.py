@@ -22,7 +22,7 @@ EVERY = 4
 
 
 class IalsConfig(Config):
-    """Hyper-parameters of iALS, as Rendle et al. (RecSys 2022) parametrise it."""
+    """Hyperparameters of iALS, as Rendle et al. (RecSys 2022) parametrise it."""
 
     dimension: int = Field(128, ge=1, description="Width of an embedding")
     unobserved_weight: float = Field(

@@ -22,7 +22,7 @@ from cikg.recommend.scorers import ItemWeightScorer, Scorer
 
 
 class InterestsConfig(Config):
-    """Hyper-parameters of the regression."""
+    """Hyperparameters of the regression."""
 
     penalty: float = Field(50.0, gt=0, description="λ: the larger, the less interests with few holders count")
 

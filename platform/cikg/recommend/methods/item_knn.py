@@ -17,7 +17,7 @@ from cikg.recommend.scorers import ItemWeightScorer, Scorer
 
 
 class ItemKnnConfig(Config):
-    """Hyper-parameters of item neighbourhoods."""
+    """Hyperparameters of item neighbourhoods."""
 
     neighbours: int = Field(1000, ge=1, description="k: a chosen item speaks for the k items that resemble it most")
     shrinkage: float = Field(10.0, ge=0, description="Distrust of similarities that few users support")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class LightgcnConfig(RankingConfig):
-    """Hyper-parameters of LightGCN."""
+    """Hyperparameters of LightGCN."""
 
     dimension: int = Field(64, ge=1, description="Width of an embedding")
     layers: int = Field(3, ge=0, description="Layers of neighbours that are averaged; 0 is matrix factorisation")

@@ -73,7 +73,7 @@ Value = TypeVar("Value")
 
 
 class MixtureConfig(Config):
-    """Hyper-parameters of the mixture. Those that are None are found on the validation split."""
+    """Hyperparameters of the mixture. Those that are None are found on the validation split."""
 
     penalty: float | None = Field(None, gt=0, description="λ of the linear expert")
     facts_weight: float | None = Field(None, ge=0, description="Weight of facts in its Gram matrix")
@@ -167,10 +167,10 @@ class Mixture(ClosedForm):
 
         Args:
             name: of the expert.
-            found: hyper-parameters that were selected before.
+            found: hyperparameters that were selected before.
 
         Returns:
-            The hyper-parameters that were selected for it.
+            The hyperparameters that were selected for it.
         """
         fits: dict[str, Callable[[], Part]] = {
             "popularity": lambda: (_only(Popularity(self._data, PopularityConfig(), self._device)), {}),

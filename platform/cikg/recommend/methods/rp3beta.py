@@ -17,7 +17,7 @@ from cikg.recommend.scorers import ItemWeightScorer, Scorer
 
 
 class Rp3betaConfig(Config):
-    """Hyper-parameters of the walk."""
+    """Hyperparameters of the walk."""
 
     alpha: float = Field(1.0, gt=0, description="α: transition probabilities are raised to it")
     beta: float = Field(0.2, ge=0, description="β: scores are divided by the item's popularity to this power")

@@ -36,7 +36,7 @@ BLOCK = 1024
 
 
 class SeekrecConfig(matching.TasteConfig):
-    """Hyper-parameters of SeeKRec, and what of it to leave out."""
+    """Hyperparameters of SeeKRec, and what of it to leave out."""
 
     dimension: int = Field(64, ge=1, description="Width of an embedding")
     layers: int = Field(2, ge=0, description="Layers of neighbours that are averaged")

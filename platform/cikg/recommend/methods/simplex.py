@@ -18,7 +18,7 @@ from cikg.recommend.scorers import DotScorer
 
 
 class SimplexConfig(RankingConfig):
-    """Hyper-parameters of SimpleX."""
+    """Hyperparameters of SimpleX."""
 
     loss: LossName = Field("cosine", description="The loss: cosine as in the paper, softmax or any of the others")
     dimension: int = Field(64, ge=1, description="Width of an embedding")

@@ -22,7 +22,7 @@ from cikg.text.distillation import distill
 
 
 class TextsConfig(Config):
-    """Hyper-parameters of the regression."""
+    """Hyperparameters of the regression."""
 
     rank: int = Field(256, ge=1, description="Directions of the vectors that are kept")
     penalty: float = Field(10.0, gt=0, description="λ: the larger, the less directions with few items count")

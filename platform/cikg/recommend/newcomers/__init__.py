@@ -1,1 +1,1 @@
-"""Recommending, without training, to whoever came later or with a sentence alone."""
+"""Recommendations, without training again, for users who came later or are known only by a sentence."""

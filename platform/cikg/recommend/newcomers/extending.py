@@ -1,4 +1,4 @@
-"""Users and items that came after a training, in the model by their intents: IKGR's cold start, nothing trained again.
+"""Adds users and items that came after a training to the model, by their intents: IKGR's cold start, without training.
 
 Both rounds of extraction go over what is new as they did over the rest: the exact intents that its text says, and
 related ones chosen from the pool. A newer snapshot holds them. Here a trained model is carried over to it: what was

@@ -1,4 +1,4 @@
-"""Recommendations for somebody of whom nothing is known but a sentence: IKGR's cold start, without training again.
+"""Recommendations for a user known only by a sentence: IKGR's cold start, without training again.
 
 Both rounds go over the sentence: the LLM names what it says (exact intents), and chooses among the 100 intents of the
 pool that are nearest to it (related ones). What of both is in the pool of the trained model makes the newcomer's vector

@@ -26,7 +26,7 @@ WEIGHTS = (0.1, 0.0, 0.05, 0.2, 0.3)
 
 
 class TasteConfig(RankingConfig):
-    """Hyper-parameters of methods that mix this with what they learn."""
+    """Hyperparameters of methods that mix this with what they learn."""
 
     taste_weight: float | None = Field(
         None,

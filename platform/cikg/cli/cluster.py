@@ -25,7 +25,7 @@ def command(*, dataset: str, as_json: bool, clusters: int | None, seed: int) -> 
     from cikg.extraction.steps.interests import cluster_intents  # noqa: PLC0415 - scikit-learn takes a second to import
 
     began = time.monotonic()
-    with connect(load_settings()) as graph, messages.status("clustering"):
+    with connect(load_settings()) as graph, messages.status("Clustering"):
         made = cluster_intents(graph, dataset, clusters=clusters, seed=seed)
     result = {**asdict(made), "seconds": round(time.monotonic() - began, 2)}
     if as_json:

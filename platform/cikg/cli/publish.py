@@ -56,5 +56,5 @@ def _publish(settings: Settings, run: str, k: int, dataset: str | None, *, quiet
         )
     recommender = runs.load(path)
     snapshot = runs.snapshot(settings, recommender.manifest)
-    with connect(settings) as graph, progress_bar("Users", len(snapshot.users), quiet=quiet) as advance:
+    with connect(settings) as graph, progress_bar("publishing", len(snapshot.users), quiet=quiet) as advance:
         return trained_on, publish(graph, snapshot, recommender, k, advance)

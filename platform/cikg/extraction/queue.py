@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> Celery:
     """
     if settings.redis_url is None:
         raise UnreachableError(
-            "Redis is not running and CIKG_REDIS_URL names none",
+            "Redis is not running and CIKG_REDIS_URL is not set",
             cure="Start the embedded services with `cikg up`, or set CIKG_REDIS_URL",
         )
     check_limits(settings)

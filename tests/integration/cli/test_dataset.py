@@ -88,7 +88,7 @@ def test_an_interrupted_drop_is_completed_by_the_next(
     assert row["state"] == "dropping"
     shown = here("dataset", "show", mine)
     assert shown.returncode == 0 and f"{mine}: dropping" in plain(shown.stdout)
-    assert "was dropped in part" in one_sentence(here("extract", "--dataset", mine, "--dry-run"))
+    assert "is half dropped" in one_sentence(here("extract", "--dataset", mine, "--dry-run"))
     done = here("dataset", "drop", mine, "--yes")
     assert done.returncode == 0, done.stderr
     assert left(graph, mine) == {"Completion": 1}

@@ -229,7 +229,7 @@ def test_a_dataset_that_changes_while_it_is_read_is_read_again(
     with pytest.raises(ConflictError, match="is not complete"):
         export(graph, dataset, tmp_path / "again")
     graph.execute("MATCH (d:Dataset {uid: $d}) SET d.state = 'dropping'", d=dataset)
-    with pytest.raises(ConflictError, match="was dropped in part"):
+    with pytest.raises(ConflictError, match="is half dropped"):
         export(graph, dataset, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 

@@ -129,8 +129,7 @@ def _ready(graph: Graph, rows: Iterable[Row], dataset: str) -> Row:
         properties: Row = row["dataset"]
         if properties["state"] == "dropping":
             raise ConflictError(
-                f"the dataset {dataset!r} is being dropped, or was dropped in part",
-                cure="Drop it again, or import it again",
+                f"the dataset {dataset!r} is half dropped", cure="Drop the rest of it, or import it again"
             )
         if properties["state"] != "ready":
             raise ConflictError(

@@ -131,7 +131,7 @@ class Ikgr(Gradient):
     @override
     def steps(self, epoch: int, generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         # A user's interactions stay together, so that the softmax's partition sum is shared.
-        order = torch.randperm(self.nodes.users, generator=generator, device=generator.device)[self._user].argsort()
+        order = torch.randperm(self.nodes.users, generator=generator, device=self._user.device)[self._user].argsort()
         for batch in torch.split(order, self.config.batch_size):
             yield "recommend", self._loss(self._user[batch], self._item[batch], generator)
 

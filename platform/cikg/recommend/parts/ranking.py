@@ -141,10 +141,10 @@ class Ranking:
         A full softmax gets all interactions of a user together, so that their partition sum is computed once.
         """
         if self._groups:
-            place = torch.randperm(self.nodes.users, generator=generator, device=generator.device)
+            place = torch.randperm(self.nodes.users, generator=generator, device=self._user.device)
             order = place[self._user].argsort()
         else:
-            order = torch.randperm(len(self._user), generator=generator, device=generator.device)
+            order = torch.randperm(len(self._user), generator=generator, device=self._user.device)
         user, item = self._user[order], self._item[order]
         drawn = self._negatives.draw(user, generator) if self.config.loss in PAIRWISE else None
         for start in range(0, len(order), self._batch_size):

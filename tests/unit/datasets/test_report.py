@@ -86,7 +86,7 @@ def test_a_share_is_allowed_and_not_a_row_more(tmp_path: Path) -> None:
             rejections.check(199)
     assert str(caught.value) == (
         "d/ratings.csv:7: expected a number; 2 of 199 rows (1.01 %) cannot be used, and --max-rejected allows 1 %. "
-        f"Mend the source, or leave them out with --max-rejected 0.02; {tmp_path / 'refused.csv'} lists them"
+        f"Correct the source, or leave them out with --max-rejected 0.02; {tmp_path / 'refused.csv'} lists them"
     )
     assert (tmp_path / "refused.csv").read_text(encoding="utf-8").count("\n") == 3
     with Rejections(tmp_path, 0.02) as rejections:

@@ -8,19 +8,48 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableError
 
 from cikg.errors import SettingsError
 
 SETTINGS_FILE = "cikg.toml"
 SERVICES_FILE = "services.json"
+
+_RATE = r"[1-9]\d{0,8} ?(/|per) ?([1-9]\d{0,4} ?)?(second|minute|hour|day)s?"
+_WEB_ADDRESS = r"(?i:https?)://[^\s/?#@]+(/\S*)?"
+_SPELLINGS = {
+    "maven_url": (_WEB_ADDRESS, "write it like https://host/maven2"),
+    "openai_base_url": (_WEB_ADDRESS, "write it like http://localhost:8000/v1"),
+    "embedding_base_url": (_WEB_ADDRESS, "write it like http://localhost:8000/v1"),
+    "embedder": (
+        r"lexical(:\d{1,4})?|(sentence-transformers|openai):.+",
+        "write `lexical`, `sentence-transformers:NAME` or `openai:MODEL`",
+    ),
+    "web_host": (r"\S+", "write a host name or an IP address, such as 127.0.0.1"),
+    "import_folders": (r"\s*(/[^,]*(,\s*/[^,]*)*)?,?\s*", "write full paths, which begin with /"),
+    "api_rate_limit": (rf"{_RATE}( ?; ?{_RATE})*", "write it like `600 per minute`"),
+    "log_level": (r"(?i:DEBUG|INFO|WARNING|ERROR)", "choose DEBUG, INFO, WARNING or ERROR"),
+}
+"""Fields of text: what they look like, and how that is said. Whether a server answers is found by who asks it."""
 
 
 def settings_file(start: Path | None = None) -> Path | None:
@@ -40,7 +69,7 @@ def _default_home() -> Path:
 class Price(BaseModel):
     """Prices of one model for a million tokens each. None is built in, since providers change them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
@@ -58,7 +87,9 @@ class Settings(BaseSettings):
     A field with `None` for a server's address means: use the embedded server of this `home`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CIKG_", extra="forbid", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CIKG_", env_ignore_empty=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
 
     home: Path = Field(
         default_factory=_default_home, description="Directory for data, snapshots, models, logs and locks"
@@ -136,7 +167,17 @@ class Settings(BaseSettings):
                 raise ValueError("write it like redis://:password@host:6379/0")
             if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
                 raise ValueError("it ends with the number of a database, as in redis://:password@host:6379/0")
+            if not (parts.password or _is_this_machine(parts.hostname)):
+                raise ValueError("on another machine Redis needs a password, as in redis://:password@host:6379/0")
         return url
+
+    @field_validator(*_SPELLINGS)
+    @classmethod
+    def _is_spelled(cls, text: str | None, info: ValidationInfo) -> str | None:
+        pattern, expected = _SPELLINGS[str(info.field_name)]
+        if text is not None and not re.fullmatch(pattern, text):
+            raise ValueError(expected)
+        return text
 
     @classmethod
     def settings_customise_sources(
@@ -190,6 +231,13 @@ def environment_name(field: str) -> str:
     return f"CIKG_{field.upper()}"
 
 
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class _Lowest(PydanticBaseSettingsSource):
     """A dictionary as the source of lowest priority."""
 
@@ -206,7 +254,7 @@ class _Lowest(PydanticBaseSettingsSource):
 
 def _build(values: dict[str, Any]) -> Settings:
     # A field that two sources give by different names (OPENAI_BASE_URL, openai_base_url) would count as an extra one.
-    given = {name: value for name, value in values.items() if environment_name(name) not in os.environ}
+    given = {name: value for name, value in values.items() if not os.environ.get(environment_name(name))}
 
     class Layered(Settings):
         @classmethod
@@ -221,11 +269,23 @@ def _build(values: dict[str, Any]) -> Settings:
         return Settings.model_construct(**dict(Layered()))
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0]).lower()
-        raise SettingsError(
-            f"the setting {name!r} is not usable: {first['msg'].lower().removeprefix('value error, ')}",
-            cure=f"Correct {environment_name(name)} in the environment or {name} in {SETTINGS_FILE}",
-        ) from None
+        name, *within = map(str, first["loc"])
+        raise _unusable(name.lower(), ": ".join([*within, _lowered(first["msg"])])) from None
+    except UnreadableError as error:  # a field that is written as JSON
+        raise _unusable(re.findall(r'"(\w+)"', str(error))[0], "it is not valid JSON") from None
+
+
+def _lowered(said: str) -> str:
+    """What Pydantic says, within a sentence."""
+    said = said.removeprefix("Value error, ")
+    return said[:1].lower() + said[1:]
+
+
+def _unusable(name: str, reason: str) -> SettingsError:
+    return SettingsError(
+        f"the setting {name!r} is not usable: {reason}",
+        cure=f"Correct {environment_name(name)} in the environment or {name} in {SETTINGS_FILE}",
+    )
 
 
 def _read_file() -> dict[str, Any]:
@@ -278,7 +338,7 @@ def setting_sources(settings: Settings) -> dict[str, str]:
         running = {}
 
     def source(name: str) -> str:
-        if environment_name(name) in os.environ:
+        if os.environ.get(environment_name(name)):
             return "environment"
         if name in in_file:
             return SETTINGS_FILE

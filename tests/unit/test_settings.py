@@ -47,14 +47,14 @@ def test_the_nearest_file_above_is_read_and_home_lies_beside_it(
 def test_environment_wins_over_file_wins_over_running_services(
     surroundings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    services = {"neo4j_uri": "bolt://services:1", "redis_url": "redis://services:1", "web_port": 1001}
+    services = {"neo4j_uri": "bolt://services:1", "redis_url": "redis://:x@services:1", "web_port": 1001}
     write_services(surroundings / ".cikg", **services)
-    (surroundings / "cikg.toml").write_text('neo4j_uri = "bolt://file:2"\nredis_url = "redis://file:2"\n')
+    (surroundings / "cikg.toml").write_text('neo4j_uri = "bolt://file:2"\nredis_url = "redis://:x@file:2"\n')
     monkeypatch.setenv("CIKG_NEO4J_URI", "bolt://environment:3")
     settings = load_settings()
     assert settings.neo4j_uri == "bolt://environment:3"
     assert settings.redis_url is not None
-    assert settings.redis_url.get_secret_value() == "redis://file:2"
+    assert settings.redis_url.get_secret_value() == "redis://:x@file:2"
     assert settings.web_port == 1001
     sources = setting_sources(settings)
     assert {name: sources[name] for name in ("neo4j_uri", "redis_url", "web_port", "device")} == {
@@ -110,10 +110,73 @@ def test_a_wrong_file_is_named_in_a_sentence(surroundings: Path, file: str, name
     assert "CIKG_OPENAI" not in str(raised.value)
 
 
-def test_a_wrong_value_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CIKG_LLM_CONCURRENCY", "0")
-    with pytest.raises(SettingsError, match=r"'llm_concurrency' is not usable.*Correct CIKG_LLM_CONCURRENCY"):
+WRONG = {
+    "CIKG_MAVEN_URL": (["file:///etc", "host/maven2"], "like https://host/maven2"),
+    "CIKG_REDIS_URL": (["redis://queue.example:6379", "redis://10.0.0.7/0"], "needs a password"),
+    "OPENAI_BASE_URL": (
+        ["file:///etc/passwd", "localhost:8000/v1", "http://", "http://a b/v1", "ftp://host", "http://me:secret@host"],
+        "like http://localhost:8000/v1",
+    ),
+    "CIKG_EMBEDDING_BASE_URL": (["gopher://host"], "like http://localhost:8000/v1"),
+    "CIKG_EMBEDDER": (["lexical:many", "lexical:" + "9" * 5_000, "openai:", "word2vec"], "`lexical`"),
+    "CIKG_LLM_TIMEOUT": (["0", "-1", "nan", "inf", "soon"], "a (finite|valid) number|greater than 0"),
+    "CIKG_LLM_CONCURRENCY": (["0", "1.5", "9" * 5_000], "integer|greater than or equal to 1"),
+    "CIKG_LLM_PRICES": (
+        ["cheap", "[1", '{"m": {"input": 1}}', '{"m": 3}', "[]"],
+        "not valid JSON|m: output: field required|m: input should|valid dictionary",
+    ),
+    "CIKG_TASK_TIME_LIMIT": (["inf"], "finite number"),
+    "CIKG_SWEEP_SECONDS": (["inf"], "finite number"),
+    "CIKG_WEB_HOST": (["two words"], "host name or an IP address"),
+    "CIKG_WEB_PORT": (["0", "65536", "http"], "integer|greater|less"),
+    "CIKG_UPLOAD_MEGABYTES": (["2 GB", "0"], "integer|greater"),
+    "CIKG_IMPORT_FOLDERS": (["data", "/data, films", "~/data"], "full paths"),
+    "CIKG_API_RATE_LIMIT": (["many", "0 per minute", "600", "600 per fortnight"], "like `600 per minute`"),
+    "CIKG_CONSOLE": (["perhaps"], "boolean"),
+    "CIKG_CONSOLE_SECONDS": (["601", "nan"], "less than|finite"),
+    "CIKG_LOG_LEVEL": (["LOUD"], "DEBUG, INFO, WARNING or ERROR"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_value_is_named_with_what_was_expected(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    values, expected = WRONG[name]
+    for value in values:
+        monkeypatch.setenv(name, value)
+        with pytest.raises(SettingsError, match=rf"is not usable: .*({expected})") as raised:
+            load_settings()
+        assert raised.value.cure == (
+            f"Correct {name} in the environment or {name.removeprefix('CIKG_').lower()} in cikg.toml"
+        )
+        assert "secret" not in str(raised.value)
+
+
+RIGHT = {
+    "OPENAI_BASE_URL": ["https://api.example/v1", "HTTP://127.0.0.1:1/", "http://[::1]:8000/v1", "http://llm"],
+    "CIKG_REDIS_URL": ["redis://localhost", "redis://127.0.0.2:1/0", "rediss://[::1]/3", "redis://me:x@queue:6379/0"],
+    "CIKG_EMBEDDER": ["lexical", "lexical:128", "openai:text-embedding-3-small", "sentence-transformers:/m/mini"],
+    "CIKG_IMPORT_FOLDERS": ["/data", "/data, /more data/films,", " "],
+    "CIKG_API_RATE_LIMIT": ["600 per minute", "10/second", "1 per 5 minutes", "9/second; 300 per hour"],
+    "CIKG_LOG_LEVEL": ["debug", "WARNING"],
+    "CIKG_LLM_PRICES": ['{"m": {"input": 1, "output": 2}}', "{}"],
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_can_be_meant_is_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in RIGHT[name]:
+        monkeypatch.setenv(name, value)
         load_settings()
+
+
+def test_an_empty_variable_says_nothing(surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (surroundings / "cikg.toml").write_text('openai_model = "from the file"\n')
+    for field in Settings.model_fields:
+        monkeypatch.setenv(environment_name(field), "")
+    settings = load_settings()
+    assert (settings.home, settings.openai_base_url) == (surroundings / ".cikg", None)
+    assert settings.openai_model == "from the file"
+    assert setting_sources(settings)["openai_model"] == "cikg.toml"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import codecs
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -206,7 +207,8 @@ def _cut(lines: list[str], delimiter: str) -> Iterator[list[str]]:
     if len(delimiter) > 1:
         yield from (line.split(delimiter) for line in lines)
     else:
-        yield from csv.reader((line + "\n" for line in lines), delimiter=delimiter)
+        with suppress(csv.Error):  # a field is longer than any should be, so that the rest tells nothing
+            yield from csv.reader((line + "\n" for line in lines), delimiter=delimiter)
 
 
 def sniff(file: Path) -> tuple[str, str]:

@@ -8,12 +8,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""How a text begins that a spreadsheet may take for a formula."""
+
+
+def harmless(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: one that it would gets an apostrophe before it."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
 
 def csv_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Rows as CSV (RFC 4180) with a header: lists as JSON, what is missing as nothing.
-
-    A text that a spreadsheet would take for a formula gets an apostrophe before it.
-    """
+    """Rows as CSV (RFC 4180) with a header: lists as JSON, what is missing as nothing, every text harmless."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([_cell(column) for column in columns])
@@ -28,4 +33,4 @@ def _cell(value: Any) -> Any:
         value = str(value).lower()
     elif not isinstance(value, str):
         return value
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value
+    return harmless(value)

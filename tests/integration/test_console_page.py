@@ -116,14 +116,14 @@ def test_rows_and_picture(client: FlaskClient) -> None:
 
 
 def test_files_hold_what_the_page_does_and_no_formula(client: FlaskClient) -> None:
-    text = "UNWIND ['=HYPERLINK(1)', '+1', 'plain, \"text\"'] AS name RETURN name, [1, 2] AS list, null AS none"
+    text = "UNWIND ['=HYPERLINK(1)', '＋1', 'plain, \"text\"'] AS name RETURN name, [1, 2] AS list, null AS none"
     answer = ask(client, text, "csv")
     assert "attachment" in answer.headers["Content-Disposition"]
     rows = list(csv.reader(io.StringIO(answer.text)))
     assert rows == [
         ["name", "list", "none"],
         ["'=HYPERLINK(1)", "[1, 2]", ""],
-        ["'+1", "[1, 2]", ""],
+        ["'＋1", "[1, 2]", ""],
         ['plain, "text"', "[1, 2]", ""],
     ]
     assert json.loads(ask(client, text, "json").text)["rows"][0] == ["=HYPERLINK(1)", [1, 2], None]

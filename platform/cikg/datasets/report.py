@@ -15,6 +15,7 @@ from typing import IO, Any, NoReturn, Self
 
 from cikg.datasets.reading.source import Rejected
 from cikg.errors import InputError
+from cikg.spreadsheet import harmless
 
 MAX_REJECTED = 0.01
 """The share of rows that may be rejected where nothing else is said."""
@@ -33,8 +34,6 @@ _DETAIL = re.compile(
     r"""(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|(?<!\w)"(?:[^"\\]|\\.)*"(?!\w)|(?<!\w)[-+]?\d[\d.,]*(?:e[-+]?\d+)?(?!\w)""",
     re.IGNORECASE,
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""How a text begins that spreadsheets take for a formula."""
 
 
 class TooManyRejectedError(InputError):
@@ -231,17 +230,12 @@ class Rejections:
             )
             csv.writer(self._file).writerow(["file", "line", "reason", "row"])
         cells = (file_name(rejected.file), rejected.line, rejected.reason, rejected.row)
-        csv.writer(self._file).writerow([_harmless(cell) if isinstance(cell, str) else cell for cell in cells])
+        csv.writer(self._file).writerow([harmless(cell) if isinstance(cell, str) else cell for cell in cells])
 
 
 def file_name(path: Path) -> str:
     """A path as text, whatever bytes its name consists of."""
     return os.fsencode(path).decode("utf-8", "replace")
-
-
-def _harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def percent(share: float) -> str:

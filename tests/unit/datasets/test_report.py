@@ -50,7 +50,7 @@ def test_however_many_reasons_few_are_kept() -> None:
     assert rejections.count == sum(reason.rows for reason in rejections.reasons) == 200
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1"])
 def test_no_cell_is_a_formula(tmp_path: Path, text: str) -> None:
     with Rejections(tmp_path, 1.0) as rejections:
         rejections.add(Rejected(Path(f"{text}.csv"), 3, f"{text} is wrong", f'{text},a\n"b'), 3)

@@ -14,7 +14,7 @@ from cikg.llm.answers import Usage
 from cikg.llm.traffic import Traffic
 from cikg.settings import Price, Settings
 
-_SPELLING = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<scale>[kKmM]?)\s*(?P<unit>[A-Za-z]+)")
+_SPELLING = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,9})?)\s*(?P<scale>[kKmM]?)\s*(?P<unit>[A-Za-z]+)")
 _NO_LIMIT = 1e300
 _SCALES = {"": 1, "k": 1_000, "m": 1_000_000}
 

@@ -57,7 +57,7 @@ def test_any_change_shows_in_the_digest(change: Record) -> None:
         (User("a\nb"), "cannot be the id"),
         (User("\ud800"), "cannot be the id"),
         (User("a" * 501), "the id of a user has 501 characters"),
-        (Item("long", "L", "a" * 1_000_001), "a text of an item 'long' is longer than 1000000 characters"),
+        (Item("long", "L", "a" * 1_000_001), "a text of an item 'long' is longer than 1,000,000 characters"),
         (Interaction("w", "i"), "an interaction names a user 'w'"),
         (Interaction("u", "e"), "an interaction names an item 'e'"),
         (Interaction("u", "j", rating=math.inf), "the rating inf is not a finite number"),

@@ -83,7 +83,11 @@ def test_an_answer_is_read_with_its_price() -> None:
         ({"refusal": "No."}, "No.", "the model refused to answer"),
         ({"finish": "content_filter"}, "{}", "the model refused to answer"),
         ({"finish": "length"}, "{}", "the answer was cut off at the model's limit"),
-        ({"content": "a" * (LONGEST_ANSWER + 1)}, "a" * LONGEST_ANSWER, "the answer has 200,001 characters"),
+        (
+            {"content": "a" * (LONGEST_ANSWER + 1)},
+            "a" * LONGEST_ANSWER,
+            "the answer has 200,001 characters, more than 200,000",
+        ),
     ],
 )
 def test_an_answer_of_no_use_was_paid_for(changes: dict[str, Any], text: str, error: str) -> None:

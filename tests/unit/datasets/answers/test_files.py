@@ -91,7 +91,7 @@ def test_answers_that_cannot_be_used(tmp_path: Path) -> None:
         (3, "the answer is blank"),
         (4, "expected text for 'text', found a value of type int"),
         (5, "expected text for 'text', found nothing"),
-        (6, "the answer has 100001 characters, more than 100000"),
+        (6, "the answer has 100,001 characters, more than 100,000"),
     ]
     source = Source(write(tmp_path / "a.jsonl", '{"id": [1], "text": "x"}\n{"text": "x"}\n{"id": 4, "text": "x"}\nx\n'))
     assert list(read(source)) == [Answer(3, "4", "x")]

@@ -116,8 +116,11 @@ def test_unusable_rows_are_rejected_once(tmp_path: Path) -> None:
     ("files", "said"),
     [
         ({"meta_Toys.json": "{}"}, r"holds meta_Toys.json. Expected a file of reviews"),
-        ({"Toys.jsonl": "", "Books.jsonl": ""}, r"several files of reviews: Books.jsonl, Toys.jsonl. Name one"),
-        ({"Toys.csv": "user,item,rating,time\n1,2,3,4\n"}, r"Toys.csv:1: expected a product's number"),
+        (
+            {"Toys.jsonl": "", "Books.jsonl": ""},
+            r"several files of reviews: Books.jsonl, Toys.jsonl. Give the path of one",
+        ),
+        ({"Toys.csv": "user,item,rating,time\n1,2,3,4\n"}, r"Toys.csv:1: expected product numbers"),
         (
             {"Toys.csv": "rating,timestamp,user_id,parent_asin\n"},
             r"Toys.csv:1: expected the header user_id,parent_asin",

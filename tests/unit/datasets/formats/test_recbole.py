@@ -57,7 +57,7 @@ def test_one_file_of_several(tmp_path: Path) -> None:
     for name in ("a", "b"):
         put(tmp_path / f"{name}.inter", "session_id:token\tbook_id:token\tscore:float", f"u\t{name}\t1")
     put(tmp_path / "a.train.inter", "user_id:token\titem_id:token", "u\tother")
-    with pytest.raises(InputError, match=r"several datasets: a, b. Name one"):
+    with pytest.raises(InputError, match=r"several datasets: a, b. Give the path of one"):
         list(read(Source(tmp_path)))
     assert list(small.read("recbole", tmp_path / "a.inter").interactions) == [("u", "a", "train")]
 

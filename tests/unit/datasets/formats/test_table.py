@@ -344,7 +344,7 @@ def test_parquet_that_is_none_or_packed_again(tmp_path: Path) -> None:
         records(mapping)
     mapping = folder(tmp_path, MAPPING.replace("ratings.csv", "r.parquet.gz"))
     (tmp_path / "r.parquet.gz").write_text("no")
-    with pytest.raises(InputError, match=r"packed within. Unpack it from \.gz first"):
+    with pytest.raises(InputError, match=r"cannot be read from \.gz. Unpack it first"):
         records(mapping)
 
 

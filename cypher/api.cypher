@@ -1,5 +1,6 @@
 // What the API reads beyond the dashboard's pages. Lists come in the order of their keys and begin after one, so that a
-// list of any length is read a page at a time, each at the cost of what it returns.
+// list of any length is read a page at a time, each at the cost of what it returns. A `text` (lower case; '' for all)
+// leaves those whose name or id contains it, at the cost of what is passed over, too.
 
 // name: dataset_state(dataset) -> many
 // What everything that is read of a dataset follows from: how often it was changed, and what it serves; no row where there
@@ -21,55 +22,60 @@ RETURN dataset.uid AS id, coalesce(dataset.field, 'items') AS field, dataset.sou
        COUNT { MATCH (intent:Intent {dataset: $dataset}) WHERE intent.merged_into IS NULL } AS intents,
        COUNT { MATCH (:Interest {dataset: $dataset}) } AS interests
 
-// name: list_of_datasets(after, limit) -> many
+// name: list_of_datasets(text, after, limit) -> many
 // Datasets by key. Key: Dataset.uid.
 MATCH (dataset:Dataset)
-WHERE dataset.uid > $after
+WHERE dataset.uid > $after AND toLower(dataset.id) CONTAINS $text
 WITH dataset ORDER BY dataset.uid LIMIT $limit
 OPTIONAL MATCH (model:Model {uid: dataset.published})
 RETURN dataset.id AS id, coalesce(dataset.field, 'items') AS field, coalesce(dataset.state, 'ready') AS state,
        coalesce(dataset.version, 0) AS version, model.id AS served
 ORDER BY id
 
-// name: list_users(dataset, after, limit) -> many
+// name: list_users(dataset, text, after, limit) -> many
 // Users by key. Key: User.uid.
 MATCH (user:User)
 WHERE user.uid STARTS WITH $dataset + ':' AND user.uid > $after
+  AND ($text = '' OR toLower(user.id) CONTAINS $text OR toLower(user.name) CONTAINS $text)
 WITH user ORDER BY user.uid LIMIT $limit
 RETURN user.uid AS uid, user.id AS id, user.name AS name, COUNT { (user)-[:INTERACTED]->() } AS interactions
 ORDER BY uid
 
-// name: list_items(dataset, after, limit) -> many
+// name: list_items(dataset, text, after, limit) -> many
 // Items by key. Key: Item.uid.
 MATCH (item:Item)
 WHERE item.uid STARTS WITH $dataset + ':' AND item.uid > $after
+  AND ($text = '' OR toLower(item.id) CONTAINS $text OR toLower(item.name) CONTAINS $text)
 WITH item ORDER BY item.uid LIMIT $limit
 RETURN item.uid AS uid, item.id AS id, coalesce(item.name, item.id) AS name, item.text AS text,
        COUNT { (item)<-[:INTERACTED]-() } AS users
 ORDER BY uid
 
-// name: list_entities(dataset, after, limit) -> many
+// name: list_entities(dataset, text, after, limit) -> many
 // Entities by key. Key: Entity.uid.
 MATCH (entity:Entity)
 WHERE entity.uid STARTS WITH $dataset + ':' AND entity.uid > $after
+  AND ($text = '' OR toLower(entity.id) CONTAINS $text OR toLower(entity.name) CONTAINS $text)
 WITH entity ORDER BY entity.uid LIMIT $limit
 RETURN entity.uid AS uid, entity.id AS id, coalesce(entity.name, entity.id) AS name, COUNT { (entity)--() } AS facts
 ORDER BY uid
 
-// name: list_intents(dataset, after, limit) -> many
+// name: list_intents(dataset, text, after, limit) -> many
 // Intents by key, without those that were merged into another. Key: Intent.uid.
 MATCH (intent:Intent)
 WHERE intent.uid STARTS WITH $dataset + ':' AND intent.uid > $after AND intent.merged_into IS NULL
+  AND ($text = '' OR toLower(intent.id) CONTAINS $text OR toLower(intent.name) CONTAINS $text)
 WITH intent ORDER BY intent.uid LIMIT $limit
 RETURN intent.uid AS uid, intent.id AS id, coalesce(intent.name, intent.id) AS name,
        COUNT { (intent)<-[has:POSSESSES]-() WHERE has.pruned_by IS NULL } AS users,
        COUNT { (intent)<-[gives:SATISFIES]-() WHERE gives.pruned_by IS NULL } AS items
 ORDER BY uid
 
-// name: list_interests(dataset, after, limit) -> many
+// name: list_interests(dataset, text, after, limit) -> many
 // Interests by key. Key: Interest.uid.
 MATCH (interest:Interest)
 WHERE interest.uid STARTS WITH $dataset + ':' AND interest.uid > $after
+  AND ($text = '' OR toLower(interest.id) CONTAINS $text OR toLower(interest.name) CONTAINS $text)
 WITH interest ORDER BY interest.uid LIMIT $limit
 RETURN interest.uid AS uid, interest.id AS id, coalesce(interest.name, interest.id) AS name,
        COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders,

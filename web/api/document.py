@@ -19,40 +19,52 @@ BASE = "/api/v1"
 _TEMPLATE = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
+_JSON = {"None": "null", "True": "true", "False": "false"}
+_PYTHON = re.compile(rf"\b({'|'.join(_JSON)})\b")
 _PAGE = re.compile(r"\bPage_([A-Za-z]+)_(?=\")")
 """What Pydantic calls a page of something."""
 _ABOUT = """\
-Everything that the dashboard shows, and what its buttons do.
+Everything the dashboard shows, and everything its buttons do.
 
-**Keys.** `Authorization: Bearer TOKEN`; `cikg token create` makes one. A session of the dashboard works too; what
-changes something then needs its CSRF token in `X-CSRFToken`.
+**Authentication.** Send `Authorization: Bearer TOKEN`; `cikg token create` creates a token. A session of the dashboard
+works too; a request that changes something then needs its CSRF token in `X-CSRFToken`.
 
-**Ids** stand in paths percent-encoded. Slashes, tildes and a part that is only dots are written `~2F`, `~7E`, `~2E`,
-since servers decode percent signs too early; any byte may be written so.
+**Ids in paths** are percent-encoded. Write `/` as `~2F`, `~` as `~7E`, and the dots of a segment of only dots as `~2E`,
+because servers decode percent signs too early. Any byte may be written like this.
 
-**Lists** come a page at a time: `next` is the cursor of the page that follows, and so is the header `Link`.
+**Lists** come in pages: pass `next` as `cursor` to get the next page, or follow the `Link` header. Some
+lists take a filter; pass the same one with every page.
 
-**Validators.** Every answer has an `ETag`; with `If-None-Match` an unchanged one is 304. One that depends on the
-dataset and the served model alone is not even made.
+**Caching.** Every response to a GET has an `ETag`; with `If-None-Match`, an unchanged one returns 304. If a response
+depends only on the dataset and the served model, 304 is returned without computing it.
 
-**Repeating.** A POST with an `Idempotency-Key` is carried out once; sent again within a day, it gets the same answer.
+**Repeating.** A POST with an `Idempotency-Key` is executed once; repeated within a day, it gets the same response.
 
-**Errors** are problems (RFC 9457) with a `code` for programs, and a `cure` where there is one.
+**Errors** are problem objects (RFC 9457) with a `code` for programs, a `detail` that says what is wrong, and, where
+possible, a `cure` that says what to do.
 """
 _BYTES = "application/octet-stream"
 _PATH = {
-    "dataset": "The dataset's name",
-    "user": "A user's id",
-    "item": "An item's id",
-    "entity": "An entity's id",
-    "intent": "An intent's id",
-    "interest": "An interest's id",
-    "run": "A run's id",
-    "node": "A node's id",
-    "import_id": "An import's id",
-    "name": "A name",
+    "dataset": "Name of the dataset",
+    "user": "Id of the user",
+    "item": "Id of the item",
+    "entity": "Id of the entity",
+    "intent": "Id of the intent",
+    "interest": "Id of the interest",
+    "completion": "Id of the answer",
+    "subject": "Id of the user or item",
+    "run": "Id of the run",
+    "kind": "Kind of the node: `User`, `Item`, `Entity`, `Intent` or `Interest`",
+    "node": "Id of the node",
+    "import_id": "Id of the import",
+    "token": "Id of the token: the part that is not secret",
+    "question": "Name of the library query",
+    "query": "Name of the saved statement",
+    "account": "Name of the account",
+    "file": "Name of the file",
+    "what": "What was corrected: `interest` or `intent`",
+    "target": "Id of the interest or intent",
 }
-
 
 _TAGS = ("Recommendations", "Corrections", "Datasets", "What a dataset holds", "Questions", "Imports", "Jobs", "Models")
 """The headings that are looked for first; all others follow by name."""
@@ -84,8 +96,13 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": schemas["$defs"],
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "Made by `cikg token create`"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "cikg", "description": "Made by logging in"},
+                "token": {"type": "http", "scheme": "bearer", "description": "Created with `cikg token create`"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "cikg",
+                    "description": "Created by logging in to the dashboard",
+                },
             },
         },
     }
@@ -110,14 +127,15 @@ def _schemas() -> dict[str, Any]:
 
 
 def _attributes_to_properties(schema: dict[str, Any]) -> None:
-    """Give each property what the docstring's `Attributes:` says of it."""
+    """Give each property what the docstring's `Attributes:` says of it, in the words of JSON."""
     purpose, found, attributes = schema.get("description", "").partition("Attributes:\n")
     if not found:
         return
     schema["description"] = purpose.strip()
     for name, text in _ATTRIBUTE.findall(attributes):
         if name in schema.get("properties", {}):
-            schema["properties"][name].setdefault("description", " ".join(text.split()))
+            said = _PYTHON.sub(lambda word: _JSON[word[0]], " ".join(text.split()).removesuffix("."))
+            schema["properties"][name].setdefault("description", said[:1].upper() + said[1:])
 
 
 def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +188,7 @@ def _parameters(operation: Operation, schemas: dict[str, Any]) -> list[dict[str,
             "name": name,
             "in": "path",
             "required": True,
-            "description": _PATH.get(name, "Its name or id"),
+            "description": _PATH[name],
             "schema": {"type": "string", "minLength": 1},
         }
         for name in _PARAMETER.findall(operation.rule)
@@ -193,7 +211,7 @@ def _parameters(operation: Operation, schemas: dict[str, Any]) -> list[dict[str,
                 "name": "Idempotency-Key",
                 "in": "header",
                 "required": False,
-                "description": "Names this request, so that sending it again does nothing more",
+                "description": "A key of your choice for this request, so that repeating it is safe",
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
             }
         )
@@ -211,9 +229,9 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         good["content"] = {"application/json": {"schema": schemas[operation.name]}}
     answers = {str(operation.status): good}
     if not operation.changes:
-        answers["304"] = {"description": "The answer has not changed since the one with this `ETag`"}
+        answers["304"] = {"description": "The response has not changed since the one with this `ETag`"}
     return answers | {
-        str(status): {"description": HTTPStatus(status).phrase} | problems.document() for status in _refusals(operation)
+        str(status): {"description": problems.REASONS[status]} | problems.document() for status in _refusals(operation)
     }
 
 

@@ -51,8 +51,8 @@ class Kept:
             self.answer = Response(found["body"], found["status"], mimetype=found["mimetype"])
             self.answer.headers[REPLAYED] = "true"
         else:
-            said = "a request under this key is under way"
-            self.answer = problems.answer(409, said, "Ask again in a moment", "request_under_way")
+            said = "a request with this key is still running"
+            self.answer = problems.answer(409, said, "Repeat it in a moment", "request_under_way")
 
     def keep(self, response: Response) -> None:
         """Keep the answer for whoever sends the request again."""
@@ -82,7 +82,7 @@ def once(applies: bool) -> Iterator[Kept]:
     if not KEY.fullmatch(key):
         kept = Kept()
         said = f"an {HEADER} has 1 to 255 printable ASCII characters without spaces"
-        kept.answer = problems.answer(422, said, "Send a UUID")
+        kept.answer = problems.answer(422, said, "Use a UUID")
         yield kept
         return
     who = login.principal()
@@ -97,7 +97,8 @@ def once(applies: bool) -> Iterator[Kept]:
             kept.end()
     except redis.RedisError as error:
         raise UnreachableError(
-            f"Redis does not answer, so that an {HEADER} cannot be kept", cure="Ask without one, or again later"
+            f"Redis does not answer, so the {HEADER} cannot be stored",
+            cure="Repeat the request later, or send it without that header",
         ) from error
 
 
@@ -108,7 +109,7 @@ def _redis() -> redis.Redis:
         if url is None:
             raise UnreachableError(
                 "Redis is not running and CIKG_REDIS_URL is not set",
-                cure="Start it with `cikg up`, or ask without a key",
+                cure=f"Start it with `cikg up`, or leave out the {HEADER}",
             )
         current_app.extensions[_CLIENT] = redis.Redis.from_url(
             url.get_secret_value(), socket_connect_timeout=2, socket_timeout=2

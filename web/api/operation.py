@@ -163,7 +163,7 @@ def _body() -> Any:
     try:
         return strict_json.loads(request.get_data())
     except ValueError as error:
-        raise RefusedError(problems.answer(400, f"the body is no JSON that can be read: {error}")) from None
+        raise RefusedError(problems.answer(400, f"the body is not valid JSON: {error}")) from None
 
 
 def _read(where: str, model: type[BaseModel], given: Any) -> BaseModel:

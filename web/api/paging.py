@@ -18,19 +18,32 @@ LAST = 2**31 - 1 - MOST  # a list's index is a 32-bit number to the server
 
 
 class Page(BaseModel, Generic[Row]):
-    """A part of a list."""
+    """A page of a list."""
 
-    items: list[Row]
-    next: str | None = Field(None, description="Cursor of the next part; null at the end")
+    items: list[Row] = Field(description="The rows of this page")
+    next: str | None = Field(None, description="Cursor of the next page; null on the last one")
 
 
 class Paged(BaseModel):
-    """Which part of a list."""
+    """Which page of a list."""
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(50, ge=1, le=MOST, description="The most items to return")
-    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before; none for the first")
+    limit: int = Field(50, ge=1, le=MOST, description="Maximum number of rows on the page")
+    cursor: str | None = Field(
+        None, max_length=2000, description="`next` of the page before; leave it out for the first page"
+    )
+
+
+class Filtered(Paged):
+    """Which page of a list, and which rows."""
+
+    q: str = Field("", max_length=200, description="Only rows whose name or id contains this text; case is ignored")
+
+    @property
+    def text(self) -> str:
+        """What the statements of lists look for, as the pages' filters do."""
+        return self.q.strip().lower()
 
 
 def by_key(query: Paged, first: str, read: Callable[[str, int], Sequence[Any]], key: Callable[[Any], str]) -> Page[Any]:
@@ -76,4 +89,6 @@ def _decode(cursor: str) -> str:
 
 
 def _wrong() -> InputError:
-    return InputError("the cursor is not one that was given out", cure="Begin without one")
+    return InputError(
+        "the cursor is invalid", cure="Send `next` of the page before, or leave the cursor out for the first page"
+    )

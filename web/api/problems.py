@@ -12,30 +12,44 @@ from pydantic_core import to_json
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "/api/"
+REASONS = {
+    400: "The request cannot be read, or makes no sense for this dataset",
+    401: "There is no valid token or session",
+    403: "The token or session lacks the scope",
+    404: "Something that the request names does not exist",
+    409: "The state of something does not allow it, or a request with the same Idempotency-Key is running",
+    413: "The body is too large",
+    415: "The body is not `application/json`",
+    422: "A parameter or a part of the body is invalid; `errors` says which",
+    429: "Too many requests; `Retry-After` says how long to wait",
+    503: "Neo4j, Redis or the LLM does not answer",
+    504: "The statement took longer than allowed",
+}
+"""What each status of an error means."""
 
 
 class Fault(BaseModel):
-    """One part of a request that cannot be used."""
+    """One invalid part of a request."""
 
     model_config = ConfigDict(title="Fault")
 
-    location: str = Field(description="Where: `body.users.0`, `query.limit`, …")
+    location: str = Field(description="Which part: `body.users.0`, `query.limit`, …")
     message: str = Field(description="What is wrong with it")
 
 
 class Problem(BaseModel):
-    """Why a request was not answered, as RFC 9457 has it."""
+    """An error, as RFC 9457 defines it."""
 
     model_config = ConfigDict(title="Problem")
 
-    type: str = Field(description="`urn:cikg:problem:` and the code")
-    title: str = Field(description="The status in words")
+    type: str = Field(description="`urn:cikg:problem:` followed by the code")
+    title: str = Field(description="The HTTP status in words")
     status: int = Field(description="The HTTP status")
-    detail: str = Field(description="What is wrong, one sentence")
+    detail: str = Field(description="What is wrong, in one sentence")
     code: str = Field(description="What is wrong, for programs: `not_found`, `query_not_read_only`, …")
-    cure: str | None = Field(None, description="What to do about it, one sentence")
-    instance: str = Field(description="The path that was asked for")
-    errors: list[Fault] = Field(default_factory=list, description="What is wrong with which part of the request")
+    cure: str | None = Field(None, description="What to do, in one sentence")
+    instance: str = Field(description="The requested path")
+    errors: list[Fault] = Field(default_factory=list, description="The invalid parts of the request")
 
 
 def asked() -> bool:
@@ -69,7 +83,7 @@ def unusable(where: str, error: ValidationError) -> Response:
         for each in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     said = f"{faults[0].location}: {faults[0].message}"
-    return answer(422, said, cure="/api/v1/docs says what it takes", faults=faults)
+    return answer(422, said, cure="/api/v1/docs describes what is allowed", faults=faults)
 
 
 def document() -> dict[str, Any]:

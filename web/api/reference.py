@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 from web.api.document import BASE, document
@@ -121,7 +122,7 @@ def _described(method: str, path: str, facts: dict[str, Any]) -> Described:
     given = next(answers.pop(status) for status in list(answers) if status.startswith("2"))
     schema = given.get("content", {}).get("application/json", {}).get("schema")
     kind, shape = ("nothing", "") if schema is None else _kind(schema)
-    refusals = tuple((status, refusal["description"]) for status, refusal in answers.items() if status >= "400")
+    refusals = tuple((status, HTTPStatus(int(status)).phrase) for status in answers if status >= "400")
     return Described(
         facts["operationId"], method, path, facts["summary"], facts["description"], tuple(takes), example,
         _curl(method, path, example, "requestBody" in facts), shape, kind, refusals,
@@ -151,15 +152,22 @@ def _parts(schema: Mapping[str, Any], place: str) -> list[Value]:
 def _value(name: str, place: str, schema: dict[str, Any], required: bool, meaning: str) -> Value:
     kind, shape = _kind(schema)
     limits = [words.format(schema[key]) for key, words in _LIMITS.items() if schema.get(key, 1) != 1]
-    default = schema.get("default")
-    said = [kind, *limits, *([f"{default!r} unless given".replace("'", "")] if default not in (None, [], {}) else [])]
+    said = [kind, *limits, *_default(schema.get("default"))]
     return Value(name, place, ", ".join(said), shape, required, meaning)
+
+
+def _default(value: Any) -> list[str]:
+    """What a value is unless given, in words; nothing for empty values and objects."""
+    if value is None or value in ("", []) or isinstance(value, dict):
+        return []
+    said = ", ".join(value) if isinstance(value, list) else value if isinstance(value, str) else json.dumps(value)
+    return [f"{said} by default"]
 
 
 def _kind(schema: Mapping[str, Any]) -> tuple[str, str]:
     """What a value is, in words, and the shape in it, if any."""
     if "$ref" in schema:
-        return "object", schema["$ref"].removeprefix(_REF)
+        return "text" if "enum" in _resolved(schema) else "object", schema["$ref"].removeprefix(_REF)
     if "anyOf" in schema:
         kinds = [_kind(each) for each in schema["anyOf"]]
         words = " or ".join(dict.fromkeys(kind for kind, _ in kinds))
@@ -168,7 +176,7 @@ def _kind(schema: Mapping[str, Any]) -> tuple[str, str]:
         return "one of " + ", ".join(map(str, schema.get("enum", [schema.get("const")]))), ""
     if schema.get("type") == "array":
         kind, shape = _kind(schema.get("items", {}))
-        return f"list of {kind}s" if kind in ("object", "text", "number") else f"list: {kind}", shape
+        return "list" if kind == "anything" else f"list of {kind}s", shape
     plain = str(schema.get("type", "anything"))
     return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(plain, plain), ""
 

@@ -32,14 +32,14 @@ def loads(content: bytes) -> Any:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise ValueError("a text holds half a surrogate pair") from None
+        raise ValueError("a text contains half a surrogate pair") from None
     return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        raise ValueError("an object names a key twice")
+        raise ValueError("an object has a key twice")
     return made
 
 
@@ -58,7 +58,7 @@ def _number(text: str) -> float:
 
 
 def _constant(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not allowed")
 
 
 def _depth(value: Any) -> int:

@@ -162,8 +162,8 @@ def _beginnings(graph: Graph, view: View) -> tuple[Node, ...]:
     """The largest interests, and some items and users."""
     some = {
         "Interest": graph.many("top_interests", dataset=view.dataset, limit=8),
-        "Item": graph.many("list_items", dataset=view.dataset, after="", limit=8),
-        "User": graph.many("list_users", dataset=view.dataset, after="", limit=8),
+        "Item": graph.many("list_items", dataset=view.dataset, text="", after="", limit=8),
+        "User": graph.many("list_users", dataset=view.dataset, text="", after="", limit=8),
     }
     return tuple(_nodes(graph, view, [(label, row["id"]) for label, rows in some.items() for row in rows]))
 

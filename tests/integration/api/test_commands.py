@@ -115,7 +115,7 @@ def test_pairs_are_looked_for_and_judged_and_vectors_made(call: Call, graph: Gra
     assert call("POST", embeddings).json["arguments"] == ["embed", "--dataset", dataset]
     graph.execute("MATCH (d:Dataset {uid: $d}) SET d.embeddings = ['Intent/lexical_64']", d=dataset)
     assert call("GET", embeddings).json["items"] == [
-        {"label": "Intent", "embedding": "lexical_64", "dimension": 64},
+        {"kind": "Intent", "embedding": "lexical_64", "dimension": 64},
     ]
     near = call("POST", merges, json={"embedding": "lexical_64", "threshold": 0.7}).json["arguments"]
     assert near[-6:] == ["--method", "vector", "--threshold", "0.7", "--embedding", "lexical_64"]
@@ -150,10 +150,10 @@ def test_what_cannot_be_trained_or_clustered_is_refused(call: Call, graph: Graph
     runs, cluster = f"/datasets/{dataset}/runs", f"/datasets/{dataset}/interests"
     unknown = call("POST", runs, json={"method": "luck"})
     assert unknown.status_code == 404
-    assert "Known methods: cikgrec, colakg" in unknown.json["cure"]
+    assert "The methods are cikgrec, colakg" in unknown.json["cure"]
     assert call("POST", runs, json={"method": "ease", "seeds": 11}).status_code == 422
     tuned = call("POST", runs, json={"method": "popularity", "trials": 5})
-    assert (tuned.status_code, tuned.json["detail"]) == (400, "popularity has no setting to search")
+    assert (tuned.status_code, tuned.json["detail"]) == (400, "popularity has no hyperparameters to search")
     assert call("POST", cluster, json={"clusters": 0}).status_code == 422
     reader = tokens.create(graph, None, dataset, [Scope.READ], actor="tests")[1]
     merges = f"/datasets/{dataset}/merges"

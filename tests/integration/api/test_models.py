@@ -86,6 +86,12 @@ def test_a_worker_publishes_and_going_back_is_at_once(
     assert ("models.roll_back", {"run": popular}) in actions
 
 
+def test_methods_are_listed(call: Call) -> None:
+    found = {method["name"]: method for method in call("GET", "/methods").json["items"]}
+    assert found["lightgcn"]["help"].startswith("LightGCN")
+    assert (found["lightgcn"]["searched"], found["popularity"]["searched"]) == (True, False)
+
+
 def test_who_may_only_read_changes_nothing(call: Call, models: tuple[str, list[str]], graph: Graph) -> None:
     dataset, (popular, _, graphed) = models
     reader = tokens.create(graph, None, "reader of models", [Scope.READ], actor="tests")[1]

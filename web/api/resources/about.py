@@ -15,21 +15,21 @@ TAG = "About"
 
 
 class Me(BaseModel):
-    """Whoever asks."""
+    """The caller."""
 
-    name: str = Field(description="As the log of changes names them")
-    account: str | None = Field(description="Their account; null for the operator of this installation")
-    scopes: list[Scope]
+    name: str = Field(description="The caller's name, as in the audit log")
+    account: str | None = Field(description="Their account; null for the operator")
+    scopes: list[Scope] = Field(description="What they may do")
 
 
 @operation("GET", "/openapi.json", tag=TAG, answer=dict[str, Any], public=True)
 def openapi() -> dict[str, Any]:
-    """This document."""
+    """Return this document."""
     return document.document()
 
 
 @operation("GET", "/me", tag=TAG, answer=Me)
 def me() -> Me:
-    """Who the caller is, and what they may do."""
+    """Return who the caller is and what they may do."""
     who = login.caller()
     return Me(name=who.name, account=who.account, scopes=sorted(who.scopes))

@@ -23,87 +23,97 @@ Password = Annotated[str, Field(min_length=SHORTEST_PASSWORD, max_length=LONGEST
 
 
 class NewAccount(BaseModel):
-    """An account to make."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(pattern=NAME, examples=["ann"])
-    role: Role = Role.VIEWER
-    password: Password | None = Field(None, description="Without one, only tokens work")
-
-
-class Patch(BaseModel):
-    """What to change of an account; what is not given stays."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    role: Role | None = Field(None, examples=["editor"])
-    password: Password | None = Field(None, description="A new one ends the account's sessions")
-
-
-class NewToken(BaseModel):
-    """A token to make."""
+    """An account to create."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(
-        min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$", description="What it is for", examples=["shop"]
+        pattern=NAME,
+        description="Lower-case letters, digits, dots, underscores, hyphens and @, 64 at most",
+        examples=["ann"],
     )
-    account: str | None = Field(None, description="Whose it is; the caller's unless given, which needs `admin`")
-    scopes: list[Scope] = Field([Scope.READ], min_length=1, description="None that the account's role lacks")
-    days: float | None = Field(
-        None, gt=0, le=tokens.LONGEST_DAYS, description="After how many it expires; null for never"
+    role: Role = Field(Role.VIEWER, description="What the account may do")
+    password: Password | None = Field(None, description="To log in with; without one, the account has only tokens")
+
+
+class Patch(BaseModel):
+    """What to change about an account; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role | None = Field(None, description="The new role", examples=["editor"])
+    password: Password | None = Field(None, description="The new password; it ends the account's sessions")
+
+
+class NewToken(BaseModel):
+    """A token to create."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="What the token is for",
+        examples=["shop"],
     )
+    account: str | None = Field(
+        None, description="The account it belongs to; by default the caller's. Another account's needs `admin`"
+    )
+    scopes: list[Scope] = Field(
+        [Scope.READ], min_length=1, description="What it may do; none that the account's role lacks"
+    )
+    days: float | None = Field(None, gt=0, le=tokens.LONGEST_DAYS, description="Days until it expires; null for never")
 
 
 class Made(BaseModel):
-    """A new token: the only answer that shows it."""
+    """A new token. No other response shows it."""
 
-    id: str
-    token: str
+    id: str = Field(description="The part of the token that is not secret")
+    token: str = Field(description="The token itself; keep it")
 
 
 class AuditQuery(Paged):
-    """Which part of the log."""
+    """Which part of the audit log."""
 
-    actor: str = Field("", max_length=200, description="Only what one of them did")
-    action: str = Field("", max_length=200, description="Only one kind of change")
+    actor: str = Field("", max_length=200, description="Only entries of this actor")
+    action: str = Field("", max_length=200, description="Only entries of this action, such as `jobs.pause`")
 
 
 @operation("GET", "/accounts", tag=TAG, answer=Page[Account], query=Paged, scope=Scope.ADMIN)
 def accounts(query: Paged) -> Page[Any]:
-    """All accounts, by name."""
+    """List all accounts, sorted by name."""
     return by_key(query, "", lambda after, limit: people.listed(graph(), limit, after), lambda each: each.name)
 
 
 @operation("POST", "/accounts", tag=TAG, answer=Account, status=201, body=NewAccount, scope=Scope.ADMIN, logged=False)
 def add(body: NewAccount) -> Account:
-    """Make an account."""
+    """Create an account."""
     password = Passwords(settings()).hash(body.password) if body.password else None
     people.add(graph(), body.name, body.role, password, login.caller().name)
     return people.shown(graph(), body.name)
 
 
-@operation("PATCH", "/accounts/<name>", tag=TAG, answer=Account, body=Patch, scope=Scope.ADMIN, logged=False)
-def change(name: str, body: Patch) -> Account:
+@operation("PATCH", "/accounts/<account>", tag=TAG, answer=Account, body=Patch, scope=Scope.ADMIN, logged=False)
+def change(account: str, body: Patch) -> Account:
     """Change an account's role or password."""
-    people.find(graph(), name)
+    people.find(graph(), account)
     if body.role is not None:
-        people.set_role(graph(), name, body.role, login.caller().name)
+        people.set_role(graph(), account, body.role, login.caller().name)
     if body.password is not None:
-        people.set_password(graph(), name, Passwords(settings()).hash(body.password), login.caller().name)
-    return people.shown(graph(), name)
+        people.set_password(graph(), account, Passwords(settings()).hash(body.password), login.caller().name)
+    return people.shown(graph(), account)
 
 
-@operation("DELETE", "/accounts/<name>", tag=TAG, answer=None, status=204, scope=Scope.ADMIN, logged=False)
-def remove(name: str) -> None:
-    """Remove an account with its sessions and tokens."""
-    people.remove(graph(), name, login.caller().name)
+@operation("DELETE", "/accounts/<account>", tag=TAG, answer=None, status=204, scope=Scope.ADMIN, logged=False)
+def remove(account: str) -> None:
+    """Delete an account with its sessions and tokens."""
+    people.remove(graph(), account, login.caller().name)
 
 
 @operation("GET", "/tokens", tag=TAG, answer=Page[Token], query=Paged)
 def list_tokens(query: Paged) -> Page[Any]:
-    """The caller's tokens, without their secrets; for an admin, all tokens."""
+    """List the caller's tokens without their secrets; for an admin, all tokens."""
     who = login.caller()
     only = None if Scope.ADMIN in who.scopes else who.account
     return by_key(query, "", lambda after, limit: tokens.listed(graph(), limit, after, only), lambda each: each.id)
@@ -111,7 +121,10 @@ def list_tokens(query: Paged) -> Page[Any]:
 
 @operation("POST", "/tokens", tag=TAG, answer=Made, status=201, body=NewToken, logged=False)
 def create_token(body: NewToken) -> Made:
-    """Make a token. Its text is in this answer alone, and it can do no more than the caller."""
+    """Create a token.
+
+    Only this response contains the token itself. It can do no more than the caller.
+    """
     who = login.caller()
     account = body.account if "account" in body.model_fields_set else who.account
     login.require_own(account)
@@ -123,14 +136,17 @@ def create_token(body: NewToken) -> Made:
 
 @operation("DELETE", "/tokens/<token>", tag=TAG, answer=None, status=204, logged=False)
 def revoke_token(token: str) -> None:
-    """Let a token open nothing from now on. Others' tokens need the scope `admin`."""
+    """Revoke a token.
+
+    Another account's token needs the scope `admin`.
+    """
     login.require_own(tokens.owner(graph(), token))
     tokens.revoke(graph(), token, login.caller().name)
 
 
 @operation("GET", "/audit", tag=TAG, answer=Page[Entry], query=AuditQuery, scope=Scope.ADMIN)
 def log(query: AuditQuery) -> Page[Any]:
-    """The log of changes, the newest first."""
+    """List the audit log, newest first."""
     only = {"actor": query.actor, "action": query.action}
     return by_key(
         query, audit.END, lambda before, limit: audit.read(graph(), limit, before=before, **only), lambda each: each.id

@@ -18,92 +18,98 @@ Several = BeforeValidator(lambda given: [given] if isinstance(given, str) else g
 
 
 class Beside(BaseModel):
-    """Which runs, and how."""
+    """What to compare."""
 
     model_config = ConfigDict(extra="forbid")
 
     run: Annotated[list[Annotated[str, Field(pattern=RUN_ID)]], Several] = Field(
         min_length=comparing.FEWEST,
         max_length=comparing.MOST,
-        description="Others are compared with the first",
+        description="Ids of training runs; the others are compared with the first",
     )
-    split: Literal["test", "valid"] = Field("test", description="On which")
+    split: Literal["test", "valid"] = Field("test", description="The split that the metrics are measured on")
     metric: Annotated[list[Annotated[str, Field(max_length=20)]], Several] = Field(
-        list(SHOWN), min_length=1, max_length=30, description="`ndcg@20`, …"
+        list(SHOWN), min_length=1, max_length=30, description="Metrics with their cutoffs, such as `ndcg@20`"
     )
-    groups: Literal["users", "items"] | None = Field(None, description="Also by how much is known of them")
-    groups_metric: str = Field("ndcg@50", max_length=20, description="The groups' metric")
-    across_snapshots: bool = Field(False, description="Allow snapshots that differ in anything but interactions")
+    groups: Literal["users", "items"] | None = Field(
+        None, description="Also compare groups of users or items by their number of interactions"
+    )
+    groups_metric: str = Field("ndcg@50", max_length=20, description="The metric for the groups")
+    across_snapshots: bool = Field(
+        False, description="Also compare runs on different snapshots, if their interactions are the same"
+    )
 
 
 class Interval(BaseModel):
-    """A mean over users with its interval."""
+    """A mean over users with its confidence interval."""
 
     mean: float
-    low: float
-    high: float
+    low: float = Field(description="Lower end of the interval")
+    high: float = Field(description="Upper end of the interval")
 
 
 class Difference(Interval):
-    """How much better than the first entry."""
+    """The difference from the first entry; positive is better."""
 
-    verdict: Verdict = Field(description="Whether the interval leaves out 0, and on which side")
+    verdict: Verdict = Field(description="`not proven` if the interval contains 0")
 
 
 class Figure(BaseModel):
-    """A metric over runs that differ in their seed alone."""
+    """A metric over runs that differ only in their seed."""
 
     mean: float
-    sd: float | None = Field(description="None of a single run")
+    sd: float | None = Field(description="Standard deviation over the runs; null for a single run")
 
 
 class Compared(BaseModel):
-    """Runs of one method with one configuration."""
+    """The runs of one method with one configuration."""
 
-    name: str
+    name: str = Field(description="The method, and the settings that set it apart if the method occurs twice")
     method: str
-    runs: list[str]
-    seeds: list[int]
-    refit: bool
-    seconds: float = Field(description="Of training, the mean over runs")
-    peak_memory_mb: float = Field(description="The most of any run, in MiB")
-    device: str
-    metrics: dict[str, Figure]
-    differences: dict[str, Difference] | None = Field(description="To the first entry, of which there are none")
+    runs: list[str] = Field(description="Ids of the runs")
+    seeds: list[int] = Field(description="The seed of each run")
+    refit: bool = Field(description="Whether the models were trained again on train and valid together")
+    seconds: float = Field(description="Training time, the mean over the runs")
+    peak_memory_mb: float = Field(description="The greatest memory use of any run, in MiB")
+    device: str = Field(description="What they were trained on, such as `cpu`")
+    metrics: dict[str, Figure] = Field(description="By name and cutoff, such as `ndcg@20`")
+    differences: dict[str, Difference] | None = Field(description="From the first entry; null for the first itself")
 
 
 class Group(BaseModel):
-    """Users or items of whom about as much is known."""
+    """Users or items with about the same number of interactions."""
 
-    interactions: str = Field(description="How many each has, as `3–7`")
-    size: int = Field(description="How many there are of them")
-    users: int = Field(description="How many users the figures are means over")
-    figures: list[Interval] = Field(description="One an entry")
-    differences: list[Interval] = Field(description="Of every entry but the first to the first")
+    interactions: str = Field(description="How many each has, such as `3–7`")
+    size: int = Field(description="Number of users or items in the group")
+    users: int = Field(description="Number of users that the figures are averaged over")
+    figures: list[Interval] = Field(description="One for each entry")
+    differences: list[Interval] = Field(description="From the first entry, one for each of the others")
 
 
 class Comparison(BaseModel):
     """Runs side by side."""
 
     dataset: str
-    protocol: str
-    split: str
-    snapshots: int = Field(description="How many different ones the runs saw")
-    users: int
-    confidence: float
-    resamples: int
+    protocol: str = Field(description="The evaluation protocol, which is the same for all runs")
+    split: str = Field(description="`test` or `valid`")
+    snapshots: int = Field(description="Number of different snapshots that the runs were trained on")
+    users: int = Field(description="Number of users that the metrics are averaged over")
+    confidence: float = Field(description="Level of the intervals, such as 0.95")
+    resamples: int = Field(description="Number of bootstrap samples behind each interval")
     entries: list[Compared]
-    settings: dict[str, list[Any]] = Field(description="Those that differ: one value an entry, null without it")
-    groups: list[Group]
-    warnings: list[str]
+    settings: dict[str, list[Any]] = Field(
+        description="Settings that differ: one value for each entry, null where it has no such setting"
+    )
+    groups: list[Group] = Field(description="Empty unless asked for")
+    warnings: list[str] = Field(description="What limits the comparison")
 
 
 @operation("GET", "/datasets/<dataset>/comparison", tag=TAG, answer=Comparison, query=Beside, conflicts=True)
 def compare(dataset: str, query: Beside) -> Any:
-    """Runs side by side: figures, differences with paired bootstrap intervals, settings that differ, groups.
+    """Compare training runs: metrics, differences with paired bootstrap intervals, settings that differ, and groups.
 
-    Runs of different splits, snapshots or protocols are refused. What was found is kept: the first question takes
-    about a second for thousands of users, with groups three.
+    Runs with different splits, snapshots or protocols are refused. The result is stored; computing it the first time
+    takes seconds for thousands of users.
     """
     asked = comparing.ask(graph(), settings(), dataset, query.run, split=query.split, across=query.across_snapshots)
     comparing.check(asked)

@@ -20,61 +20,64 @@ OF_ITEM = "/datasets/<dataset>/items/<key:item>/corrections"
 
 
 class Wrong(BaseModel):
-    """What is wrong, and why."""
+    """What is wrong about a user or an item, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Kind = Field(description="An item has intents alone", examples=["intent"])
-    id: str = Field(max_length=500, description="Of the interest or intent", examples=["gothic"])
+    kind: Kind = Field(description="What is wrong; for an item, only `intent`", examples=["intent"])
+    id: str = Field(max_length=500, description="The id of the interest or intent", examples=["gothic"])
     reason: str = Field(
-        "", max_length=LONGEST_REASON, description="In words; may be empty", examples=["These were presents"]
+        "", max_length=LONGEST_REASON, description="Why, in your words; may be empty", examples=["These were presents"]
     )
 
 
 class Corrections(BaseModel):
-    """What stands corrected."""
+    """The corrections of a user or an item."""
 
     items: list[Correction]
 
 
 @operation("GET", OF_USER, tag=TAG, answer=Corrections, versioned=True)
 def of_user(dataset: str, user: str) -> Corrections:
-    """What is said to be wrong about a user."""
+    """List a user's corrections."""
     return _standing(dataset, Label.USER, user)
 
 
 @operation("POST", OF_USER, tag=TAG, answer=Corrections, body=Wrong, scope=Scope.WRITE)
 def correct_user(dataset: str, user: str, body: Wrong) -> Corrections:
-    """Say that a user does not have an interest or an intent.
+    """Record that a user does not have an interest or an intent.
 
-    Their list heeds it at once, where the served model's files are on this machine; whatever is clustered or trained
-    later heeds it, too, and no job brings it back. With an interest go the intents that led to it.
+    Correcting an interest also corrects the intents that led to it. If the served model's files are on the server,
+    the user's recommendations change at once. Every later clustering and training respects it, and no job undoes it.
     """
     return _correct(dataset, Label.USER, user, body)
 
 
-@operation("DELETE", f"{OF_USER}/<kind>/<key:target>", tag=TAG, answer=Corrections, scope=Scope.WRITE)
-def take_back_of_user(dataset: str, user: str, kind: str, target: str) -> Corrections:
-    """Let an interest (`kind` is `interest`) or an intent (`intent`) of a user stand again."""
-    return _take_back(dataset, Label.USER, user, kind, target)
+@operation("DELETE", f"{OF_USER}/<what>/<key:target>", tag=TAG, answer=Corrections, scope=Scope.WRITE)
+def take_back_of_user(dataset: str, user: str, what: str, target: str) -> Corrections:
+    """Undo a user's correction."""
+    return _take_back(dataset, Label.USER, user, what, target)
 
 
 @operation("GET", OF_ITEM, tag=TAG, answer=Corrections, versioned=True)
 def of_item(dataset: str, item: str) -> Corrections:
-    """What is said to be wrong about an item."""
+    """List an item's corrections."""
     return _standing(dataset, Label.ITEM, item)
 
 
 @operation("POST", OF_ITEM, tag=TAG, answer=Corrections, body=Wrong, scope=Scope.WRITE)
 def correct_item(dataset: str, item: str, body: Wrong) -> Corrections:
-    """Say that an item does not serve an intent. Whatever is trained later heeds it, and no job brings it back."""
+    """Record that an item does not satisfy an intent.
+
+    Every later training respects it, and no job undoes it.
+    """
     return _correct(dataset, Label.ITEM, item, body)
 
 
-@operation("DELETE", f"{OF_ITEM}/<kind>/<key:target>", tag=TAG, answer=Corrections, scope=Scope.WRITE)
-def take_back_of_item(dataset: str, item: str, kind: str, target: str) -> Corrections:
-    """Let an intent (`kind` is `intent`) of an item stand again."""
-    return _take_back(dataset, Label.ITEM, item, kind, target)
+@operation("DELETE", f"{OF_ITEM}/<what>/<key:target>", tag=TAG, answer=Corrections, scope=Scope.WRITE)
+def take_back_of_item(dataset: str, item: str, what: str, target: str) -> Corrections:
+    """Undo an item's correction."""
+    return _take_back(dataset, Label.ITEM, item, what, target)
 
 
 def _standing(dataset: str, owner: Owner, identifier: str) -> Corrections:

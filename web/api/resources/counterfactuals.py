@@ -19,27 +19,29 @@ Ids = list[str]
 
 
 class Parts(BaseModel):
-    """Evidence by ids."""
+    """Parts of what is known about a user, by their ids."""
 
     model_config = ConfigDict(extra="forbid")
 
-    interests: Ids = Field([], max_length=MOST_CHANGES)
-    intents: Ids = Field([], max_length=MOST_CHANGES)
-    items: Ids = Field([], max_length=MOST_CHANGES, description="Of the history")
+    interests: Ids = Field([], max_length=MOST_CHANGES, description="Ids of interests")
+    intents: Ids = Field([], max_length=MOST_CHANGES, description="Ids of intents")
+    items: Ids = Field([], max_length=MOST_CHANGES, description="Ids of items in the history")
 
 
 class WhatIf(BaseModel):
-    """What is to be otherwise."""
+    """What to change."""
 
     model_config = ConfigDict(extra="forbid")
 
     without: Parts = Field(
-        default_factory=Parts, description="What to take away; the user has it", examples=[{"interests": ["gothic"]}]
+        default_factory=Parts,
+        description="What to take away; the user must have it",
+        examples=[{"interests": ["gothic"]}],
     )
     added: Parts = Field(
-        default_factory=Parts, description="What to add; the user has it not", examples=[{"items": ["dracula"]}]
+        default_factory=Parts, description="What to add; the user must not have it", examples=[{"items": ["dracula"]}]
     )
-    limit: int = Field(10, ge=1, le=1000, description="The length of the list")
+    limit: int = Field(10, ge=1, le=1000, description="Length of the list")
 
 
 @operation(
@@ -51,10 +53,10 @@ class WhatIf(BaseModel):
     logged=False,
 )
 def ask(dataset: str, user: str, body: WhatIf) -> Any:
-    """What the served model would recommend without some of what is known of a user, or with more.
+    """Return what the served model would recommend if something about the user were different.
 
-    Nothing is trained or written. `estimated` says whether the effects were estimated from what the model does with
-    others who have the same, or the model itself gave every score. Both lists heed what was corrected about the user.
+    Nothing is trained or stored. If `estimated` is false, the model itself computed every score; otherwise the effects
+    are estimated from its scores for other users who have the same. Both lists respect the user's corrections.
     """
     model = served.load(graph(), dataset)
     without, added = (Evidence(**vars(parts)) for parts in (body.without, body.added))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cikg.errors import NotFoundError
 from cikg.schema import Label, uid
 from web.api.operation import operation
-from web.api.paging import Page, Paged, by_key, by_place
+from web.api.paging import Filtered, Page, Paged, by_key, by_place
 from web.pages.search import SHOWN, load_search
 from web.store import graph
 
@@ -20,7 +20,7 @@ MOST_HITS = 200
 
 
 class Kind(StrEnum):
-    """The kinds of nodes that are looked at."""
+    """The kinds of nodes."""
 
     USER = Label.USER
     ITEM = Label.ITEM
@@ -32,11 +32,11 @@ class Kind(StrEnum):
 class DatasetSummary(BaseModel):
     """A dataset in a list."""
 
-    id: str
+    id: str = Field(description="Its name")
     field: str = Field(description="What its items are: books, films, …")
     state: str = Field(description="`ready`, `importing` or `dropping`")
-    version: int = Field(description="How often it was changed")
-    served: str | None = Field(description="The run whose recommendations are served")
+    version: int = Field(description="A number that grows with every change")
+    served: str | None = Field(description="The training run whose recommendations are served")
 
 
 class Dataset(DatasetSummary):
@@ -45,36 +45,42 @@ class Dataset(DatasetSummary):
     source: str | None = Field(description="Where it was imported from")
     users: int
     items: int
+    interactions: int
     entities: int
-    intents: int
+    facts: int
+    intents: int = Field(description="Without those that were merged into others")
     interests: int
 
 
 class Node(BaseModel):
     """A node of the graph."""
 
-    kind: str = Field(description="User, Item, Entity, Intent or Interest")
+    kind: str = Field(description="`User`, `Item`, `Entity`, `Intent` or `Interest`")
     id: str
-    name: str
+    name: str = Field(description="Its name; its id if it has none")
 
 
 class Found(Node):
-    """Something found."""
+    """A node that matches a search."""
 
-    degree: int = Field(description="How many edges it has")
+    degree: int = Field(description="Number of its edges")
 
 
 class SearchQuery(BaseModel):
-    """What to look for."""
+    """What to search for."""
 
     model_config = ConfigDict(extra="forbid")
 
-    q: str = Field(min_length=1, max_length=200, description="Words of a name, the last one perhaps begun, or an id")
-    limit: int = Field(SHOWN, ge=1, le=MOST_HITS, description="The most nodes to return")
+    q: str = Field(
+        min_length=1,
+        max_length=200,
+        description="Words of the name, of which the last may be incomplete; or the exact id",
+    )
+    limit: int = Field(SHOWN, ge=1, le=MOST_HITS, description="Maximum number of nodes")
 
 
 class Hits(BaseModel):
-    """What was found, best first."""
+    """The nodes that match, best first."""
 
     items: list[Found]
     truncated: bool = Field(description="Whether there may be more")
@@ -83,71 +89,76 @@ class Hits(BaseModel):
 class NeighbourQuery(Paged):
     """Which neighbours."""
 
-    type: str = Field("", max_length=200, description="Only along edges of this type")
-    pruned: bool = Field(False, description="Also along edges that were pruned")
+    type: str = Field("", max_length=200, description="Only edges of this type, such as `HAS_INTEREST`")
+    pruned: bool = Field(False, description="Include pruned edges")
 
 
 class Neighbour(Node):
     """A node at the other end of an edge."""
 
-    type: str = Field(description="The edge's type")
-    outgoing: bool = Field(description="Whether the edge leads from the node that was asked about")
-    relation: str | None = Field(description="A fact's relation, in the dataset's own words")
-    evidence: list[str] | None = Field(description="Ids of the interactions that show it, of an edge that an LLM made")
-    run: str | None
-    completion: str | None
-    pruned_by: str | None
-    pruned_reason: str | None
+    type: str = Field(description="Type of the edge, such as `HAS_INTEREST`")
+    outgoing: bool = Field(description="Whether the edge starts at the requested node")
+    relation: str | None = Field(description="For a fact, its relation in the dataset's own words")
+    evidence: list[str] | None = Field(description="For an edge from an LLM, ids of the items that support it")
+    run: str | None = Field(description="The run that wrote the edge")
+    completion: str | None = Field(description="The LLM's answer that the edge comes from")
+    pruned_by: str | None = Field(description="Who or what pruned the edge; null if it is not pruned")
+    pruned_reason: str | None = Field(description="Why it was pruned")
 
 
 class PathQuery(BaseModel):
-    """Between which nodes."""
+    """Which nodes to connect."""
 
     model_config = ConfigDict(extra="forbid")
 
-    source_kind: Kind = Field(description="Of the node to begin at")
-    source: str = Field(min_length=1, max_length=1000, description="Its id")
-    target_kind: Kind = Field(description="Of the node to end at")
-    target: str = Field(min_length=1, max_length=1000, description="Its id")
-    limit: int = Field(3, ge=1, le=MOST_PATHS, description="The most paths to return")
+    source_kind: Kind = Field(description="Kind of the first node")
+    source: str = Field(min_length=1, max_length=1000, description="Id of the first node")
+    target_kind: Kind = Field(description="Kind of the last node")
+    target: str = Field(min_length=1, max_length=1000, description="Id of the last node")
+    limit: int = Field(3, ge=1, le=MOST_PATHS, description="Maximum number of paths")
 
 
 class Step(BaseModel):
     """An edge of a path."""
 
-    type: str
-    relation: str | None
-    forward: bool = Field(description="Whether the edge points the way the path goes")
+    type: str = Field(description="Type of the edge")
+    relation: str | None = Field(description="For a fact, its relation")
+    forward: bool = Field(description="Whether the edge points in the direction of the path")
 
 
 class Path(BaseModel):
-    """A path: one edge fewer than nodes."""
+    """A path. It has one edge less than nodes."""
 
     nodes: list[Node]
     edges: list[Step]
 
 
 class Paths(BaseModel):
-    """The shortest paths of at most four edges, the shortest first."""
+    """Paths of at most four edges, shortest first."""
 
     items: list[Path]
 
 
-@operation("GET", "/datasets", tag=TAG, answer=Page[DatasetSummary], query=Paged)
-def datasets(query: Paged) -> Page[Any]:
-    """All datasets, by name."""
-    return by_key(query, "", _datasets, lambda row: row["id"])
+@operation("GET", "/datasets", tag=TAG, answer=Page[DatasetSummary], query=Filtered)
+def datasets(query: Filtered) -> Page[Any]:
+    """List the datasets, sorted by name."""
+    return by_key(
+        query,
+        "",
+        lambda after, limit: graph().many("list_of_datasets", text=query.text, after=after, limit=limit),
+        lambda row: row["id"],
+    )
 
 
 @operation("GET", "/datasets/<dataset>", tag=TAG, answer=Dataset)
 def dataset(dataset: str) -> dict[str, Any]:
-    """One dataset with its counts."""
-    return graph().one("dataset_detail", dataset=dataset)
+    """Return a dataset and how much it contains."""
+    return graph().one("dataset_detail", dataset=dataset) | graph().one("edge_counts", dataset=dataset)
 
 
 @operation("GET", "/datasets/<dataset>/search", tag=TAG, answer=Hits, query=SearchQuery, versioned=True)
 def search(dataset: str, query: SearchQuery) -> Hits:
-    """What has a name or an id like this: users, items, entities, intents and interests."""
+    """Search users, items, entities, intents and interests by name or id."""
     found = load_search(graph(), dataset, query.q, query.limit)
     hits = [Found(kind=hit.label, id=hit.id, name=hit.name, degree=hit.degree) for hit in found.hits]
     return Hits(items=hits, truncated=found.cut)
@@ -162,7 +173,7 @@ def search(dataset: str, query: SearchQuery) -> Hits:
     versioned=True,
 )
 def neighbours(dataset: str, kind: str, node: str, query: NeighbourQuery) -> Page[Any]:
-    """The neighbours of a node, by the edges' types, with what is known of each edge."""
+    """List the neighbours of a node, sorted by the type of the edge, with the origin of each edge."""
     asked = {"label": exists(dataset, kind, node), "uid": uid(dataset, node), "type": query.type}
     return by_place(
         query,
@@ -172,7 +183,7 @@ def neighbours(dataset: str, kind: str, node: str, query: NeighbourQuery) -> Pag
 
 @operation("GET", "/datasets/<dataset>/paths", tag=TAG, answer=Paths, query=PathQuery, versioned=True)
 def paths(dataset: str, query: PathQuery) -> dict[str, Any]:
-    """The shortest paths between two nodes, without recommendations and pruned edges."""
+    """Find the shortest paths between two nodes. Recommendations and pruned edges are ignored."""
     asked = {
         "source_label": exists(dataset, query.source_kind, query.source),
         "source": uid(dataset, query.source),
@@ -180,10 +191,6 @@ def paths(dataset: str, query: PathQuery) -> dict[str, Any]:
         "target": uid(dataset, query.target),
     }
     return {"items": graph().many("shortest_paths", **asked, most=query.limit)}
-
-
-def _datasets(after: str, limit: int) -> list[dict[str, Any]]:
-    return graph().many("list_of_datasets", after=after, limit=limit)
 
 
 def exists(dataset: str, kind: str, identifier: str) -> Kind:

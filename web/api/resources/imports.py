@@ -25,107 +25,111 @@ class Format(BaseModel):
     """A format that can be imported."""
 
     name: str
-    help: str = Field(description="What is expected")
-    needs_files: bool = Field(description="Whether files or a path are needed")
+    help: str = Field(description="Which files it reads")
+    needs_files: bool = Field(description="Whether it needs files or a path; the demo does not")
 
 
 class Formats(BaseModel):
-    """All formats."""
+    """The formats."""
 
     items: list[Format]
 
 
 class File(BaseModel):
-    """A file that was sent."""
+    """A file that was uploaded."""
 
     name: str
-    bytes: int
+    bytes: int = Field(description="Its size")
 
 
 class Import(BaseModel):
-    """Where an import stands."""
+    """An import and its progress."""
 
     id: str
     stage: Stage
-    path: str | None = Field(description="The file or folder of the server that it reads; null where files are sent")
-    files: list[File] = Field(description="What was sent; nothing once it is in the graph")
-    format: str = Field(description="Empty while it is to be found out")
-    dataset: str = Field(description="Empty before the start")
-    actor: str
-    created_at: str
-    step: str = Field(description="What is being done: `reading`, `importing`, …")
-    done: int = Field(description="Rows of that step")
-    total: int | None = Field(description="Of how many; null where that is not known")
-    stopping: bool = Field(description="Whether it was cancelled and has not ended yet")
+    path: str | None = Field(description="The file or folder on the server to read; null if files are uploaded")
+    files: list[File] = Field(description="The uploaded files; they are deleted once they are in the graph")
+    format: str = Field(description="The format; empty if it is to be detected")
+    dataset: str = Field(description="The dataset; empty before the start")
+    actor: str = Field(description="Who prepared it")
+    created_at: str = Field(description="ISO time")
+    step: str = Field(description="The current step: `reading`, `importing`, …")
+    done: int = Field(description="Number of rows done in this step")
+    total: int | None = Field(description="Number of rows of this step; null if unknown")
+    stopping: bool = Field(description="Whether it was cancelled and has not stopped yet")
     message: str | None = Field(description="What went wrong")
     cure: str | None = Field(description="What to do about it")
-    report: dict[str, Any] | None = Field(description="As `cikg import --json` prints it, once it is done")
+    report: dict[str, Any] | None = Field(description="The output of `cikg import --json`, once it is done")
 
 
 class NewImport(BaseModel):
-    """Where an import comes from."""
+    """What to import from."""
 
     model_config = ConfigDict(extra="forbid")
 
     path: str | None = Field(
-        None, max_length=1000, description="A file or folder of the server; without one, files are sent"
+        None, max_length=1000, description="A file or folder on the server; without it, upload files"
     )
-    format: str = Field("", max_length=100, description="A format's name; found out unless given", examples=["demo"])
+    format: str = Field(
+        "", max_length=100, description="Name of the format; by default it is detected", examples=["demo"]
+    )
 
 
 class Reading(BaseModel):
-    """What the files mean."""
+    """How to read the files."""
 
     model_config = ConfigDict(extra="forbid")
 
-    format: str = Field("", max_length=100, description="A format's name; found out unless given")
+    format: str = Field("", max_length=100, description="Name of the format; by default it is detected")
     mapping: dict[str, Any] | None = Field(
-        None, description="What the columns of tables mean, with the keys that docs/tables.md has; guessed unless given"
+        None, description="What the columns of tables mean, with the keys of docs/tables.md; by default it is guessed"
     )
 
 
 class Start(Reading):
-    """What shall be imported, and as what."""
+    """How to import the files, and as which dataset."""
 
-    dataset: str = Field(min_length=1, max_length=64, description="The dataset's name", examples=["demo"])
-    choices: Choices = Choices()
+    dataset: str = Field(min_length=1, max_length=64, description="Name of the dataset", examples=["demo"])
+    choices: Choices = Field(Choices(), description="What to import and how to split it")
 
 
 class RejectedRow(BaseModel):
     """A row that cannot be used."""
 
     file: str
-    line: int | None = Field(description="From 1; null where the file has no lines")
-    reason: str
-    row: str = Field(description="Its beginning")
+    line: int | None = Field(description="Line number, from 1; null if the file has no lines")
+    reason: str = Field(description="Why it cannot be used")
+    row: str = Field(description="The beginning of the row")
 
 
 class Preview(BaseModel):
-    """What would become of the first rows."""
+    """What the first rows would become."""
 
-    rows: list[dict[str, str]] = Field(description="The first interactions, or items, as a person reads them")
-    read: int
-    rejected: int
+    rows: list[dict[str, str]] = Field(description="The first interactions, or items, as they would be imported")
+    read: int = Field(description="Number of rows read")
+    rejected: int = Field(description="Number of rows that cannot be used")
     wrong: list[RejectedRow] = Field(description="The first of those")
-    found: dict[str, int] = Field(description="How much of each kind")
-    complete: bool = Field(description="Whether all there is was read")
+    found: dict[str, int] = Field(description="Number of users, items and so on among the rows read")
+    complete: bool = Field(description="Whether all rows were read")
 
 
 class Proposal(BaseModel):
     """What would be imported."""
 
-    format: str
-    fits: list[str] = Field(description="The published formats that can read the files")
-    mapping: dict[str, Any] | None = Field(description="What the columns of tables would mean; change and send it back")
+    format: str = Field(description="The format that was given or detected")
+    fits: list[str] = Field(description="All published formats that can read the files")
+    mapping: dict[str, Any] | None = Field(
+        description="For tables, what the columns would mean; change it and send it back"
+    )
     preview: Preview | None
-    dataset: str = Field(description="A name for it")
-    problem: str | None = Field(description="Why it cannot be imported like this")
+    dataset: str = Field(description="A proposed name")
+    problem: str | None = Field(description="Why it cannot be imported like this; null if it can")
     cure: str | None = Field(description="What to do about it")
 
 
 @operation("GET", "/formats", tag=TAG, answer=Formats)
 def formats() -> Formats:
-    """The formats that can be imported."""
+    """List the formats that can be imported."""
     return Formats(
         items=[Format(name=each.name, help=each.help, needs_files=each.needs_path) for each in all_formats().values()]
     )
@@ -133,14 +137,17 @@ def formats() -> Formats:
 
 @operation("GET", "/imports", tag=TAG, answer=Page[Import], query=Paged, scope=Scope.WRITE)
 def listed(query: Paged) -> Page[Any]:
-    """The imports that are prepared, under way or over, of the last day; the newest first."""
+    """List the imports of the last day, newest first: prepared, running and ended."""
     found = _all().listed()
     return by_place(query, lambda skip, limit: [_stands(each) for each in found[skip : skip + limit]])
 
 
 @operation("POST", "/imports", tag=TAG, answer=Import, status=201, body=NewImport, scope=Scope.WRITE)
 def create(body: NewImport) -> imports.Import:
-    """Prepare an import of files that will be sent, or of a path of the server. It is kept for a day."""
+    """Prepare an import of files to upload, or of a path on the server.
+
+    A prepared import is deleted after a day.
+    """
     _all().sweep()
     made = _all().create(login.caller().name, body.path, imports.choose_format(body.format))
     g.audited = {"import": made.id}
@@ -149,21 +156,30 @@ def create(body: NewImport) -> imports.Import:
 
 @operation("GET", IMPORT, tag=TAG, answer=Import, scope=Scope.WRITE)
 def show(import_id: str) -> imports.Import:
-    """Where an import stands, and its report once it is done."""
+    """Return an import: its progress, and its report once it is done."""
     return _stands(_all().open(import_id))
 
 
-@operation("PUT", f"{IMPORT}/files/<key:name>", tag=TAG, answer=Import, scope=Scope.WRITE, sends="bytes", logged=False)
-def send(import_id: str, name: str) -> imports.Import:
-    """Send a file, or a zip archive of some. One of the same name is replaced."""
+@operation(
+    "PUT",
+    f"{IMPORT}/files/<key:file>",
+    tag=TAG,
+    answer=Import,
+    scope=Scope.WRITE,
+    sends="The bytes of the file",
+    conflicts=True,
+    logged=False,
+)
+def send(import_id: str, file: str) -> imports.Import:
+    """Upload a file, or a zip archive of files. It replaces a file of the same name."""
     found = _all().open(import_id)
-    found.put(name, request.stream)
+    found.put(file, request.stream)
     return _stands(found)
 
 
 @operation("POST", f"{IMPORT}/preview", tag=TAG, answer=Proposal, body=Reading, scope=Scope.WRITE, logged=False)
 def preview(import_id: str, body: Reading) -> Proposal:
-    """Look into the first rows: the format that fits, a mapping, and what would become of them. Nothing is kept."""
+    """Read the first rows and propose how to import them: format, mapping and result. Nothing is stored."""
     intake = _all().open(import_id)
     wanted = {"format": imports.choose_format(body.format) or intake.request.format, "mapping": body.mapping}
     return _proposal(propose(Reader(_all(), intake, intake.request.model_copy(update=wanted))))
@@ -171,7 +187,10 @@ def preview(import_id: str, body: Reading) -> Proposal:
 
 @operation("POST", f"{IMPORT}/start", tag=TAG, answer=Import, status=202, body=Start, scope=Scope.WRITE, logged=False)
 def start(import_id: str, body: Start) -> imports.Import:
-    """Have a worker import it. Starting what was interrupted goes on; importing the same again changes nothing."""
+    """Have a worker carry out the import.
+
+    If the import was interrupted, it resumes. Importing the same data again changes nothing.
+    """
     intake = _all().open(import_id)
     chosen = imports.choose_format(body.format) or intake.request.format
     intake.change(format=chosen, mapping=body.mapping, answers={})
@@ -181,7 +200,7 @@ def start(import_id: str, body: Start) -> imports.Import:
 
 @operation("POST", f"{IMPORT}/cancel", tag=TAG, answer=Import, scope=Scope.WRITE)
 def cancel(import_id: str) -> imports.Import:
-    """Have an import end. What is written stays, marked as incomplete."""
+    """Cancel an import. What it has written stays, and the dataset is marked as incomplete."""
     intake = _all().open(import_id)
     intake.stop()
     return _stands(intake)
@@ -189,14 +208,14 @@ def cancel(import_id: str) -> imports.Import:
 
 @operation("GET", f"{IMPORT}/rejected", tag=TAG, answer=Page[RejectedRow], query=Paged, scope=Scope.WRITE)
 def rejected(import_id: str, query: Paged) -> Page[Any]:
-    """The rows that could not be used."""
+    """List the rows that could not be used."""
     intake = _all().open(import_id)
     return by_place(query, lambda skip, limit: imports.rejected(intake, skip, limit))
 
 
 @operation("DELETE", IMPORT, tag=TAG, answer=None, status=204, scope=Scope.WRITE, conflicts=True)
 def remove(import_id: str) -> None:
-    """Remove what was prepared and sent. What is in the graph stays."""
+    """Delete a prepared import and its files. What is in the graph stays."""
     _all().open(import_id).remove()
 
 

@@ -25,10 +25,10 @@ class Clustering(BaseModel):
         None,
         ge=1,
         le=MOST_CLUSTERS,
-        description="How many interests to make; chosen from the phrases if null",
+        description="Number of interests; null to choose it from the phrases",
         examples=[100],
     )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Of the clustering")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the clustering")
 
 
 @operation(
@@ -41,9 +41,9 @@ class Clustering(BaseModel):
     scope=Scope.WRITE,
 )
 def cluster(dataset: str, body: Clustering) -> Row:
-    """Have a worker group the phrases that were found into interests, in place of those that it made before.
+    """Have a worker group phrases with the same meaning into interests, which replace those of earlier clusterings.
 
-    `GET …/commands/RUN` says how far it is. The same phrases, number and seed give the same interests.
+    `GET …/commands/RUN` reports the progress. The same phrases, number and seed give the same interests.
     """
     g.audited = body.model_dump()
     run = clustering.begin(graph(), settings(), dataset, clusters=body.clusters, seed=body.seed)

@@ -21,18 +21,19 @@ from web.store import graph, settings
 
 TAG = "Jobs"
 RUN = "/datasets/<dataset>/jobs/<key:run>"
+COST = "In the currency of CIKG_LLM_CURRENCY; 0 if the model has no price"
 
 
 class JobKind(BaseModel):
-    """A job that can be run."""
+    """A job that can be started."""
 
     name: str
-    about: str = Field(description="What its subjects are: User or Item")
-    help: str
+    about: str = Field(description="What its subjects are, such as `User` or `Item`")
+    help: str = Field(description="What it does")
 
 
 class JobKinds(BaseModel):
-    """All jobs."""
+    """The jobs."""
 
     items: list[JobKind]
 
@@ -40,95 +41,102 @@ class JobKinds(BaseModel):
 class RunSummary(BaseModel):
     """A run in a list."""
 
-    run: str
+    run: str = Field(description="The id of the run")
     job: str
     state: State
-    error: str | None
-    total: int
+    error: str | None = Field(description="Why it failed or was stopped")
+    total: int = Field(description="Number of subjects; the next three are parts of it")
     done: int
     failed: int
-    quarantined: int
-    calls: int
-    tokens: int
-    cost: float
-    created_at: str | None
+    quarantined: int = Field(description="Subjects whose answers could not be used")
+    calls: int = Field(description="Number of calls to the LLM")
+    tokens: int = Field(description="Tokens sent and received")
+    cost: float = Field(description=COST)
+    created_at: str | None = Field(description="ISO time")
 
 
 class Cause(BaseModel):
-    """Why subjects went wrong."""
+    """Subjects that failed for the same reason."""
 
     state: State
-    error: str | None
-    subjects: int
-    example: str = Field(description="One of them")
+    error: str | None = Field(description="The reason")
+    subjects: int = Field(description="Number of subjects")
+    example: str = Field(description="The id of one of them")
 
 
 class Run(BaseModel):
-    """Where a run stands."""
+    """A run with its progress."""
 
-    run: str
+    run: str = Field(description="The id of the run")
     job: str
     state: State
-    error: str | None
-    total: int
+    error: str | None = Field(description="Why it failed or was stopped")
+    total: int = Field(description="Number of subjects; the next five are parts of it")
     planned: int
     running: int
     done: int
     failed: int
-    quarantined: int
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float
-    budget: str | None = Field(description="What it may spend, in words")
-    causes: list[Cause]
+    quarantined: int = Field(description="Subjects whose answers could not be used")
+    calls: int = Field(description="Number of calls to the LLM")
+    prompt_tokens: int = Field(description="Tokens sent")
+    completion_tokens: int = Field(description="Tokens received")
+    cost: float = Field(description=COST)
+    budget: str | None = Field(description="What it may spend, in words; null for no limit")
+    causes: list[Cause] = Field(description="Why subjects failed")
 
 
 class NewRun(BaseModel):
-    """A job to run over a dataset."""
+    """A job to run on a dataset."""
 
     model_config = ConfigDict(extra="forbid")
 
-    job: str = Field(min_length=1, max_length=100, examples=["user_interests"])
-    limit: int | None = Field(None, ge=1, le=2**31 - 1, description="Take the first so many subjects alone")
-    budget: str | None = Field(
-        None, max_length=50, description="`500 calls`, `2M tokens`, or money such as `5 USD`", examples=["500 calls"]
+    job: str = Field(
+        min_length=1, max_length=100, description="Name of the job; `GET /jobs` lists them", examples=["user_interests"]
     )
-    retry_quarantined: bool = Field(False, description="Ask again where an answer could not be used")
-    dry_run: bool = Field(False, description="Say what it would cost, and start nothing", examples=[True])
+    limit: int | None = Field(None, ge=1, le=2**31 - 1, description="Take only this many subjects, the first ones")
+    budget: str | None = Field(
+        None,
+        max_length=50,
+        description="What it may spend: `500 calls`, `2M tokens`, or money such as `5 USD`",
+        examples=["500 calls"],
+    )
+    retry_quarantined: bool = Field(False, description="Ask again about subjects whose answers could not be used")
+    dry_run: bool = Field(False, description="Only estimate the cost; start nothing", examples=[True])
 
 
 class Started(BaseModel):
-    """What was started, or would be."""
+    """What was started, or would be started."""
 
-    run: str
-    pending: int = Field(description="Subjects that have to be asked about")
-    total: int
+    run: str = Field(description="The id of the run")
+    pending: int = Field(description="Number of subjects that the LLM has to be asked about")
+    total: int = Field(description="Number of subjects")
     estimate: Estimate
 
 
 class Again(BaseModel):
-    """How a run goes on."""
+    """How to resume a run."""
 
     model_config = ConfigDict(extra="forbid")
 
-    budget: str | None = Field(None, max_length=50, description="What it may spend from now on", examples=["2M tokens"])
-    unlimited: bool = Field(False, description="Lift the budget that it has")
+    budget: str | None = Field(
+        None, max_length=50, description="What it may spend from now on, as when it was started", examples=["2M tokens"]
+    )
+    unlimited: bool = Field(False, description="Remove its budget")
 
 
 class Retry(BaseModel):
-    """Which subjects to try again."""
+    """Which subjects to retry."""
 
     model_config = ConfigDict(extra="forbid")
 
-    subjects: list[str] = Field([], max_length=MOST, description="Ids; all that failed where empty")
-    quarantined: bool = Field(False, description="Also those whose answers could not be used")
+    subjects: list[str] = Field([], max_length=MOST, description="Ids of subjects; empty for all that failed")
+    quarantined: bool = Field(False, description="Include subjects whose answers could not be used")
 
 
 class SubjectQuery(Paged):
     """Which subjects."""
 
-    state: State | None = Field(None, description="Only those in this state")
+    state: State | None = Field(None, description="Only subjects in this state")
 
 
 class Subject(BaseModel):
@@ -136,31 +144,31 @@ class Subject(BaseModel):
 
     id: str
     name: str | None
-    kind: str
+    kind: str = Field(description="What it is, such as `User` or `Item`")
     state: State
-    attempts: int
-    error: str | None
-    completion: str | None
-    updated_at: str | None
+    attempts: int = Field(description="How often it was tried")
+    error: str | None = Field(description="Why it failed")
+    completion: str | None = Field(description="The LLM's last answer; `GET …/completions/COMPLETION` returns it")
+    updated_at: str | None = Field(description="ISO time")
 
 
 @operation("GET", "/jobs", tag=TAG, answer=JobKinds)
 def kinds() -> JobKinds:
-    """The jobs that can be run."""
+    """List the jobs that can be started."""
     return JobKinds(items=[JobKind(name=each.name, about=each.about, help=each.help) for each in map(job, names())])
 
 
 @operation("GET", "/datasets/<dataset>/jobs", tag=TAG, answer=Page[RunSummary], query=Paged)
 def runs(dataset: str, query: Paged) -> Page[Any]:
-    """The runs of a dataset, the newest first."""
+    """List the runs of jobs on a dataset, newest first."""
     return by_place(query, lambda skip, limit: control.runs(graph(), dataset, skip + limit)[skip:])
 
 
 @operation("POST", "/datasets/<dataset>/jobs", tag=TAG, answer=Started, status=202, body=NewRun, scope=Scope.WRITE)
 def start(dataset: str, body: NewRun) -> Started:
-    """Plan a job over a dataset and queue it; or, as a dry run, say what it would cost.
+    """Start a job on a dataset; or, with `dry_run`, estimate what it would cost.
 
-    The same job over the same dataset is the same run: starting it again goes on with what is left.
+    The same job on the same dataset is the same run: starting it again continues with the subjects that are left.
     """
     again = body.retry_quarantined
     plan = control.plan(graph(), settings(), dataset, body.job, limit=body.limit, quarantined=again)
@@ -171,32 +179,35 @@ def start(dataset: str, body: NewRun) -> Started:
 
 @operation("GET", RUN, tag=TAG, answer=Run)
 def show(dataset: str, run: str) -> Row:
-    """Where a run stands, what it cost, and why subjects went wrong."""
+    """Return a run: its progress, its cost, and why subjects failed."""
     return _stands(_find(dataset, run))
 
 
 @operation("GET", f"{RUN}/subjects", tag=TAG, answer=Page[Subject], query=SubjectQuery)
 def subjects(dataset: str, run: str, query: SubjectQuery) -> Page[Any]:
-    """The subjects of a run, those that went wrong first."""
+    """List the subjects of a run, failed ones first."""
     found = {"run": _find(dataset, run), "state": query.state or ""}
     return by_place(query, lambda skip, limit: graph().many("run_subjects", **found, limit=skip + limit)[skip:])
 
 
 @operation("POST", f"{RUN}/pause", tag=TAG, answer=Run, scope=Scope.WRITE)
 def pause(dataset: str, run: str) -> Row:
-    """Let a run rest: nothing new is asked, and what is under way is given back."""
+    """Pause a run.
+
+    No new questions are asked; subjects that are being worked on go back to `planned`.
+    """
     return _stop(_find(dataset, run), State.PAUSED)
 
 
 @operation("POST", f"{RUN}/cancel", tag=TAG, answer=Run, scope=Scope.WRITE)
 def cancel(dataset: str, run: str) -> Row:
-    """End a run before its time, and the batches that the provider has of it. What is committed stays."""
+    """Cancel a run and its batches at the provider. What is already written stays."""
     return _stop(_find(dataset, run), State.CANCELLED)
 
 
 @operation("POST", f"{RUN}/resume", tag=TAG, answer=Run, body=Again, scope=Scope.WRITE)
 def resume(dataset: str, run: str, body: Again) -> Row:
-    """Let a run go on with what is left of it."""
+    """Resume a run."""
     found = _find(dataset, run)
     _audit(found, control.resume(graph(), settings(), found, body.budget or "", unlimited=body.unlimited))
     return _stands(found)
@@ -204,7 +215,7 @@ def resume(dataset: str, run: str, body: Again) -> Row:
 
 @operation("POST", f"{RUN}/retry", tag=TAG, answer=Run, body=Retry, scope=Scope.WRITE)
 def retry(dataset: str, run: str, body: Retry) -> Row:
-    """Try again what went wrong."""
+    """Retry the subjects of a run that failed or were cancelled."""
     found = _find(dataset, run)
     _, shards = control.retry(graph(), settings(), found, body.subjects, quarantined=body.quarantined)
     _audit(found, shards)

@@ -22,90 +22,94 @@ MERGES, EMBEDDINGS = "/datasets/<dataset>/merges", "/datasets/<dataset>/embeddin
 
 
 class Pair(BaseModel):
-    """Two intents, and what was thought of them."""
+    """Two intents that may mean the same."""
 
-    intent: str = Field(description="The intent that goes, or went")
+    intent: str = Field(description="The id of the intent that goes")
     name: str
-    into: str = Field(description="The one that stays")
+    into: str = Field(description="The id of the intent that stays")
     into_name: str
     state: Verdict
-    method: str | None = Field(description="What led to it: `exact`, `vector`, `llm`; null or `manual` for a person")
-    score: float | None = Field(description="How alike they are, 1 at most")
-    history: list[str] = Field(description="Who decided what, and when, the latest last")
-    edges: int = Field(description="How many users and items have the first now")
-    into_edges: int = Field(description="How many have the second")
+    method: str | None = Field(
+        description="How it was found: `exact`, `vector` or `llm`; null or `manual` for a person"
+    )
+    score: float | None = Field(description="How similar they are; at most 1")
+    history: list[str] = Field(description="Who decided what and when, latest last")
+    edges: int = Field(description="Number of users and items that have the first intent now")
+    into_edges: int = Field(description="Number of users and items that have the second")
 
 
 class PairsQuery(Paged):
-    """Which pairs."""
+    """Which pairs to list."""
 
-    state: Verdict = Field(Verdict.PROPOSED, description="What was decided; `proposed` for those that wait for it")
+    state: Verdict = Field(Verdict.PROPOSED, description="Only pairs with this verdict; `proposed` ones have none yet")
 
 
 class Judgement(BaseModel):
-    """What somebody decides about two intents."""
+    """A verdict on two intents."""
 
     model_config = ConfigDict(extra="forbid")
 
     intent: str = Field(
-        min_length=1, max_length=1000, description="The id of the one that goes", examples=["tales of the sea"]
+        min_length=1, max_length=1000, description="The id of the intent that goes", examples=["tales of the sea"]
     )
-    into: str = Field(min_length=1, max_length=1000, description="Of the one that stays", examples=["sea stories"])
+    into: str = Field(
+        min_length=1, max_length=1000, description="The id of the intent that stays", examples=["sea stories"]
+    )
     verdict: Literal["merged", "undone", "rejected"] = Field(
-        description="`merged` gives the first one's users and items to the second, `undone` takes that back, `rejected`"
-        " keeps them apart for good"
+        description="`merged` moves the first one's users and items to the second, `undone` undoes that, `rejected`"
+        " keeps the two apart for good"
     )
 
 
 class Search(BaseModel):
-    """What to compare."""
+    """How to look for pairs."""
 
     model_config = ConfigDict(extra="forbid")
 
     embedding: str | None = Field(
         None,
         max_length=200,
-        description="Vectors, as `GET …/embeddings` names them; letters but for their case if null",
+        description="The vectors to compare, as `GET …/embeddings` names them. Null finds names that are equal except"
+        " for case, punctuation and spaces",
     )
-    threshold: float = Field(merging.THRESHOLD, gt=0, le=1, description="The least cosine of two vectors")
+    threshold: float = Field(merging.THRESHOLD, gt=0, le=1, description="Minimum cosine similarity of two vectors")
 
 
 class Acceptance(BaseModel):
-    """Which of the proposed pairs to merge."""
+    """Which proposed pairs to merge."""
 
     model_config = ConfigDict(extra="forbid")
 
-    threshold: float = Field(
-        gt=0, le=1, description="The least score of a pair, as `GET …/merges` has them", examples=[0.98]
-    )
+    threshold: float = Field(gt=0, le=1, description="Minimum score of a pair, as in `GET …/merges`", examples=[0.98])
 
 
 class Embedding(BaseModel):
-    """Vectors of one kind of node by one model."""
+    """The vectors of one kind of node from one model."""
 
-    label: str
-    embedding: str = Field(description="The model and its dimension, as `lexical_64`")
+    kind: str = Field(description="`Item`, `Entity`, `Intent`, `Interest` or `Profile`")
+    embedding: str = Field(description="The model and its dimension, such as `lexical_64`")
     dimension: int
 
 
 class Embeddings(BaseModel):
-    """The vectors that a dataset has."""
+    """The vectors of a dataset."""
 
     items: list[Embedding]
 
 
 @operation("GET", MERGES, tag=TAG, answer=Page[Pair], query=PairsQuery)
 def merges(dataset: str, query: PairsQuery) -> Page[Any]:
-    """Pairs of intents that may mean the same, or were judged, the likeliest first."""
+    """List pairs of intents that may mean the same, or that have a verdict, most similar first."""
     found = pairs(graph(), dataset, query.state)
     return by_place(query, lambda skip, limit: found[skip : skip + limit])
 
 
 @operation("POST", MERGES, tag=TAG, answer=CommandDetail, status=202, body=Search, scope=Scope.WRITE)
 def propose(dataset: str, body: Search) -> Row:
-    """Have a worker look for intents that may mean the same; what it finds is `proposed`, and nothing is merged.
+    """Have a worker look for intents that may mean the same.
 
-    `GET …/commands/RUN` says how far it is, and then how many pairs are new. What was ever judged stays.
+    The pairs it finds are `proposed`; nothing is merged, and pairs with a verdict keep it. `GET …/commands/RUN`
+    reports the progress and, in the end, the number of new pairs.
     """
     g.audited = body.model_dump()
     wanted = merging.Wanted(body.embedding, body.threshold)
@@ -114,7 +118,7 @@ def propose(dataset: str, body: Search) -> Row:
 
 @operation("POST", f"{MERGES}/verdicts", tag=TAG, answer=Judgement, body=Judgement, scope=Scope.WRITE)
 def judge(dataset: str, body: Judgement) -> Judgement:
-    """Merge two intents, take that back, or keep them apart."""
+    """Merge two intents, undo a merge, or keep two intents apart."""
     g.audited = body.model_dump()
     merging.judge(graph(), dataset, body.intent, body.into, body.verdict, actor=login.caller().name)
     return body
@@ -124,9 +128,10 @@ def judge(dataset: str, body: Judgement) -> Judgement:
     "POST", f"{MERGES}/acceptance", tag=TAG, answer=CommandDetail, status=202, body=Acceptance, scope=Scope.WRITE
 )
 def accept(dataset: str, body: Acceptance) -> Row:
-    """Have a worker merge all proposed pairs from a score on; each can be undone by itself, and what was judged stays.
+    """Have a worker merge all proposed pairs with at least a given score.
 
-    `GET …/commands/RUN` says how far it is, and then how many it merged.
+    Each merge can be undone, and pairs with a verdict keep it. `GET …/commands/RUN` reports the progress and, in the
+    end, the number of merges.
     """
     g.audited = body.model_dump()
     run = merging.accept(graph(), settings(), dataset, body.threshold, login.caller().name)
@@ -135,18 +140,16 @@ def accept(dataset: str, body: Acceptance) -> Row:
 
 @operation("GET", EMBEDDINGS, tag=TAG, answer=Embeddings)
 def embeddings(dataset: str) -> Row:
-    """The vectors that a dataset has."""
+    """List the vectors of a dataset."""
     found = vectors.embeddings(graph(), dataset)
     rows = [(str(label), name) for label, names in found.items() for name in names]
-    return {
-        "items": [{"label": label, "embedding": name, "dimension": vectors.dimension(name)} for label, name in rows]
-    }
+    return {"items": [{"kind": label, "embedding": name, "dimension": vectors.dimension(name)} for label, name in rows]}
 
 
 @operation("POST", EMBEDDINGS, tag=TAG, answer=CommandDetail, status=202, scope=Scope.WRITE)
 def embed(dataset: str) -> Row:
-    """Have a worker make vectors of all texts that have none or have changed, with the embedder of the settings.
+    """Have a worker embed all new and changed texts with the configured embedder.
 
-    `GET …/commands/RUN` says how far it is, and then how many it made.
+    `GET …/commands/RUN` reports the progress and, in the end, the number of vectors.
     """
     return jobs.command(graph(), dataset, merging.embed(graph(), settings(), dataset))

@@ -15,28 +15,28 @@ MOST, MOST_INTENTS = 1000, 100
 
 
 class Sentence(BaseModel):
-    """What somebody says of their taste."""
+    """A new user's taste, in a sentence."""
 
     model_config = ConfigDict(extra="forbid")
 
     sentence: str = Field(
         min_length=3,
         max_length=LONGEST_SENTENCE,
-        description="In any words; data, never an order",
+        description="What the user likes, in any words. It is treated as data, never as an instruction",
         examples=["Gothic stories with ghosts and revenge"],
     )
-    limit: int = Field(10, ge=1, le=MOST, description="Items")
+    limit: int = Field(10, ge=1, le=MOST, description="Maximum number of items")
 
 
 class Intents(BaseModel):
-    """What somebody is after."""
+    """A new user's intents."""
 
     model_config = ConfigDict(extra="forbid")
 
     intents: list[str] = Field(
-        min_length=1, max_length=MOST_INTENTS, description="Ids", examples=[["ghosts", "revenge"]]
+        min_length=1, max_length=MOST_INTENTS, description="Ids of intents", examples=[["ghosts", "revenge"]]
     )
-    limit: int = Field(10, ge=1, le=MOST, description="Items")
+    limit: int = Field(10, ge=1, le=MOST, description="Maximum number of items")
 
 
 @operation(
@@ -48,10 +48,10 @@ class Intents(BaseModel):
     scope=Scope.WRITE,
 )
 def from_sentence(dataset: str, body: Sentence) -> Suggestions:
-    """What the `ikgr` that was trained last recommends to somebody who says what they like.
+    """Recommend items to a new user from a sentence, with the `ikgr` that was trained last.
 
-    The LLM is asked twice, which costs what `taste` says: hence the scope, and an entry in the log. Nothing is trained,
-    and the sentence is not kept. What was found can be sent to `from-intents`, some left out or others added.
+    This asks the LLM twice, at the cost given in `taste`; therefore it needs the scope `write` and is logged. Nothing
+    is trained, and the sentence is not stored. The intents it finds can be edited and sent to `from-intents`.
     """
     return suggest(settings(), newcomers.load(dataset), body.sentence, body.limit)
 
@@ -65,8 +65,8 @@ def from_sentence(dataset: str, body: Sentence) -> Suggestions:
     logged=False,
 )
 def from_intents(dataset: str, body: Intents) -> Suggestions:
-    """What the `ikgr` that was trained last recommends to somebody who has some intents and no history.
+    """Recommend items to a new user from intents, with the `ikgr` that was trained last.
 
-    No LLM is asked, and nothing is trained or kept.
+    No LLM is asked, and nothing is trained or stored.
     """
     return by_intents(newcomers.load(dataset), body.intents, body.limit)

@@ -10,7 +10,7 @@ from cikg.errors import NotFoundError
 from cikg.graph.database import Row
 from cikg.schema import uid
 from web.api.operation import operation
-from web.api.paging import Page, Paged, by_key, by_place
+from web.api.paging import Filtered, Page, Paged, by_key, by_place
 from web.store import graph
 
 TAG = "What a dataset holds"
@@ -22,7 +22,7 @@ class Named(BaseModel):
     """A node by its id and name."""
 
     id: str
-    name: str
+    name: str = Field(description="Its name; its id if it has none")
 
 
 class UserSummary(BaseModel):
@@ -30,86 +30,98 @@ class UserSummary(BaseModel):
 
     id: str
     name: str | None
-    interactions: int = Field(description="How many things the user did")
+    interactions: int = Field(description="Number of items the user interacted with, in all splits")
 
 
 class HeldIntent(Named):
-    """A phrase that an LLM inferred for a user."""
+    """An intent that an LLM inferred for a user."""
 
-    round: int | None = Field(description="1 where the history shows it, 2 where it was related to such")
-    completion: str | None = Field(description="The answer that it came from")
-    evidence: list[Named] = Field(description="The interactions that show it")
+    round: int | None = Field(description="1 if the history shows it, 2 if it is related to one that the history shows")
+    completion: str | None = Field(
+        description="The LLM's answer it comes from; `GET …/completions/COMPLETION` returns it"
+    )
+    evidence: list[Named] = Field(description="Items of the user's history that support it")
 
 
 class HeldInterest(Named):
     """An interest of a user."""
 
-    source: str | None
-    holders: int
-    phrases: list[str] = Field(description="The user's intents that led to it")
-    evidence: list[Named]
+    source: str | None = Field(description="`extracted` by an LLM or `imported`")
+    holders: int = Field(description="Number of users who have it")
+    phrases: list[str] = Field(description="Names of the user's intents that led to it")
+    evidence: list[Named] = Field(description="Items of the user's history that support it")
 
 
 class User(UserSummary):
-    """A user with what an LLM inferred."""
+    """A user and what an LLM inferred about them."""
 
+    profile: str | None = Field(description="What an LLM wrote about the user")
     interests: list[HeldInterest]
     intents: list[HeldIntent]
 
 
 class Interaction(Named):
-    """Something that a user did with an item."""
+    """An item that a user interacted with."""
 
-    split: str | None = Field(description="train, valid or test")
+    split: str | None = Field(description="`train`, `valid` or `test`")
     rating: float | None
-    at: float | None = Field(description="Seconds since 1970")
+    at: float | None = Field(description="When, in seconds since 1970")
 
 
 class ItemSummary(Named):
     """An item in a list."""
 
-    text: str | None
-    users: int = Field(description="How many users chose it")
+    text: str | None = Field(description="A description of the item")
+    users: int = Field(description="Number of users who chose it, in all splits")
 
 
 class Thing(Named):
     """An item or entity."""
 
-    label: str
+    kind: str = Field(validation_alias="label", description="`Item` or `Entity`")
 
 
 class Fact(BaseModel):
-    """What an item or entity has to do with others, by one relation."""
+    """The facts that connect an item or entity with others by one relation."""
 
-    relation: str
-    forward: bool = Field(description="Whether the facts lead from this node")
-    total: int
-    shown: list[Thing]
+    relation: str = Field(description="The relation, in the dataset's own words")
+    forward: bool = Field(description="Whether the facts start at this node")
+    total: int = Field(description="Number of nodes at the other end")
+    shown: list[Thing] = Field(description="At most 100 of them, the rarest first; `neighbours` lists them all")
 
 
 class Association(Named):
-    """An interest and an item whose holders and users meet more often than by chance."""
+    """An interest and an item that users with the interest choose more often than others."""
 
-    support: int = Field(description="Holders who chose the item")
-    cohort: int = Field(description="Holders")
-    share: float = Field(description="Of all users, those who chose the item")
-    lift: float = Field(description="How many times more often holders chose it")
+    support: int = Field(description="Number of users with the interest who chose the item")
+    cohort: int = Field(description="Number of users with the interest")
+    share: float = Field(description="Share of all users who chose the item, from 0 to 1")
+    lift: float = Field(description="How many times more often users with the interest choose it")
 
 
-class Item(Named):
-    """An item with its facts and the interests that lead to it."""
+class SatisfiedIntent(Named):
+    """An intent that an item satisfies."""
 
-    text: str | None
-    users: int
-    recommended: int = Field(description="To how many users the served model recommends it")
+    id: str = Field(validation_alias="intent")
+    round: int | None = Field(description="1 if the item satisfies it exactly, 2 if as a related intent")
+    interests: list[str] = Field(description="Names of the interests it belongs to")
+
+
+class Item(ItemSummary):
+    """An item with its facts, its intents and its interests."""
+
+    recommended: int = Field(description="Number of users the served model recommends it to")
     facts: list[Fact]
-    interests: list[Association]
+    intents: list[SatisfiedIntent] = Field(description="Intents that it satisfies, according to an LLM")
+    interests: list[Association] = Field(
+        description="Interests whose users choose it more often than others; at most 100"
+    )
 
 
 class EntitySummary(Named):
     """An entity in a list."""
 
-    facts: int
+    facts: int = Field(description="Number of its facts")
 
 
 class Entity(Named):
@@ -121,52 +133,56 @@ class Entity(Named):
 class IntentSummary(Named):
     """An intent in a list."""
 
-    users: int = Field(description="Who have it")
-    items: int = Field(description="That satisfy it")
+    users: int = Field(description="Number of users who have it")
+    items: int = Field(description="Number of items that satisfy it")
 
 
 class Intent(IntentSummary):
     """An intent."""
 
-    merged_into: str | None = Field(description="The intent that it was merged into")
-    interests: list[Named]
+    merged_into: str | None = Field(description="The id of the intent it was merged into")
+    interests: list[Named] = Field(description="The interests it belongs to")
 
 
 class InterestSummary(Named):
     """An interest in a list."""
 
-    holders: int
-    intents: int
+    holders: int = Field(description="Number of users who have it")
+    intents: int = Field(description="Number of its intents")
 
 
 class Counted(Named):
     """An intent of an interest."""
 
-    users: int
+    users: int = Field(description="Number of users who have it")
 
 
 class Interest(Named):
     """An interest."""
 
-    source: str | None
-    holders: int
-    intents: list[Counted]
-    items: list[Association] = Field(description="What holders chose more often than everyone")
+    source: str | None = Field(description="`extracted` by an LLM or `imported`")
+    holders: int = Field(description="Number of users who have it")
+    intents: list[Counted] = Field(description="Its intents, those with the most users first; at most 100")
+    items: list[Association] = Field(description="Items that its users choose more often than others; at most 100")
 
 
-@operation("GET", "/datasets/<dataset>/users", tag=TAG, answer=Page[UserSummary], query=Paged, versioned=True)
-def users(dataset: str, query: Paged) -> Page[Any]:
-    """The users, by id."""
+@operation("GET", "/datasets/<dataset>/users", tag=TAG, answer=Page[UserSummary], query=Filtered, versioned=True)
+def users(dataset: str, query: Filtered) -> Page[Any]:
+    """List the users, sorted by id."""
     return _listed("list_users", dataset, query)
 
 
 @operation("GET", "/datasets/<dataset>/users/<key:user>", tag=TAG, answer=User, versioned=True)
 def user(dataset: str, user: str) -> Row:
-    """One user, with interests and intents."""
+    """Return a user with their profile, interests and intents."""
     key = uid(dataset, user)
     found = _one("find_user", "user", dataset, user)
-    facts = {"interests": graph().many("user_interests", user=key), "intents": graph().many("user_intents", user=key)}
-    return found | facts | {"interactions": graph().one("user_history", user=key, limit=0)["total"]}
+    inferred = {
+        "profile": next((row["text"] for row in graph().many("user_profiles", users=[key])), None),
+        "interests": graph().many("user_interests", user=key),
+        "intents": graph().many("user_intents", user=key),
+    }
+    return found | inferred | {"interactions": graph().one("user_history", user=key, limit=0)["total"]}
 
 
 @operation(
@@ -178,60 +194,65 @@ def user(dataset: str, user: str) -> Row:
     versioned=True,
 )
 def history(dataset: str, user: str, query: Paged) -> Page[Any]:
-    """What a user did, the newest first."""
+    """List a user's interactions, newest first."""
     key = uid(dataset, user)
     _one("find_user", "user", dataset, user)
     return by_place(query, lambda skip, limit: graph().many("user_history_page", user=key, skip=skip, limit=limit))
 
 
-@operation("GET", "/datasets/<dataset>/items", tag=TAG, answer=Page[ItemSummary], query=Paged, versioned=True)
-def items(dataset: str, query: Paged) -> Page[Any]:
-    """The items, by id."""
+@operation("GET", "/datasets/<dataset>/items", tag=TAG, answer=Page[ItemSummary], query=Filtered, versioned=True)
+def items(dataset: str, query: Filtered) -> Page[Any]:
+    """List the items, sorted by id."""
     return _listed("list_items", dataset, query)
 
 
 @operation("GET", "/datasets/<dataset>/items/<key:item>", tag=TAG, answer=Item, versioned=True)
 def item(dataset: str, item: str) -> Row:
-    """One item, with its facts and the interests that lead to it."""
+    """Return an item with its facts, intents and interests."""
     key = uid(dataset, item)
     found = _one("item_detail", "item", dataset, item)
-    interests = graph().many("item_interests", item=key, limit=MOST_NEIGHBOURS)
-    return found | {"users": found["readers"], "facts": _facts("Item", key), "interests": interests}
+    inferred = {
+        "intents": graph().many("intents_of_item", dataset=dataset, item=item),
+        "interests": graph().many("item_interests", item=key, limit=MOST_NEIGHBOURS),
+    }
+    return found | inferred | {"users": found["readers"], "facts": _facts("Item", key)}
 
 
-@operation("GET", "/datasets/<dataset>/entities", tag=TAG, answer=Page[EntitySummary], query=Paged, versioned=True)
-def entities(dataset: str, query: Paged) -> Page[Any]:
-    """The entities, by id."""
+@operation("GET", "/datasets/<dataset>/entities", tag=TAG, answer=Page[EntitySummary], query=Filtered, versioned=True)
+def entities(dataset: str, query: Filtered) -> Page[Any]:
+    """List the entities, sorted by id."""
     return _listed("list_entities", dataset, query)
 
 
 @operation("GET", "/datasets/<dataset>/entities/<key:entity>", tag=TAG, answer=Entity, versioned=True)
 def entity(dataset: str, entity: str) -> Row:
-    """One entity, with its facts."""
+    """Return an entity with its facts."""
     return _one("entity_detail", "entity", dataset, entity) | {"facts": _facts("Entity", uid(dataset, entity))}
 
 
-@operation("GET", "/datasets/<dataset>/intents", tag=TAG, answer=Page[IntentSummary], query=Paged, versioned=True)
-def intents(dataset: str, query: Paged) -> Page[Any]:
-    """The intents, by id, without those that were merged into another."""
+@operation("GET", "/datasets/<dataset>/intents", tag=TAG, answer=Page[IntentSummary], query=Filtered, versioned=True)
+def intents(dataset: str, query: Filtered) -> Page[Any]:
+    """List the intents, sorted by id. Intents that were merged into others are left out."""
     return _listed("list_intents", dataset, query)
 
 
 @operation("GET", "/datasets/<dataset>/intents/<key:intent>", tag=TAG, answer=Intent, versioned=True)
 def intent(dataset: str, intent: str) -> Row:
-    """One intent. One that was merged says into which."""
+    """Return an intent. If it was merged, `merged_into` names the other intent."""
     return _one("intent_detail", "intent", dataset, intent)
 
 
-@operation("GET", "/datasets/<dataset>/interests", tag=TAG, answer=Page[InterestSummary], query=Paged, versioned=True)
-def interests(dataset: str, query: Paged) -> Page[Any]:
-    """The interests, by id."""
+@operation(
+    "GET", "/datasets/<dataset>/interests", tag=TAG, answer=Page[InterestSummary], query=Filtered, versioned=True
+)
+def interests(dataset: str, query: Filtered) -> Page[Any]:
+    """List the interests, sorted by id."""
     return _listed("list_interests", dataset, query)
 
 
 @operation("GET", "/datasets/<dataset>/interests/<key:interest>", tag=TAG, answer=Interest, versioned=True)
 def interest(dataset: str, interest: str) -> Row:
-    """One interest, with the phrases that make it up and what its holders choose."""
+    """Return an interest with its intents and the items that its users choose."""
     key = uid(dataset, interest)
     found = _one("interest_detail", "interest", dataset, interest)
     parts = {"intents": "interest_intents", "items": "interest_items"}
@@ -240,12 +261,12 @@ def interest(dataset: str, interest: str) -> Row:
     }
 
 
-def _listed(statement: str, dataset: str, query: Paged) -> Page[Any]:
+def _listed(statement: str, dataset: str, query: Filtered) -> Page[Any]:
     first = uid(dataset, "")
     return by_key(
         query,
         first,
-        lambda after, limit: graph().many(statement, dataset=dataset, after=after, limit=limit),
+        lambda after, limit: graph().many(statement, dataset=dataset, text=query.text, after=after, limit=limit),
         lambda row: str(row["uid"]),
     )
 

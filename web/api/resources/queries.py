@@ -28,54 +28,56 @@ EXAMPLE = " ".join(named("dataset_names").text.removeprefix("CYPHER 25").split()
 
 
 class QuestionParameter(BaseModel):
-    """A parameter of a question."""
+    """A parameter of a library query."""
 
     name: str
-    meaning: str
-    kind: str
-    default: float | None = Field(description="What it is unless given; null where it has to be given")
+    meaning: str = Field(description="What it means")
+    kind: str = Field(description="What values it takes")
+    default: float | None = Field(description="Its default; null if it must be given")
 
 
 class Question(BaseModel):
-    """A question of the library."""
+    """A library query."""
 
     name: str
-    section: str
-    purpose: str
+    section: str = Field(description="The section of the library it belongs to")
+    purpose: str = Field(description="What it returns")
     cost: str = Field(
-        description="`local` where it begins at nodes looked up by key, `global` where at a whole dataset"
+        description="Begins with `local` if it reads the edges of some nodes, `global` if it scans the dataset"
     )
     parameters: list[QuestionParameter]
 
 
 class Questions(BaseModel):
-    """The questions of the library."""
+    """The library queries."""
 
     items: list[Question]
 
 
 class Given(BaseModel):
-    """The parameters of a question."""
+    """The parameters of a library query."""
 
     model_config = ConfigDict(extra="forbid")
 
-    parameters: dict[str, str] = Field({}, description="Values as a person would type them")
-    limit: int = Field(100, ge=1, le=console.MOST_ROWS, description="The most rows to return")
+    parameters: dict[str, str] = Field({}, description="By name; values as they would be typed on the command line")
+    limit: int = Field(100, ge=1, le=console.MOST_ROWS, description="Maximum number of rows")
 
 
 class Rows(BaseModel):
-    """What was found."""
+    """The rows of an answer."""
 
-    columns: list[str]
-    rows: list[list[Any]] = Field(description="A value a column; nodes and edges with their properties")
+    columns: list[str] = Field(description="Names of the columns")
+    rows: list[list[Any]] = Field(
+        description="One value for each column; nodes and edges are objects with their properties"
+    )
     truncated: bool = Field(description="Whether there are more rows")
 
 
 class PictureNode(BaseModel):
     """A node of the answer."""
 
-    key: str
-    label: str
+    key: str = Field(description="Identifies the node in this answer")
+    kind: str = Field(validation_alias="label", description="Its label, such as `User`")
     id: str
     name: str
     dataset: str | None
@@ -84,20 +86,20 @@ class PictureNode(BaseModel):
 class PictureEdge(BaseModel):
     """An edge of the answer."""
 
-    source: str
-    target: str
+    source: str = Field(description="`key` of the node it starts at")
+    target: str = Field(description="`key` of the node it ends at")
     type: str
 
 
 class Answer(Rows):
-    """What a statement found, with the nodes and edges among it."""
+    """The rows of an answer, and the nodes and edges in them."""
 
     nodes: list[PictureNode]
     edges: list[PictureEdge]
 
 
 class Asked(BaseModel):
-    """A statement."""
+    """A Cypher statement."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -107,50 +109,50 @@ class Asked(BaseModel):
         description="One statement that only reads the graph",
         examples=[EXAMPLE],
     )
-    parameters: dict[str, Any] = Field({}, description="Its parameters")
-    limit: int = Field(1000, ge=1, le=console.MOST_ROWS, description="The most rows to return")
-    seconds: float | None = Field(None, description="How long it may take; no more than CIKG_CONSOLE_SECONDS")
+    parameters: dict[str, Any] = Field({}, description="The statement's parameters")
+    limit: int = Field(1000, ge=1, le=console.MOST_ROWS, description="Maximum number of rows")
+    seconds: float | None = Field(None, description="Time limit in seconds; at most CIKG_CONSOLE_SECONDS")
 
 
 class Planned(BaseModel):
     """A step of a plan."""
 
-    depth: int
-    name: str
-    details: str
-    estimated: float = Field(description="Rows that the planner expects of it")
+    depth: int = Field(description="Number of steps that use its rows, directly or indirectly")
+    name: str = Field(description="Neo4j's name of the step")
+    details: str = Field(description="What it does, in Cypher")
+    estimated: float = Field(description="Number of rows the planner expects from it")
 
 
 class Plan(BaseModel):
-    """How the server would carry a statement out, the last step first."""
+    """How Neo4j would execute a statement, last step first."""
 
     items: list[Planned]
 
 
 class Kept(BaseModel):
-    """A statement to keep."""
+    """A statement to save."""
 
     model_config = ConfigDict(extra="forbid")
 
-    cypher: str = Field(min_length=1, max_length=LONGEST, examples=[EXAMPLE])
+    cypher: str = Field(min_length=1, max_length=LONGEST, description="The statement", examples=[EXAMPLE])
     purpose: str = Field("", max_length=1000, description="What it is for", examples=["All datasets"])
-    parameters: dict[str, Any] = Field({}, description="Values that it is asked with unless others are given")
+    parameters: dict[str, Any] = Field({}, description="Default values of its parameters")
 
 
 class KeptQuery(BaseModel):
-    """A kept statement."""
+    """A saved statement."""
 
     name: str
-    cypher: str
-    purpose: str
-    parameters: dict[str, Any]
-    author: str
-    changed_at: str
+    cypher: str = Field(description="The statement")
+    purpose: str = Field(description="What it is for")
+    parameters: dict[str, Any] = Field(description="Default values of its parameters")
+    author: str = Field(description="Who saved it last")
+    changed_at: str = Field(description="When, as ISO time")
 
 
 @operation("GET", "/questions", tag=TAG, answer=Questions)
 def questions() -> Questions:
-    """The questions of the library, in its sections."""
+    """List the library queries, by section."""
     return Questions(items=[_described(each) for each in readable() if each.section])
 
 
@@ -158,10 +160,10 @@ def questions() -> Questions:
     "POST", "/datasets/<dataset>/questions/<question>", tag=TAG, answer=Rows, body=Given, logged=False, refusals=(504,)
 )
 def ask_question(dataset: str, question: str, body: Given) -> Any:
-    """Ask a question of the library."""
+    """Run a library query."""
     statement = next((each for each in readable() if each.section and each.name == question), None)
     if statement is None:
-        raise NotFoundError(f"there is no question {question!r}", cure="GET /api/v1/questions lists them")
+        raise NotFoundError(f"there is no library query {question!r}", cure="GET /api/v1/questions lists them")
     values = arguments(statement, body.parameters, dataset, body.limit + 1)
     check_existence(graph(), statement, values)
     return graph().look(statement.text, values, body.limit, seconds=QUESTION_SECONDS)
@@ -169,7 +171,10 @@ def ask_question(dataset: str, question: str, body: Given) -> Any:
 
 @operation("POST", "/query", tag=TAG, answer=Answer, body=Asked, scope=Scope.QUERY, refusals=(504,))
 def ask(body: Asked) -> Any:
-    """Ask a statement of one's own. It can only read, and only where CIKG_CONSOLE allows it."""
+    """Run a Cypher statement of your own.
+
+    It can only read. CIKG_CONSOLE must be on.
+    """
     require_console(settings())
     g.audited = {"cypher": body.cypher[:2000]}
     found = console.ask(
@@ -181,7 +186,7 @@ def ask(body: Asked) -> Any:
 
 @operation("POST", "/query/plan", tag=TAG, answer=Plan, body=Asked, scope=Scope.QUERY, logged=False, refusals=(504,))
 def explain(body: Asked) -> Any:
-    """How a statement would be carried out. It is not."""
+    """Return how Neo4j would execute a Cypher statement, without executing it."""
     require_console(settings())
     _, plan = console.check(graph(), body.cypher, allowed_seconds(settings(), body.seconds))
     return {"items": [asdict(step) for step in plan]}
@@ -189,26 +194,26 @@ def explain(body: Asked) -> Any:
 
 @operation("GET", "/queries", tag=TAG, answer=Page[KeptQuery], query=Paged)
 def queries(query: Paged) -> Page[Any]:
-    """The kept statements, by name."""
+    """List the saved statements, sorted by name."""
     return by_key(query, "", _queries, lambda row: row["name"])
 
 
 @operation("GET", "/queries/<query>", tag=TAG, answer=KeptQuery)
 def kept_query(query: str) -> Row:
-    """One kept statement."""
+    """Return a saved statement."""
     return _find(query)
 
 
 @operation("PUT", "/queries/<query>", tag=TAG, answer=KeptQuery, body=Kept, scope=Scope.QUERY)
 def keep(query: str, body: Kept) -> Row:
-    """Keep a statement under a name, in the place of one that has it. It is not asked."""
+    """Save a statement under a name. It replaces a statement of the same name, and is not executed."""
     author = login.caller().name
     return _find(asking.keep(graph(), query, body.cypher, body.parameters, purpose=body.purpose, author=author))
 
 
 @operation("DELETE", "/queries/<query>", tag=TAG, answer=None, status=204, scope=Scope.QUERY)
 def forget(query: str) -> None:
-    """Forget a kept statement."""
+    """Delete a saved statement."""
     graph().write("remove_query", query=_find(query)["name"])
 
 
@@ -224,7 +229,7 @@ def _find(name: str) -> Row:
     """
     found = graph().many("find_query", query=name)
     if not found:
-        raise NotFoundError(f"no statement is kept as {name!r}", cure="GET /api/v1/queries lists those that are")
+        raise NotFoundError(f"no statement is saved as {name!r}", cure="GET /api/v1/queries lists those that are")
     return _unpacked(found[0])
 
 

@@ -17,34 +17,42 @@ MOST, MOST_USERS = 1000, 100
 
 
 class TopQuery(BaseModel):
-    """How many."""
+    """How many items to return."""
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(10, ge=1, le=MOST, description="Items a user; no more than were published are there")
+    limit: int = Field(
+        10, ge=1, le=MOST, description="Maximum number of items per user; never more than were published"
+    )
 
 
 class RankedQuery(BaseModel):
-    """What is searched for, and how much the model counts."""
+    """What to search for, and how much the model counts."""
 
     model_config = ConfigDict(extra="forbid")
 
-    q: str = Field(min_length=1, max_length=200, description="Words; an item has one of them in its name or text")
-    limit: int = Field(10, ge=1, le=CANDIDATES, description="Items")
-    weight: float = Field(1.0, ge=0, le=1000, allow_inf_nan=False, description="Of the model; 0 is full text alone")
+    q: str = Field(
+        min_length=1, max_length=200, description="Words; an item matches if its name or text has one of them"
+    )
+    limit: int = Field(10, ge=1, le=CANDIDATES, description="Maximum number of items")
+    weight: float = Field(
+        1.0, ge=0, le=1000, allow_inf_nan=False, description="Weight of the model; 0 for full text only"
+    )
 
 
 class Batch(TopQuery):
-    """For whom, and how many each."""
+    """Which users, and how many items for each."""
 
-    users: list[str] = Field(min_length=1, max_length=MOST_USERS, description="Ids", examples=[["alba", "ben"]])
+    users: list[str] = Field(
+        min_length=1, max_length=MOST_USERS, description="Ids of users", examples=[["alba", "ben"]]
+    )
 
 
 class Lists(BaseModel):
     """The lists of several users."""
 
     items: list[Recommendations] = Field(description="In the order of the request, each user once")
-    unknown: list[str] = Field(description="Ids that are no user's")
+    unknown: list[str] = Field(description="Requested ids that are not of users")
 
 
 @operation(
@@ -56,7 +64,7 @@ class Lists(BaseModel):
     versioned=True,
 )
 def of_user(dataset: str, user: str, query: TopQuery) -> Recommendations:
-    """What the served model recommends to a user, with the reason for each item."""
+    """List what the served model recommends to a user, with the reason for each item."""
     return recommend(graph(), dataset, user, query.limit)
 
 
@@ -68,16 +76,19 @@ def of_user(dataset: str, user: str, query: TopQuery) -> Recommendations:
     versioned=True,
 )
 def explanation(dataset: str, user: str, item: str) -> Recommendation:
-    """Why one item is recommended to a user."""
+    """Return why an item is recommended to a user."""
     rank = graph().many("recommended", user=uid(dataset, user), item=uid(dataset, item))
     if not rank:
-        raise NotFoundError(f"{item!r} is not recommended to {user!r}", cure="Their list shows what is")
+        raise NotFoundError(f"{item!r} is not recommended to {user!r}", cure="`GET …/recommendations` lists what is")
     return recommend(graph(), dataset, user, rank[0]["rank"]).items[-1]
 
 
 @operation("POST", "/datasets/<dataset>/recommendations", tag=TAG, answer=Lists, body=Batch, logged=False)
 def of_users(dataset: str, body: Batch) -> Lists:
-    """What the served model recommends to several users. It changes nothing."""
+    """List what the served model recommends to several users.
+
+    This only reads; it is a POST because the list of users can be long.
+    """
     wanted = list(dict.fromkeys(body.users))
     known = {row["id"] for row in graph().many("users_of", dataset=dataset, ids=wanted)}
     lists = [recommend(graph(), dataset, user, body.limit) for user in wanted if user in known]
@@ -90,10 +101,12 @@ def of_users(dataset: str, body: Batch) -> Lists:
     tag=TAG,
     answer=UserHits,
     query=RankedQuery,
+    conflicts=True,
 )
 def search_for(dataset: str, user: str, query: RankedQuery) -> UserHits:
-    """Items by full text, in a user's order, with the intents that moved each.
+    """Search items by full text and rank them for a user.
 
-    The best of Neo4j's full text (BM25) are ranked again by the `ikgr` that was trained last.
+    The best matches of the full text (BM25) are ranked again by the `ikgr` that was trained last. Each item is
+    returned with the intents that moved it.
     """
     return search(graph(), newcomers.load(dataset), query.q, user, k=query.limit, weight=query.weight)

@@ -35,13 +35,29 @@ def test_what_an_operation_takes_and_gives_is_said_in_words() -> None:
         ("user", "path", True),
         ("limit", "query", False),
     ]
-    assert of_user.takes[2].kind == "whole number, at most 1000, 10 unless given"
+    assert of_user.takes[2].kind == "whole number, at most 1000, 10 by default"
     assert of_user.gives == "Recommendations"
     assert ("404", "Not Found") in of_user.refusals
     batch = next(
         each for each in reference().tags["Recommendations"] if each.path == "/datasets/{dataset}/recommendations"
     )
     assert next(value.kind for value in batch.takes if value.name == "users").startswith("list of texts, at most 100")
+    kinds = {part.name: part for shape in reference().shapes if shape.name == "Token" for part in shape.parts}
+    assert (kinds["scopes"].kind, kinds["scopes"].shape) == ("list of texts", "Scope")
+    assert kinds["expires_at"].meaning == "Seconds since 1970; null for never"
+
+
+def test_what_is_said_is_said_in_the_words_of_json_and_of_every_parameter() -> None:
+    web.create_app(Settings(secret_key=KEY, neo4j_uri=None))
+    operations = [each for found in reference().tags.values() for each in found]
+    values = [part for shape in reference().shapes for part in shape.parts] + [
+        value for each in operations for value in each.takes
+    ]
+    assert [
+        value.name for value in values if re.search(r"\b(None|True|False)\b", f"{value.kind} {value.meaning}")
+    ] == []
+    assert [value.name for value in values if value.kind.endswith(", ") or value.meaning[:1].islower()] == []
+    assert [(each.id, value.name) for each in operations for value in each.takes if not value.meaning] == []
 
 
 def test_every_body_has_an_example_that_could_be_sent() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from web.api.strict_json import DEEPEST, loads
@@ -15,6 +15,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a machine that has other work, too
 @given(VALUES)
 def test_what_json_can_say_is_read(value: object) -> None:
     assert loads(json.dumps(value).encode()) == value

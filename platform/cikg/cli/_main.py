@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> Any:
     except (click.Abort, KeyboardInterrupt):
         if arguments is None:  # a process of its own: who presses Ctrl-C again does not wait for what is left to close
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        click.echo("cikg: interrupted; what was committed is kept, and the same command goes on from there", err=True)
+        click.echo("cikg: interrupted; what was committed is kept, and the same command resumes from there", err=True)
         sys.exit(130)
     except OSError as error:
         if error.filename is None and error.errno not in FULL:
@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> Any:
         _fail(_of_system(error), given)
     except MemoryError:
         _fail(
-            CikgError("the memory of this machine does not suffice", cure="Take less data, or a larger machine"), given
+            CikgError("this machine has too little memory", cure="Use less data, or a machine with more memory"), given
         )
     # What a command gave to `context.exit`; commands return nothing.
     sys.exit(code if isinstance(code, int) else 0)
@@ -141,6 +141,6 @@ def _print(error: CikgError) -> None:
 def _of_system(error: OSError) -> CikgError:
     """What the system refused, in a sentence: a file that may not be read or written, or a full disk."""
     where = f"{error.filename}: " if error.filename is not None else ""
-    cure = "Make room on the disk" if error.errno in FULL else None
-    cure = "Check who may read and write it" if isinstance(error, PermissionError) else cure
+    cure = "Free space on the disk" if error.errno in FULL else None
+    cure = "Check its permissions" if isinstance(error, PermissionError) else cure
     return CikgError(f"{where}{error.strerror}", cure)

@@ -31,13 +31,15 @@ def wizard(*, files: tuple[Path, ...], yes: bool, output: Path | None, force: bo
     """
     path = output or mapping_path(files[0])
     if not path.parent.is_dir():
-        raise InputError(f"there is no folder {path.parent}", cure="Name a place with --output")
+        raise InputError(f"there is no folder {path.parent}", cure="Choose another place with --output")
     if path.exists() and not (force or as_json):
-        raise ConflictError(f"{path} is already there", cure="Correct it by hand, or give --force to replace it")
+        raise ConflictError(f"{path} already exists", cure="Edit it, or give --force to replace it")
     talk = converse(files, path.parent)
     asks = not (yes or as_json)
     if asks and not sys.stdin.isatty():
-        raise InputError("nobody is there to answer", cure="Give --yes to take every guess, or run this in a terminal")
+        raise InputError(
+            "there is no terminal to ask in", cure="Give --yes to take every guess, or run this in a terminal"
+        )
     mapping, questions = answer(talk, _ask) if asks else agree(talk)
     seen = preview(mapping, path)
     command = f"cikg import table {shlex.quote(str(path))} --dataset {dataset_of(path.name)}"
@@ -51,8 +53,10 @@ def wizard(*, files: tuple[Path, ...], yes: bool, output: Path | None, force: bo
     try:
         path.write_text(render(mapping), encoding="utf-8")
     except OSError as error:
-        raise InputError(f"it cannot be written: {error.strerror}", path, cure="Name a place with --output") from None
-    messages.print(f"Wrote {path}. Correct it as you like, then:", highlight=False, soft_wrap=True)
+        raise InputError(
+            f"it cannot be written: {error.strerror}", path, cure="Choose another place with --output"
+        ) from None
+    messages.print(f"Wrote {path}. Edit it if needed, then run:", highlight=False, soft_wrap=True)
     click.echo(command)
 
 

@@ -58,7 +58,7 @@ def command(
     bootstrap. Nothing is scored again: runs store the rank of each held-out item.
     """
     if svg is not None and groups is None:
-        raise InputError("--svg draws groups, and there are none", cure="Add --groups users or --groups items")
+        raise InputError("--svg draws groups, but there are none", cure="Add --groups users or --groups items")
     settings = load_settings()
     paths = tuple(path for run in chosen for path in runs.directories(settings, run))
     question = Question(paths, split, metrics or SHOWN, groups, groups_metric, across_snapshots, seed)

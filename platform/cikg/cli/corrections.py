@@ -125,7 +125,7 @@ def _owner(graph: Graph, dataset: str, user: str | None, item: str | None) -> tu
     identifier = user or item or ""
     if not graph.many("find_labelled", label=owner, uid=uid(dataset, identifier)):
         raise NotFoundError(
-            f"{dataset!r} has no {owner.lower()} {identifier!r}", cure="The dashboard's lists show every id"
+            f"the dataset {dataset!r} has no {owner.lower()} {identifier!r}", cure="The dashboard's lists show every id"
         )
     return owner, identifier
 
@@ -173,9 +173,11 @@ def _report(
         about = {"dataset": claim.dataset, claim.owner.lower(): claim.id, "kind": claim.kind, "id": claim.target}
         print_json(about | {"verdict": verdict, "list_made_again": anew})
         return
-    verb = "is wrong about" if verdict == "wrong" else "stands again for"
+    verb = "is wrong about" if verdict == "wrong" else "counts again for"
     messages.print(f"The {claim.kind} “{name}” {verb} {claim.id}.", markup=False)
-    messages.print("The list was made again." if anew else "What is trained and published next heeds it.", style="dim")
+    messages.print(
+        "The list was updated." if anew else "The next training and publication take it into account.", style="dim"
+    )
 
 
 def _relist(settings: Settings, graph: Graph, claim: Claim) -> bool:

@@ -165,7 +165,7 @@ def _confirm(dataset: str, nodes: int, answers: int, paths: list[Path], *, as_js
         click.exceptions.Exit: the answer is no.
     """
     if as_json or not sys.stdin.isatty():
-        raise InputError("nobody is there to answer", cure="Give --yes, or run this in a terminal")
+        raise InputError("there is no terminal to ask in", cure="Give --yes, or run this in a terminal")
     what = [f"{nodes:,} nodes with all their edges"]
     what += [f"{answers:,} answers of the LLM"] if answers else []
     what += [str(path) for path in paths]
@@ -221,4 +221,4 @@ def export(dataset: str, folder: Path, format_name: str, as_json: bool) -> None:
         print_json(asdict(made))
         return
     print_facts(f"{dataset}: exported to {folder}", made.rows)
-    messages.print(f"`cikg import archive {folder} --dataset NAME` makes the same dataset again.", soft_wrap=True)
+    messages.print(f"`cikg import archive {folder} --dataset NAME` restores it.", soft_wrap=True)

@@ -59,7 +59,7 @@ def command(leave: bool, as_json: bool) -> None:
         else:
             _show(summary)
         if link:
-            messages.print("\nThe dashboard is open. This link logs you in once; `cikg login` makes another:")
+            messages.print("\nThe dashboard is open. This link logs you in once; `cikg login` prints another:")
             messages.print(f"[bold]{link}[/bold]", soft_wrap=True, highlight=False)
             messages.print("Ctrl-C stops everything.")
             with suppress(KeyboardInterrupt):  # the ordinary end of a demo
@@ -157,7 +157,7 @@ def _show(summary: dict[str, Any]) -> None:
         ]
         for method, figures in summary["test"].items()
     ]
-    print_table("On the test split", ["method", *METRICS, "× floor", "seconds"], rows)
+    print_table("On the test split", ["method", *METRICS, "× popularity", "seconds"], rows)
     steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in summary["seconds"].items() if " " not in name)
     messages.print(f"Seconds: {steps}; {summary['total_seconds']:.0f} in all.", highlight=False, soft_wrap=True)
 
@@ -172,7 +172,7 @@ def _services(settings: Settings, *, quiet: bool) -> Iterator[Settings]:
         yield complete
     finally:
         if ran_before:
-            messages.print("The services ran before and still do; `cikg down` stops them.")
+            messages.print("The services were running before and keep running; `cikg down` stops them.")
         else:
             _stop(settings)
 

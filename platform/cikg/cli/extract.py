@@ -72,7 +72,9 @@ def command(
         wanted = Wanted(dataset, model, limit, retry_quarantined, batch)
         if name in PIPELINES:
             if not wait:
-                raise InputError("a pipeline's stages wait for each other", cure="Leave out --no-wait, or name a job")
+                raise InputError(
+                    "a pipeline's stages wait for each other", cure="Leave out --no-wait, or give a single job"
+                )
             _pipeline(graph, settings, PIPELINES[name], wanted, dry_run=dry_run, budget=budget, as_json=as_json)
             return
         plan = wanted.plan(graph, name)
@@ -108,7 +110,7 @@ def _pipeline(
         named = ["stage", "calls", "tokens sent", "received", "cost", "seconds"]
         print_table(f"What {pipeline.name} would cost", named, rows, fold=True)
         if not expected["certain"]:
-            messages.print("Stages work on what those before them find: what is not known yet is left out.")
+            messages.print("Later stages depend on what earlier ones find; what is not known yet is not counted.")
         return
     result, error = carry_out_all(graph, settings, pipeline, wanted, quiet=as_json, budget=budget)
     if as_json:

@@ -47,7 +47,7 @@ def list_runs(*, everywhere: bool, dataset: str, as_json: bool) -> None:
         return
     where = ["dataset"] if everywhere else []
     if not rows and not queued:
-        messages.print("No job has run here. `cikg extract` begins one.")
+        messages.print("No job has run here. `cikg extract` starts one.")
     for row in rows:
         row |= {"done": f"{row['done']:,} of {row['total']:,}", "wrong": row["failed"] + row["quarantined"]}
     for title, columns, found in (
@@ -252,11 +252,11 @@ def trace(*, subject: str, dataset: str, as_json: bool) -> None:
 def purge(*, prompt: str, model: str, run: str, dry_run: bool, dataset: str, as_json: bool) -> None:
     """Delete stored answers, so that they are asked for again. What was written to the graph from them stays."""
     if not (prompt or model or run):
-        raise InputError("expected --prompt, --model or --run", cure="Say whose answers to forget")
+        raise InputError("expected --prompt, --model or --run", cure="Give one of them, to say which answers to delete")
     with connect(load_settings()) as graph:
         count = control.purge(graph, dataset, prompt=prompt, model=model, run=run, dry_run=dry_run)
     if as_json:
         print_json({"dataset": dataset, "completions": count, "purged": not dry_run})
         return
-    many = f"{count:,} answers {'would be' if dry_run else 'are'} forgotten."
-    messages.print(many if count else f"No kept answer of {dataset} is such a one: nothing is forgotten.")
+    many = f"{count:,} answers {'would be' if dry_run else 'are'} deleted."
+    messages.print(many if count else f"No stored answer of {dataset} matches; nothing is deleted.")

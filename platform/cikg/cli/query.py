@@ -89,14 +89,12 @@ def command(
       cikg query users_by_intent -p intent="gothic tales" --csv
     """  # noqa: D301 - a backspace tells click to leave the lines as they are
     if as_csv and as_json:
-        raise InputError("an answer is either --csv or --json", cure="Leave one of them out")
+        raise InputError("--csv and --json exclude each other", cure="Leave out one of them")
     if as_list:
         _show_list(as_json=as_json, with_all=with_all)
         return
     if (name is None) == (path is None):
-        raise InputError(
-            "expected the name of a question or --file", cure="`cikg query --list` shows what can be asked"
-        )
+        raise InputError("expected the name of a query or --file", cure="`cikg query --list` shows all queries")
     statement = None if name is None else _readable(name)
     text = statement.text if statement else _from_file(Path(str(path)))
     if explain and not as_json:
@@ -119,7 +117,7 @@ def _pairs(given: Iterable[str]) -> dict[str, str]:
     for pair in given:
         key, separator, value = pair.partition("=")
         if not separator or not key.isidentifier():
-            raise InputError(f"{pair!r} is no parameter", cure="Write -p key=value")
+            raise InputError(f"{pair!r} is not a parameter", cure="Write -p key=value")
         if key in pairs:
             raise InputError(f"{key} is given twice", cure="Give it once")
         pairs[key] = value
@@ -135,7 +133,7 @@ def _readable(name: str) -> Statement:
     """
     statement = named(name)
     if statement.writes:
-        raise InputError(f"{name} writes, and `cikg query` only reads", cure="`cikg query --list` shows what reads")
+        raise InputError(f"{name} writes, but `cikg query` only reads", cure="`cikg query --list` shows all queries")
     return statement
 
 
@@ -157,7 +155,7 @@ def _from_file(path: Path) -> str:
     except OSError as error:
         raise InputError(f"it cannot be read: {error.strerror}", path) from None
     except UnicodeDecodeError:
-        raise InputError("it cannot be read: it is no text in UTF-8", path) from None
+        raise InputError("it cannot be read: it is not UTF-8 text", path) from None
     statements = split(text)
     if len(statements) != 1:
         raise InputError(f"expected one statement, found {len(statements)}", path)
@@ -218,7 +216,7 @@ def _show_list(*, as_json: bool, with_all: bool) -> None:
     for statement in readable():
         if not (statement.section or with_all):
             break
-        heading = statement.section or "Asked by the platform's own pages and jobs; keys are `dataset:id`"
+        heading = statement.section or "Used by the platform's own pages and jobs; keys are `dataset:id`"
         if heading != section:
             section = heading
             console.print(f"\n[bold]{heading}[/bold]")
@@ -230,7 +228,9 @@ def _show_list(*, as_json: bool, with_all: bool) -> None:
     console.print()
     print_table("Parameters: -p name=value", ["", ""], rows)
     if not with_all:
-        messages.print(f"{others} more reading statements serve pages and jobs: --all. Yours: --file. Docs: --explain.")
+        messages.print(
+            f"--all adds {others} read statements of pages and jobs, --file runs your own, --explain documents one."
+        )
 
 
 def _show_documentation(statement: Statement | None, text: str) -> None:
@@ -274,9 +274,7 @@ def _show_plan(statement: Statement | None, text: str, plan: Sequence[Operator],
         ]
         for step in plan
     ]
-    print_table(
-        "Plan" + (f", {sum(step.hits or 0 for step in plan):,} reads of the store" if profiled else ""), columns, rows
-    )
+    print_table("Plan" + (f", {sum(step.hits or 0 for step in plan):,} store reads" if profiled else ""), columns, rows)
 
 
 def _indented(text: str, spaces: int) -> None:

@@ -50,7 +50,10 @@ def stages(*, chosen: tuple[str, ...], metric: str, svg: Path | None, dataset: s
     manifest = runs.read_json(paths[0] / runs.MANIFEST)
     of_method(manifest["method"])
     if dataset not in (None, manifest["dataset"]):
-        raise InputError(f"the run {manifest['run']} was trained on {manifest['dataset']!r}, not on {dataset!r}")
+        raise InputError(
+            f"the run {manifest['run']} was trained on {manifest['dataset']!r}, not on {dataset!r}",
+            cure="Correct --dataset, or leave it out",
+        )
     with connect(settings) as graph:
         watch = partial(train.watch, quiet=as_json)
         found = asdict(measure(settings, paths, watch, partial(_register, graph), metric))
@@ -72,7 +75,7 @@ def _register(graph: Graph, trained: Trained, evaluation: Mapping[str, Any]) -> 
 def _show(found: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
     about = f"{found['method']} on {found['dataset']}: {found['metric']} {found['test']:.4f} on test"
     seeds = f", {len(found['runs'])} seeds" if len(found["runs"]) > 1 else ""
-    columns = ["stage", "lift on valid", "lift on test", "", "calls", "tokens", "cost", "cost a point"]
+    columns = ["stage", "lift on valid", "lift on test", "", "calls", "tokens", "cost", "cost per point"]
     lines = [
         [
             row["stage"],

@@ -62,7 +62,7 @@ def apply(repair: bool, as_json: bool) -> None:
     if as_json:
         print_json({"applied": changes.applied, "repaired": changes.repaired})
         return
-    for title, names in (("applied", changes.applied), ("made again", changes.repaired)):
+    for title, names in (("applied", changes.applied), ("recreated", changes.repaired)):
         if names:
             click.echo(f"{title}: {', '.join(names)}")
     if not changes.applied and not changes.repaired:
@@ -108,7 +108,7 @@ def _show(state: SchemaState) -> None:
         embeddings = [[*name.split("/"), ", ".join(where)] for name, where in state.embeddings.items()]
         print_table("Embeddings", ["nodes", "model and dimension", "datasets"], embeddings)
     if len(state.drift) > 1:
-        print_table("Departures", ["what is wrong", "what to do"], [[one.message, one.cure] for one in state.drift])
+        print_table("Differences", ["what is wrong", "what to do"], [[one.message, one.cure] for one in state.drift])
 
 
 def _progress(shown: Shown) -> str:

@@ -104,7 +104,7 @@ def show(*, hash: str | None, dataset: str, verify: bool, as_json: bool) -> None
         "relations": len(snapshot.relations),
         "embeddings": ", ".join(embeddings) or "none",
         "bytes": snapshot.size,
-        "every file compared": verify,
+        "every file verified": verify,
     }
     print_facts(f"{snapshot.dataset}: snapshot {snapshot.hash[:DIGITS]}", facts | _counts(snapshot))
 

@@ -168,7 +168,7 @@ def with_device(settings: Settings, device: str | None) -> Settings:
 
 
 def overridden(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Hyper-parameters by name, from `--set`.
+    """Hyperparameters by name, from `--set`.
 
     Raises:
         InputError: one has no value.
@@ -314,7 +314,7 @@ def _report(trained: Trained, as_json: bool) -> None:
         return
     _warn(trained)
     print_facts(
-        f"{trained.run_id}{' (was there already)' if trained.reused else ''}",
+        f"{trained.run_id}{' (already trained)' if trained.reused else ''}",
         {f"valid {name}": trained.valid[name] for name in SHOWN if name in trained.valid}
         | ({"chosen epoch": manifest["chosen_epoch"]} if manifest["chosen_epoch"] else {})
         | {f"chosen {name}": value for name, value in manifest["chosen"].items()}

@@ -1,4 +1,4 @@
-"""`cikg tune`: look for a method's best hyper-parameters on the validation split."""
+"""`cikg tune`: look for a method's best hyperparameters on the validation split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dataset as a folder of tables: made from the graph, for keeping and for analysis, and read by the format `archive`.
+"""Exports a dataset as a folder of tables, for backup and analysis; the format `archive` reads it again.
 
     NAME/
         manifest.json   what it is, and rows, bytes and SHA-256 of every table

@@ -39,7 +39,7 @@ _TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
 
 
 class Store(Protocol):
-    """A server's database that can be made anew; `cikg.embedded.store` has the one there is."""
+    """A server's database that can be rebuilt from files; `cikg.embedded.store` has the only one."""
 
     steps: int
     """How many steps `build` tells."""
@@ -56,7 +56,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Bulk:
-    """That an import may make the database anew.
+    """Permission for an import to rebuild the database.
 
     Attributes:
         store: makes it.

@@ -99,10 +99,10 @@ def _python(_settings: Settings) -> str:
 def _directory(path: Path, setting: str) -> str:
     existing = next(part for part in (path, *path.absolute().parents) if part.exists())
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
-        raise CikgError(f"{path} cannot be written", cure=f"Name a directory of yours in {setting}")
+        raise CikgError(f"{path} cannot be written", cure=f"Set {setting} to a folder that you can write to")
     free = shutil.disk_usage(existing).free
     if free < _ROOM:
-        raise _DoubtError(f"{path} has {free / 1e9:.1f} GB of room left", cure="Make room for at least 2 GB")
+        raise _DoubtError(f"{path} has only {free / 1e9:.1f} GB free", cure="Free at least 2 GB")
     return f"{path}, {free / 1e9:.0f} GB free"
 
 
@@ -110,27 +110,27 @@ def _assets(_settings: Settings) -> str:
     missing = assets.missing_assets()
     if missing:
         raise CikgError(f"missing or out of date: {', '.join(missing)}", cure="Run `make setup`")
-    return "all there"
+    return "complete"
 
 
 def _jars(settings: Settings) -> str:
     unsound = fetch.unsound_jars(settings)
     if unsound:
         raise CikgError(
-            f"{len(unsound)} of {len(fetch.lock())} jars are missing or differ from their lock: {unsound[0].name}, …",
+            f"{len(unsound)} of {len(fetch.lock())} jars are missing or differ from the lock file: {unsound[0].name}, …",
             cure="Run `make setup`, or `cikg up`, which fetches them",
         )
-    return f"{len(fetch.lock())} jars of {fetch.NEO4J_VERSION}, every digest right"
+    return f"{len(fetch.lock())} jars of {fetch.NEO4J_VERSION}, all checksums match"
 
 
 def _java(settings: Settings) -> str:
     found = java.jvm()
     if not java.cached(settings):
         raise _DoubtError(
-            f"{found}, without a cache to start from: Neo4j starts more slowly",
+            f"{found}, without a start-up cache: Neo4j starts more slowly",
             cure="`python -m cikg.embedded.rehearsal` makes one",
         )
-    return f"{found}, starts from its cache"
+    return f"{found}, with a start-up cache"
 
 
 def _neo4j(settings: Settings) -> str:
@@ -162,7 +162,7 @@ def _redis(settings: Settings) -> str:
     if policy not in ("noeviction", None):
         raise _DoubtError(
             f"{redis_address(settings)} drops keys when memory is short (maxmemory-policy {policy})",
-            cure="Set maxmemory-policy to noeviction, or queued work can vanish",
+            cure="Set maxmemory-policy to noeviction, or queued work can get lost",
         )
     return f"{redis_address(settings)}, {'noeviction' if policy else 'eviction policy unknown'}"
 
@@ -179,11 +179,11 @@ def _llm(settings: Settings) -> str:
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise CikgError(f"{url} refuses the key", cure="Set OPENAI_API_KEY")
     if status != HTTPStatus.OK:
-        raise CikgError(f"{url} answers {status}", cure="OPENAI_BASE_URL usually ends with /v1")
+        raise CikgError(f"{url} answers with status {status}", cure="OPENAI_BASE_URL usually ends with /v1")
     try:
         models = [row["id"] for row in json.loads(body)["data"]]
     except (ValueError, KeyError, TypeError):
-        raise CikgError(f"{url} answers no list of models", cure="Correct OPENAI_BASE_URL") from None
+        raise CikgError(f"{url} does not answer with a list of models", cure="Correct OPENAI_BASE_URL") from None
     if settings.openai_model not in models:
         raise CikgError(
             f"{settings.openai_base_url} has no model {settings.openai_model!r}",

@@ -83,7 +83,7 @@ def train(
         snapshot: the data.
         method: its file's name.
         settings: say where runs live and on which device to train.
-        overrides: hyper-parameters by name.
+        overrides: hyperparameters by name.
         seed: see `Options`, like the next five.
         protocol: whether to select on valid or on test.
         refit: whether to fit train and valid afterwards.
@@ -96,7 +96,7 @@ def train(
 
     Raises:
         NotFoundError: there is no such method.
-        InputError: a hyper-parameter is wrong, the snapshot has nothing to learn from, or the loss diverged.
+        InputError: a hyperparameter is wrong, the snapshot has nothing to learn from, or the loss diverged.
     """
     found, config = find(method), configure(method, overrides or {})
     options = Options(

@@ -46,7 +46,7 @@ def test_a_reader_is_corrected_and_the_list_follows(
     lines = here("recommend", "3", "--dataset", dataset, "--k", "1").stdout.splitlines()
     assert not any("\ufffd" in line for line in lines)
     undone = corrections("undo", "gardens", "--user", "3")
-    assert (undone.returncode, "made again" in undone.stderr) == (0, True)
+    assert (undone.returncode, "was updated" in undone.stderr) == (0, True)
     assert read(graph, dataset, "3", 5) == before
     entries = [entry for entry in audit.read(graph, 50) if entry.target == uid(dataset, "3")]
     assert [entry.action for entry in entries] == ["corrections.stands", "corrections.wrong"]

@@ -138,8 +138,8 @@ def test_files_are_named_and_removed_when_asked(
     paths = [str(path) for path in folders(settings, mine)]
     assert len(paths) == 3
     asked = one_sentence(here("dataset", "drop", mine))
-    assert "nobody is there to answer. Give --yes" in asked
-    assert "nobody is there" in json.loads(here("dataset", "drop", mine, "--json").stdout)["message"]
+    assert "there is no terminal to ask in. Give --yes" in asked
+    assert "no terminal" in json.loads(here("dataset", "drop", mine, "--json").stdout)["message"]
     kept = here("dataset", "drop", mine, "--yes")
     assert all(path in kept.stderr.replace("\n", "") for path in paths)
     done = json.loads(here("dataset", "drop", mine, "--yes", "--files", "--json").stdout)

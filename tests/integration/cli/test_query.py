@@ -182,9 +182,9 @@ def test_too_much_memory_is_a_sentence(query: Query, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("", "expected the name of a question or --file"),
-        ("counts --file x", "expected the name of a question or --file"),
-        ("counts --csv --json", "either --csv or --json"),
+        ("", "expected the name of a query or --file"),
+        ("counts --file x", "expected the name of a query or --file"),
+        ("counts --csv --json", "--csv and --json exclude each other"),
         ("user_by_intent", "no statement named 'user_by_intent'. Did you mean users_by_intent"),
         ("xyzzy", "no statement named 'xyzzy'. `cikg query --list`"),
         ("store_completions", "store_completions writes"),
@@ -192,7 +192,7 @@ def test_too_much_memory_is_a_sentence(query: Query, tmp_path: Path) -> None:
         ("rising_intents -p to=1", "rising_intents needs from (the first moment of the window). Add -p from=…"),
         ("counts -p x=1", "counts does not take x. It takes only --dataset"),
         ("shared_intents -p users=1", "shared_intents does not take users. It takes user, other"),
-        ("counts -p x", "'x' is no parameter. Write -p key=value"),
+        ("counts -p x", "'x' is not a parameter. Write -p key=value"),
         ("users_by_intent -p intent=a -p intent=b", "intent is given twice"),
         ("users_by_intent -p intent=a -p limit=5", "limit is an option of its own. Write --limit 5"),
         ("cold_items -p most=few", "most is a whole number, not 'few'"),
@@ -253,5 +253,5 @@ def test_a_question_is_explained(query: Query, planted: str) -> None:
     profile = json.loads(query(*given, "--json").out)["plan"]
     (found,) = [step for step in profile if step["name"].startswith("NodeUniqueIndexSeek")]
     assert found["rows"] == 1 and found["hits"] > 0 and profile[0]["rows"] == 2
-    assert "reads of the store" in query(*given).out
+    assert "store reads" in query(*given).out
     assert "needs intent" in query("users_by_intent", "--profile").err

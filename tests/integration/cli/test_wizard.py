@@ -55,7 +55,7 @@ def test_a_mapping_is_not_overwritten(here: Cikg, files: tuple[Path, Path]) -> N
     mapping = files[0].with_suffix(".toml")
     mapping.write_text("# mine\n")
     refused = one_sentence(here("import", "wizard", *files, "--yes"))
-    assert "is already there. Correct it by hand, or give --force" in refused
+    assert "already exists. Edit it, or give --force" in refused
     assert mapping.read_text() == "# mine\n"
     other = files[0].parent / "other.toml"
     assert here("import", "wizard", *files, "--yes", "--output", other).returncode == 0
@@ -64,7 +64,7 @@ def test_a_mapping_is_not_overwritten(here: Cikg, files: tuple[Path, Path]) -> N
     nowhere = here("import", "wizard", *files, "--yes", "--output", files[0].parent / "none" / "m.toml")
     assert "there is no folder" in one_sentence(nowhere)
     folder = here("import", "wizard", *files, "--yes", "--force", "--output", files[0].parent)
-    assert "it cannot be written: Is a directory. Name a place with --output" in one_sentence(folder)
+    assert "it cannot be written: Is a directory. Choose another place with --output" in one_sentence(folder)
 
 
 def test_json_writes_nothing(here: Cikg, files: tuple[Path, Path]) -> None:
@@ -77,7 +77,7 @@ def test_json_writes_nothing(here: Cikg, files: tuple[Path, Path]) -> None:
 
 
 def test_nobody_is_there_to_answer(here: Cikg, files: tuple[Path, Path]) -> None:
-    assert "nobody is there to answer. Give --yes" in one_sentence(here("import", "wizard", *files))
+    assert "there is no terminal to ask in. Give --yes" in one_sentence(here("import", "wizard", *files))
     assert "is not a file" in one_sentence(here("import", "wizard", files[0].parent / "none.csv", "--yes"))
     usage = here("import", "wizard")
     assert usage.returncode == 2 and "Missing argument" in usage.stderr

@@ -67,10 +67,10 @@ def fail(error: BaseException) -> Body:
         (
             PermissionError(13, "Permission denied", "/x"),
             2,
-            "cikg: /x: Permission denied. Check who may read and write",
+            "cikg: /x: Permission denied. Check its permissions",
         ),
-        (OSError(28, "No space left on device"), 2, "cikg: No space left on device. Make room on the disk\n"),
-        (MemoryError(), 2, "cikg: the memory of this machine does not suffice. Take less data"),
+        (OSError(28, "No space left on device"), 2, "cikg: No space left on device. Free space on the disk\n"),
+        (MemoryError(), 2, "cikg: this machine has too little memory. Use less data"),
     ],
 )
 def test_errors_become_a_sentence_and_an_exit_code(

@@ -35,36 +35,36 @@ CHOICE_WEIGHTS = (2.0, 1.0, 0.5, 0.0)
 
 
 class IkgrConfig(Config):
-    """Hyper-parameters of IKGR."""
+    """Hyperparameters of IKGR."""
 
     dimension: int = Field(64, ge=1, description="Width of an embedding")
     learning_rate: float = Field(0.005, gt=0, description="Adam's step size")
-    batch_size: int = Field(2048, ge=1, description="Interactions a step")
+    batch_size: int = Field(2048, ge=1, description="Interactions per step")
     knowledge: Literal["intents", "exact", "interactions", "none"] = Field(
         "intents",
-        description="intents: of both rounds; exact: of the first alone; interactions: the items that share the most "
-        "intents with a user count as consumed, and intents are no nodes; none: no intents at all",
+        description="intents: those of both rounds; exact: only those of the first; interactions: the items that share the "
+        "most intents with a user count as consumed, and intents are not nodes; none: no intents",
     )
     item_texts: bool = Field(True, description="Give items the vectors of their own texts, beside their intents")
     added_interactions: int = Field(10, ge=1, description="Items added to each user where knowledge=interactions")
     intent_translation: bool = Field(True, description="Make the translation of consumes from intents (eq. 8)")
-    intent_scoring: bool = Field(True, description="Add how alike the intents are to the score (eqs. 10-11)")
+    intent_scoring: bool = Field(True, description="Add the similarity of the intents to the score (eqs. 10-11)")
     mixer: float = Field(0.1, ge=0, description="Weight of the intents in the score (eq. 11)")
     choice_weight: float | None = Field(
         None,
         ge=0,
-        description="Weight of ln P(item | user) by intents, in units of the temperature; 0 leaves it out; None: found "
-        "on valid",
+        description="Weight of ln P(item | user) by intents, in units of the temperature; 0 leaves it out; by default "
+        "found on valid",
     )
     choice_learning_rate: float = Field(0.01, gt=0, description="Adam's step size for that probability")
     support_power: float = Field(
         2.0,
         ge=0,
-        description="A user's intent counts by (1 + items consumed that satisfy it) to this power; 0 as the paper",
+        description="A user's intent counts by (1 + items consumed that satisfy it) to this power; 0 as in the paper",
     )
-    item_bias: bool = Field(True, description="Learn how popular each item is, beside the cosine")
+    item_bias: bool = Field(True, description="Learn each item's popularity, beside the cosine")
     margin: float = Field(0.5, gt=0, description="Margin of TransH's loss (eq. 7)")
-    negatives: int = Field(1, ge=1, description="Items that an interaction is told from, in TransH's loss")
+    negatives: int = Field(1, ge=1, description="Items drawn against each interaction in TransH's loss")
     knowledge_weight: float = Field(0.5, ge=0, description="Weight of possesses and satisfies in TransH's loss")
     translation_weight: float = Field(1.0, ge=0, description="Weight of TransH's loss on consumes")
     ranking_weight: float = Field(1.0, ge=0, description="Weight of a softmax over all items under the score itself")
@@ -313,12 +313,12 @@ def _alike(data: TrainingData, count: int) -> tuple[Array, Array]:
 METHOD = Method(
     paper="Explain what you mean: intent augmented knowledge graph recommender built with LLM (IKGR). arXiv, 2025",
     departures=(
-        "the published text has lost its formulas: eqs. 3-11 are made again from its words, KGCN, TransH and KTUP",
+        "the published text lacks its formulas: eqs. 3-11 are reconstructed from its words, KGCN, TransH and KTUP",
         "items and intents have embeddings of their own beside their texts, and sums over neighbours are normalised",
         "a softmax over all items, each with a bias, stands beside the margin loss (ranking_weight=0 is the paper's)",
         "a user's intents count by how many consumed items satisfy them (support_power=0 is the paper's mean)",
         "the score compares intents by their texts where they have vectors; users without a profile have no text",
-        "the score adds how likely a user is to choose an item for an intent's sake (choice_weight=0 leaves it out)",
+        "the score adds how likely a user is to choose an item because of an intent (choice_weight=0 leaves it out)",
         "knowledge=interactions adds the items that share the most intents with a user, where the paper asks the LLM",
     ),
     config=IkgrConfig,

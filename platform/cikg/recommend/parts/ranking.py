@@ -38,20 +38,22 @@ PAIRWISE = ("bpr", "margin")
 
 
 class RankingConfig(Config):
-    """Hyper-parameters of the objective."""
+    """Hyperparameters of the objective."""
 
     batch_size: int | None = Field(
-        None, ge=1, description="Interactions a step; by default 2,048, or a 64th of all where that is more"
+        None, ge=1, description="Interactions per step; by default 2,048, or a 64th of all if that is more"
     )
-    loss: LossName = Field("softmax", description="What ranks: softmax, bsl, psl, directau, cosine, bpr or margin")
+    loss: LossName = Field("softmax", description="The loss: softmax, bsl, psl, directau, cosine, bpr or margin")
     temperature: float = Field(0.2, gt=0, description="τ of softmax, bsl and psl: the smaller, the harder")
-    positive_temperature: float = Field(1.0, gt=0, description="τ₁ of bsl: the smaller, the less doubtful reads count")
+    positive_temperature: float = Field(
+        1.0, gt=0, description="τ₁ of bsl: the smaller, the less doubtful interactions count"
+    )
     activation: losses.Activation = Field("tanh", description="σ of psl: tanh, atan or relu")
     negatives: int = Field(
         1024, ge=1, description="Items drawn for a batch by psl, cosine, and softmax over more than 100,000 items"
     )
     uniformity: float = Field(1.0, ge=0, description="γ of directau")
-    margin: float = Field(0.5, description="By what margin looks at an item: margin's lead, cosine's distance")
+    margin: float = Field(0.5, description="Margin of the losses margin and cosine")
     negative_weight: float = Field(10.0, ge=0, description="Weight of cosine's negatives")
 
 

@@ -25,7 +25,7 @@ from cikg.datasets.reading.values import Entities, bare_name, date_seconds, iden
 from cikg.datasets.records import Format, Interaction, Item, Record, User
 
 EXPECTED = (
-    "australian_users_items.json, steam_reviews.json or steam_new.json, or a folder with one of them and perhaps "
+    "australian_users_items.json, steam_reviews.json or steam_new.json, or a folder with one of them and optionally "
     "steam_games.json"
 )
 GAMES = "steam_games.json"

@@ -20,7 +20,7 @@ from cikg.datasets.reading.values import Entities, date_seconds, needed, words
 from cikg.datasets.records import Format, Interaction, Item, Record, User
 
 EXPECTED = (
-    "the unpacked folder, with yelp_academic_dataset_business.json, yelp_academic_dataset_review.json and perhaps "
+    "the unpacked folder, with yelp_academic_dataset_business.json, yelp_academic_dataset_review.json and optionally "
     "yelp_academic_dataset_user.json"
 )
 

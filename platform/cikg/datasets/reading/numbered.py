@@ -20,7 +20,7 @@ TRAIN, TEST = "train.txt", "test.txt"
 LONGEST_NUMBER = 18
 """Digits of a number: what 64 bits hold."""
 
-_LISTED = "`org_id remap_id` and perhaps a name"
+_LISTED = "`org_id remap_id` and optionally a name"
 
 
 @dataclass(frozen=True)

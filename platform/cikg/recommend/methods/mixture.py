@@ -155,7 +155,7 @@ class Mixture(ClosedForm):
         if not matching.centred(data.item_profile).any():
             self._absent["texts"] = "no text vectors tell the items apart"
         if not len(data.interest_index):
-            self._absent["interests"] = "nobody has an interest"
+            self._absent["interests"] = "no user has an interest"
         elif not data.interests_proven:
             possible.remove("interests")
         if (reason := linear.lack_of_room(data.nodes.items)) is not None:

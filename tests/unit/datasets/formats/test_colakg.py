@@ -60,7 +60,7 @@ def test_rows_that_cannot_be_used(tmp_path: Path) -> None:
     found = [record for record in read(source) if isinstance(record, Interaction)]
     assert found == [Interaction("20", "51", Split.TRAIN), Interaction("20", "1", Split.TEST)]
     assert [(each.file.name, each.line, each.reason) for each in source.rejected] == [
-        ("item_map.txt", 3, "expected `org_id remap_id` and perhaps a name, found '70 two'"),
+        ("item_map.txt", 3, "expected `org_id remap_id` and optionally a name, found '70 two'"),
         ("train.txt", 1, "item 9 is not in item_map.txt"),
         ("train.txt", 2, "user 7 is not in user_map.txt"),
         ("train.txt", 3, "expected a user's number and those of the items, found 'x', which is not a whole number"),

@@ -65,7 +65,7 @@ def test_what_is_absent_drops_its_expert(tmp_path: Path, offline: Settings, monk
     assert {expert for row in rows for expert in row.get("gate", ())} == {"popularity", "spectral", "graph", "factors"}
     said = {note.partition(":")[0]: note for note in trained.manifest["notes"]}
     assert "no text vectors tell" in said["without the expert 'texts'"]
-    assert "nobody has an interest" in said["without the expert 'interests'"]
+    assert "no user has an interest" in said["without the expert 'interests'"]
     assert "matrices of 40 × 40 items need 0 GiB" in said["without the expert 'linear'"]
     assert evaluate(trained.path, stripped)["test"]["ndcg@10"] > 0.3
 

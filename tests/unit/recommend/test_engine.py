@@ -375,7 +375,7 @@ def test_a_training_that_does_not_fit_in_memory_is_refused_before_it_begins(
 ) -> None:
     monkeypatch.setattr("cikg.recommend.engine.available_memory", lambda: 2**28)
     train(snapshot, name, settings=offline, overrides={"dimension": 8}, epochs=1)
-    with pytest.raises(InputError, match=r"needs about \d+\.\d GiB of memory on cpu, and 0\.2 GiB are free.*dimension"):
+    with pytest.raises(InputError, match=r"needs about \d+\.\d GiB of memory on cpu, but 0\.2 GiB are free.*dimension"):
         train(snapshot, name, settings=offline, overrides={"dimension": 10**6}, epochs=1)
 
 

@@ -32,7 +32,7 @@ from cikg.datasets.mapping.guessing import (
     is_name,
     many_of,
     relation_of,
-    role_of,
+    roles_of,
 )
 from cikg.datasets.mapping.inspection import Column, Look, look
 from cikg.datasets.mapping.model import TIME_FORMATS, Mapping, nearest
@@ -103,7 +103,8 @@ def converse(files: Sequence[Path], beside: Path | None) -> Talk[Mapping]:
             for section, part in parts.items():
                 sections.setdefault(section, []).append(_file(found, beside) | part)
     ids = [part.get("item", part.get("id", "")) for part in (*sections["interactions"], *sections.get("items", ()))]
-    guess = many_of([*map(str, ids), *(found.file.name for found in looks)])
+    listed = [found.file.name for found, role in zip(looks, roles, strict=True) if role == "items"]
+    guess = many_of([*map(str, ids), *(found.file.name for found in looks)], listed)
     field = yield from _free("field", "What are the items called, in the plural?", guess)
     try:
         return Mapping.model_validate({"field": field, **sections})
@@ -193,11 +194,8 @@ def _roles(looks: list[Look]) -> Talk[list[str]]:
     """Ask what each file holds; one alone holds interactions."""
     if len(looks) == 1:
         return ["interactions"]
-    guesses = [role_of(found) for found in looks]
-    if "interactions" not in guesses:
-        guesses[0] = "interactions"
     roles = []
-    for found, guess in zip(looks, guesses, strict=True):
+    for found, guess in zip(looks, roles_of(looks), strict=True):
         roles.append((yield from _one_of(f"{found.file.name}: holds", "What does it hold?", guess, ROLES)))
     return roles
 

@@ -45,6 +45,22 @@ def role_of(found: Look) -> str:
     return "items" if described or (item or found.columns[0]).is_unique else "interactions"
 
 
+def roles_of(looks: Sequence[Look]) -> list[str]:
+    """What each of several files holds. Where no column's name tells, whose ids it lists does."""
+    roles = [role_of(found) for found in looks]
+    if "interactions" not in roles:
+        roles[0] = "interactions"
+    chosen = [Interacting(found) for found, role in zip(looks, roles, strict=True) if role == "interactions"]
+    users = {value for each in chosen if each.user for value in each.user.counts}
+    items = {value for each in chosen if each.item for value in each.item.counts}
+    for place, (found, role) in enumerate(zip(looks, roles, strict=True)):
+        key = next((column for column in found.columns if column.is_unique), None)
+        if role == "items" and key is not None and by_name(found.columns, ITEM) is None:
+            ids = set(key.counts)
+            roles[place] = "users" if len(ids & users) > len(ids & items) else "items"
+    return roles
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
@@ -154,10 +170,11 @@ def relation_of(name: str) -> str:
     return words.removesuffix("s") if plural else words
 
 
-def many_of(names: Sequence[str]) -> str:
-    """What the items are, in the plural, from the names of columns and files."""
+def many_of(names: Sequence[str], files: Sequence[str] = ()) -> str:
+    """What the items are, in the plural, from the names of columns and files; else the name of the file of items."""
     for name in map(_plain, names):
         for word, many in _PLURALS.items():
             if word in name:
                 return many
-    return "items"
+    listed = (file.partition(".")[0].lower() for file in files)
+    return next((name for name in listed if name.isalpha() and name.endswith("s")), "items")

@@ -95,7 +95,7 @@ class _Seen:
     most: int
     deadline: float = math.inf
     names: dict[str, str] = field(default_factory=dict)
-    facts: dict[str, list[str]] = field(default_factory=dict)
+    facts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     items: list[str] = field(default_factory=list)
     chosen: list[Interaction] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -117,7 +117,7 @@ class _Seen:
                 case Fact():
                     self.counts["facts"] += 1
                     name = self.names.get(record.tail, record.tail)
-                    self.facts.setdefault(record.head, []).append(f"{record.relation}: {name}")
+                    self.facts.setdefault(record.head, {}).setdefault(record.relation, []).append(name)
                 case Interaction():
                     self.counts["interactions"] += 1
                     if len(self.chosen) < self.most:
@@ -147,7 +147,8 @@ class _Seen:
         return name if name != item else ""
 
     def _facts(self, item: str) -> str:
-        return ", ".join(self.facts.get(item, []))
+        facts = self.facts.get(item, {})
+        return "; ".join(f"{relation}: {', '.join(names)}" for relation, names in facts.items())
 
 
 def _moment(at: int) -> str:

@@ -37,41 +37,84 @@ RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name,
        COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders
 ORDER BY holders DESC, id LIMIT $limit
 
-// name: browse_users(dataset, text, skip, limit) -> one
-// One page of users whose name or id contains a text (lower case; '' for all). Cost: the dataset's users.
+// name: telling_recommendation(dataset) -> many
+// A served recommendation to begin with, or no row: one near the top of its list whose interest rests on choices, several if
+// that can be, and speaks for it more than others do. Cost: fifty holders of each of the twelve largest interests, and their lists.
+MATCH (served:Dataset {uid: $dataset}) WHERE served.published IS NOT NULL
+MATCH (interest:Interest {dataset: $dataset})
+WITH served, interest, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders
+ORDER BY holders DESC, interest.id LIMIT 12
+CALL (interest) {
+  MATCH (interest)<-[held:HAS_INTEREST]-(user:User)
+  WHERE held.pruned_by IS NULL AND size(held.evidence) > 0
+  RETURN user, size(held.evidence) AS choices LIMIT 50
+}
+MATCH (user)-[edge:RECOMMENDED]->(:Item)
+WHERE edge.model = served.published AND edge.because = interest.uid AND edge.rank <= 3 AND edge.share > 0
+RETURN user.id AS user, interest.id AS interest, edge.rank AS rank
+ORDER BY choices > 1 DESC, edge.support * log(toFloat(edge.support) / edge.cohort / edge.share) DESC, user, rank LIMIT 1
+
+// name: browse_users(dataset, text, by, skip, limit) -> one
+// One page of users whose name or id contains a text (lower case; '' for all), each with the interests that rest on most
+// evidence; in the order of their ids, or those first with most `by`: 'interactions', 'interests'. Cost: the dataset's users.
 MATCH (user:User {dataset: $dataset})
 WHERE $text = '' OR toLower(user.id) CONTAINS $text OR toLower(user.name) CONTAINS $text
-WITH user ORDER BY toIntegerOrNull(user.id), user.id
+WITH user ORDER BY CASE $by
+  WHEN 'interactions' THEN -COUNT { (user)-[:INTERACTED]->() }
+  WHEN 'interests' THEN -COUNT { (user)-[has:HAS_INTEREST]->() WHERE has.pruned_by IS NULL }
+END, toIntegerOrNull(user.id), user.id
 WITH collect(user) AS found
 RETURN size(found) AS total, COLLECT {
   UNWIND found[$skip..$skip + $limit] AS user
   RETURN {id: user.id, name: user.name, interactions: COUNT { (user)-[:INTERACTED]->() },
-          interests: COUNT { (user)-[has:HAS_INTEREST]->() WHERE has.pruned_by IS NULL }}
+          interests: COUNT { (user)-[has:HAS_INTEREST]->() WHERE has.pruned_by IS NULL },
+          about: COLLECT {
+            MATCH (user)-[has:HAS_INTEREST]->(interest:Interest) WHERE has.pruned_by IS NULL
+            RETURN coalesce(interest.name, interest.id) AS name
+            ORDER BY size(coalesce(has.evidence, [])) DESC, interest.id LIMIT 3
+          }}
 } AS rows
 
-// name: browse_items(dataset, text, skip, limit) -> one
-// One page of items whose name or id contains a text, most read first. Cost: the dataset's items.
+// name: browse_items(dataset, text, by, skip, limit) -> one
+// One page of items whose name or id contains a text, most read first or `by` their 'facts', each with what it shares with
+// the fewest others. Cost: the dataset's items.
 MATCH (item:Item {dataset: $dataset})
 WHERE $text = '' OR toLower(item.id) CONTAINS $text OR toLower(item.name) CONTAINS $text
-WITH item, COUNT { (item)<-[:INTERACTED]-() } AS readers ORDER BY readers DESC, item.id
+WITH item, COUNT { (item)<-[:INTERACTED]-() } AS readers
+ORDER BY CASE $by WHEN 'facts' THEN -COUNT { (item)-[fact]-() WHERE fact.relation IS NOT NULL } END, readers DESC, item.id
 WITH collect({id: item.id, name: coalesce(item.name, item.id), readers: readers, item: item}) AS found
 RETURN size(found) AS total, COLLECT {
   UNWIND found[$skip..$skip + $limit] AS row
   WITH row, row.item AS item
   RETURN {id: row.id, name: row.name, readers: row.readers,
-          facts: COUNT { (item)-[fact]-() WHERE fact.relation IS NOT NULL }}
+          facts: COUNT { (item)-[fact]-() WHERE fact.relation IS NOT NULL },
+          about: COLLECT {
+            MATCH (item)-[fact]-(other:Item|Entity) WHERE fact.relation IS NOT NULL
+            WITH DISTINCT other, COUNT { (other)--() } AS degree
+            RETURN coalesce(other.name, other.id) AS name ORDER BY degree < 2, degree, other.id LIMIT 3
+          }}
 } AS rows
 
 // name: browse_entities(dataset, text, skip, limit) -> one
-// One page of entities whose name or id contains a text, most connected first. Cost: the dataset's entities.
+// One page of entities whose name or id contains a text, most connected first, each with the relations of some of its
+// facts. Cost: the dataset's entities.
 MATCH (entity:Entity {dataset: $dataset})
 WHERE $text = '' OR toLower(entity.id) CONTAINS $text OR toLower(entity.name) CONTAINS $text
 WITH entity, COUNT { (entity)--() } AS facts ORDER BY facts DESC, entity.id
-WITH collect({id: entity.id, name: coalesce(entity.name, entity.id), facts: facts}) AS found
-RETURN size(found) AS total, found[$skip..$skip + $limit] AS rows
+WITH collect({id: entity.id, name: coalesce(entity.name, entity.id), facts: facts, entity: entity}) AS found
+RETURN size(found) AS total, COLLECT {
+  UNWIND found[$skip..$skip + $limit] AS row
+  WITH row, row.entity AS entity
+  RETURN {id: row.id, name: row.name, facts: row.facts, about: COLLECT {
+    MATCH (entity)-[fact]-() WHERE fact.relation IS NOT NULL
+    WITH fact.relation AS relation LIMIT 100
+    RETURN DISTINCT relation ORDER BY relation
+  }}
+} AS rows
 
-// name: browse_intents(dataset, text, skip, limit) -> one
-// One page of intents whose name or id contains a text, most possessed first. Cost: the dataset's intents.
+// name: browse_intents(dataset, text, by, skip, limit) -> one
+// One page of intents whose name or id contains a text, most possessed first or `by` their 'items', each with the interests
+// that it is part of. Cost: the dataset's intents.
 MATCH (intent:Intent {dataset: $dataset})
 WHERE intent.merged_into IS NULL
   AND ($text = '' OR toLower(intent.id) CONTAINS $text OR toLower(intent.name) CONTAINS $text)
@@ -80,9 +123,16 @@ WITH intent, COUNT {
 } AS users, COUNT {
   MATCH (intent)<-[gives:SATISFIES]-(item:Item) WHERE gives.pruned_by IS NULL RETURN DISTINCT item
 } AS items
-ORDER BY users DESC, items DESC, intent.id
-WITH collect({id: intent.id, name: coalesce(intent.name, intent.id), users: users, items: items}) AS found
-RETURN size(found) AS total, found[$skip..$skip + $limit] AS rows
+ORDER BY CASE $by WHEN 'items' THEN -items END, users DESC, items DESC, intent.id
+WITH collect({id: intent.id, name: coalesce(intent.name, intent.id), users: users, items: items, intent: intent}) AS found
+RETURN size(found) AS total, COLLECT {
+  UNWIND found[$skip..$skip + $limit] AS row
+  WITH row, row.intent AS intent
+  RETURN {id: row.id, name: row.name, users: row.users, items: row.items, about: COLLECT {
+    MATCH (intent)-[:MEMBER_OF]->(interest:Interest)
+    RETURN DISTINCT coalesce(interest.name, interest.id) AS name ORDER BY name LIMIT 3
+  }}
+} AS rows
 
 // name: pairs_of_intent(intent) -> many
 // What was thought of an intent and others that may mean the same, what waits for a verdict first. Key: Intent.uid.
@@ -93,15 +143,25 @@ RETURN intent.id AS intent, coalesce(intent.name, intent.id) AS name, into.id AS
        same.history AS history
 ORDER BY state = 'proposed' DESC, score DESC, intent, into
 
-// name: browse_interests(dataset, text, skip, limit) -> one
-// One page of interests whose name or id contains a text, most held first. Cost: the dataset's interests.
+// name: browse_interests(dataset, text, by, skip, limit) -> one
+// One page of interests whose name or id contains a text, most held first or `by` their 'intents', each with some of its
+// phrases. Cost: the dataset's interests.
 MATCH (interest:Interest {dataset: $dataset})
 WHERE $text = '' OR toLower(interest.id) CONTAINS $text OR toLower(interest.name) CONTAINS $text
-WITH interest, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders ORDER BY holders DESC, interest.id
-WITH collect({id: interest.id, name: coalesce(interest.name, interest.id), holders: holders,
-              source: interest.source,
-              intents: COUNT { (interest)<-[:MEMBER_OF]-(intent:Intent) WHERE intent.merged_into IS NULL }}) AS found
-RETURN size(found) AS total, found[$skip..$skip + $limit] AS rows
+WITH interest, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders,
+     COUNT { (interest)<-[:MEMBER_OF]-(intent:Intent) WHERE intent.merged_into IS NULL } AS intents
+ORDER BY CASE $by WHEN 'intents' THEN -intents END, holders DESC, interest.id
+WITH collect({id: interest.id, name: coalesce(interest.name, interest.id), holders: holders, intents: intents, interest: interest}) AS found
+RETURN size(found) AS total, COLLECT {
+  UNWIND found[$skip..$skip + $limit] AS row
+  WITH row, row.interest AS interest
+  RETURN {id: row.id, name: row.name, holders: row.holders, source: interest.source, intents: row.intents,
+          about: COLLECT {
+            MATCH (interest)<-[:MEMBER_OF]-(intent:Intent) WHERE intent.merged_into IS NULL
+            WITH DISTINCT intent, COUNT { (intent)<-[:POSSESSES]-() } AS users
+            RETURN intent.name AS name ORDER BY users DESC, name LIMIT 3
+          }}
+} AS rows
 
 // name: user_history(user, limit) -> one
 // What a user did, newest first, cut to a length, with the total.

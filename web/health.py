@@ -97,7 +97,8 @@ def _workers(settings: Settings) -> str:
         app.conf.broker_connection_retry = False
         app.conf.broker_transport_options = {"socket_timeout": DEADLINE, "socket_connect_timeout": DEADLINE}
         try:  # the first answer says that there is one; more come soon after it, or are not counted
-            answers = app.control.ping(timeout=FIRST, limit=1) and app.control.ping(timeout=COUNTING)
+            first = app.control.ping(timeout=FIRST, limit=1)
+            answers = first and (app.control.ping(timeout=COUNTING) or first)
         except (OSError, app.connection_for_read().connection_errors) as error:
             raise _NotAnsweringError("cannot be checked while Redis is down") from error
     if not answers:

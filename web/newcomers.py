@@ -54,6 +54,12 @@ def prepare(dataset: str) -> None:
     threading.Thread(target=carry_out, daemon=True).start()
 
 
+def is_ready(dataset: str) -> bool:
+    """Whether the IKGR of a dataset that was trained last is loaded, so that a list comes at once."""
+    directory = newcomer.newest(settings(), dataset)
+    return directory is not None and _key(directory) in current_app.extensions[_KEY].models
+
+
 def load(dataset: str) -> Model:
     """The IKGR of a dataset that was trained last.
 
@@ -62,7 +68,7 @@ def load(dataset: str) -> Model:
         SnapshotError: a file of it is damaged.
     """
     directory = newcomer.required(newcomer.newest(settings(), dataset), dataset)
-    key = directory, (directory / runs.MANIFEST).stat().st_mtime_ns  # a run that was made again has the same name
+    key = _key(directory)
     ready: _Ready = current_app.extensions[_KEY]
     with ready.lock:
         if key not in ready.models:
@@ -71,3 +77,7 @@ def load(dataset: str) -> Model:
         while len(ready.models) > MOST:
             ready.models.popitem(last=False)
         return ready.models[key]
+
+
+def _key(directory: Path) -> tuple[Path, int]:
+    return directory, (directory / runs.MANIFEST).stat().st_mtime_ns  # a run that was made again has the same name

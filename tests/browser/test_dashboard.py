@@ -121,6 +121,40 @@ def test_a_list_is_filtered_while_somebody_types(visit: Visit) -> None:
     visit.check()
 
 
+def test_a_list_is_sorted_by_a_figure_and_stays_so(visit: Visit) -> None:
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{DATASET}/users")
+    page.get_by_role("link", name="Interests", exact=True).last.click()
+    ordered = page.locator("th[aria-sort=descending]")
+    expect(ordered).to_contain_text("Interests")
+    page.get_by_role("searchbox", name="Filter users").press_sequentially("reader 3")
+    expect(page.locator("#found")).to_have_text("11 users match “reader 3”")
+    expect(ordered).to_contain_text("Interests")
+    assert "by=interests" in page.evaluate("location.href")
+    name, figure = page.locator("#listed tbody tr").first.locator("td").all()[:2]
+    edge = "cell => cell.firstElementChild.getBoundingClientRect()"
+    apart = figure.evaluate(edge)["left"] - name.evaluate(edge)["right"]
+    assert 0 < apart < 400, "a figure stands near the name that it belongs to"
+    visit.check()
+
+
+def test_what_takes_longer_than_a_moment_shows_it(visit: Visit) -> None:
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{DATASET}/users/0")
+    ready = visit.site.app.extensions["cikg.served"]
+    busy = page.locator("#busy")
+    expect(busy).to_be_hidden()
+    with ready.lock:  # as long as loading a model takes
+        page.get_by_label("Leave out gardens").first.click()
+        expect(busy).to_be_visible()
+        expect(busy).to_have_css("opacity", "1")
+    expect(page.get_by_role("heading", name="What would be recommended")).to_be_visible()
+    expect(busy).to_be_hidden()
+    visit.check()
+
+
 @in_two
 def test_tables_fit_and_say_what_each_value_is(visit: Visit, graph: Graph) -> None:
     page, account = visit.page, f"somebody-{uuid.uuid4().hex[:8]}"

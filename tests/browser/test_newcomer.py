@@ -72,6 +72,13 @@ def test_a_search_is_put_in_a_readers_order(visit: Visit, shelf: str, axe: str) 
     expect(page.locator(".changes .because").first).to_contain_text("ghosts")
     visit.check()
     visit.find_no_barrier(axe)
+    ready = visit.site.app.extensions["cikg.newcomers"]
+    with ready.lock:  # as long as loading takes
+        ready.models.clear()
+        page.goto(f"{shelf}/search?q=tale&user=r0")
+        expect(page.get_by_role("status").filter(has_text="Loading the model")).to_be_visible()
+        visit.check()
+    expect(page.locator(".changes .because").first).to_contain_text("ghosts")
     page.get_by_role("link", name="For no user").click()
     expect(page.locator(".hits").last).to_be_visible()
     page.goto(f"{visit.site.address}/d/{DATASET}/search?q=garden")

@@ -49,7 +49,7 @@ def test_users_are_what_the_platform_reads(opened: Notebook, graph: Graph, datas
         user = opened.get(User, identifier)
         (row,) = [
             row
-            for row in graph.many("browse_users", dataset=dataset, text="", skip=0, limit=10)[0]["rows"]
+            for row in graph.many("browse_users", dataset=dataset, text="", by="", skip=0, limit=10)[0]["rows"]
             if row["id"] == identifier
         ]
         assert (user.id, user.name, user.uid) == (identifier, row["name"], f"{dataset}:{identifier}")
@@ -162,7 +162,7 @@ def test_nothing_can_be_written(opened: Notebook, graph: Graph, dataset: str) ->
             write()
     with pytest.raises(InputError, match="the statement writes"):
         opened.cypher("MATCH (u:User {dataset: $dataset}) SET u.name = 'Changed'")
-    rows = graph.many("browse_users", dataset=dataset, text="", skip=0, limit=10)[0]["rows"]
+    rows = graph.many("browse_users", dataset=dataset, text="", by="", skip=0, limit=10)[0]["rows"]
     assert [row["name"] for row in rows] == ["Ann", "Ben", "Cat", "Dan", "Eve", "Fay"]
 
 

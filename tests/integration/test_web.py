@@ -149,6 +149,20 @@ def test_a_user_page_says_why(client: FlaskClient) -> None:
     assert f"{first['interest']['support']} of 21 who share" in text
 
 
+def test_the_overview_tells_how_a_recommendation_came_about(client: FlaskClient, graph: Graph, dataset: str) -> None:
+    story = client.get(f"/d/{DATASET}.json").json["story"]
+    kind = planted.readers()[story["user"]]
+    assert story["item"]["item"] == planted.missing(story["user"])
+    assert story["item"]["interest"]["id"] == kind
+    assert [each["id"] for each in story["evidence"]] == [f"{kind}-{(sum(story['user'].encode()) + 1) % planted.BOOKS}"]
+    assert (story["phrases"], story["holders"]) == ([planted.KINDS[kind]], 21 if kind == "garden" else 20)
+    page = client.get(f"/d/{DATASET}").text
+    assert "How a recommendation comes about" in page
+    assert f"so it is recommended, in place {story['item']['rank']}" in page
+    planted.write(graph, dataset)
+    assert client.get(f"/d/{dataset}.json").json["story"] is None, "nothing is served"
+
+
 def test_the_neighbourhood_is_small_and_says_what_it_left_out(client: FlaskClient) -> None:
     around = client.get(f"/d/{DATASET}/items/almanac.json").json["neighbourhood"]
     readers = next(group for group in around["groups"] if group["type"] == "INTERACTED")

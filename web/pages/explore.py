@@ -159,11 +159,12 @@ def load(graph: Graph, view: View) -> ExplorePage:
 
 
 def _beginnings(graph: Graph, view: View) -> tuple[Node, ...]:
-    """The largest interests, and some items and users."""
+    """The largest interests, the items that most users chose, and the users who chose most."""
+    first = {"dataset": view.dataset, "text": "", "skip": 0, "limit": 8}
     some = {
         "Interest": graph.many("top_interests", dataset=view.dataset, limit=8),
-        "Item": graph.many("list_items", dataset=view.dataset, text="", after="", limit=8),
-        "User": graph.many("list_users", dataset=view.dataset, text="", after="", limit=8),
+        "Item": graph.one("browse_items", **first, by="")["rows"],
+        "User": graph.one("browse_users", **first, by="interactions")["rows"],
     }
     return tuple(_nodes(graph, view, [(label, row["id"]) for label, rows in some.items() for row in rows]))
 

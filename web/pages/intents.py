@@ -127,7 +127,7 @@ def load_merges(graph: Graph, settings: Settings, dataset: str, state: str) -> M
 @page(blueprint, "/d/<id:dataset>/intents")
 def index(dataset: str) -> Response:
     """The list of intents."""
-    return render(IntentsPage(dataset, listing.load(graph(), "browse_intents", dataset)))
+    return render(IntentsPage(dataset, listing.load(graph(), "browse_intents", dataset, ("items",))))
 
 
 @page(blueprint, "/d/<id:dataset>/intents/<id:identifier>")

@@ -87,7 +87,7 @@ def load_interest(graph: Graph, dataset: str, identifier: str) -> InterestPage:
 @page(blueprint, "/d/<id:dataset>/interests")
 def index(dataset: str) -> Response:
     """The list of interests."""
-    found = listing.load(graph(), "browse_interests", dataset)
+    found = listing.load(graph(), "browse_interests", dataset, ("intents",))
     return render(InterestsPage(dataset, found, clustering.load(graph(), dataset)))
 
 

@@ -102,7 +102,7 @@ def load_item(graph: Graph, dataset: str, identifier: str) -> ItemPage:
 @page(blueprint, "/d/<id:dataset>/items")
 def index(dataset: str) -> Response:
     """The list of items."""
-    return render(ItemsPage(dataset, listing.load(graph(), "browse_items", dataset)))
+    return render(ItemsPage(dataset, listing.load(graph(), "browse_items", dataset, ("facts",))))
 
 
 @page(blueprint, "/d/<id:dataset>/items/<id:identifier>")

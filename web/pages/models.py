@@ -33,6 +33,7 @@ link = Link("Models", "models.index", 60)
 SHOWN_RUNS = 100
 BASELINE = "popularity"
 DEFAULT_K, MOST_K = 20, 1_000
+HEADLINE = "recall@50"
 FIRST = ("recall", "ndcg", "precision", "hit_rate", "mrr")
 
 
@@ -78,6 +79,15 @@ class Comparison:
     value: float
     baseline: float | None
     gain: float | None
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A model in one figure: the share of held-out choices in its lists of fifty, and in popularity's."""
+
+    method: str
+    found: float
+    baseline: float | None
 
 
 @dataclass(frozen=True)
@@ -166,6 +176,19 @@ def load_model(graph: Graph, dataset: str, identifier: str) -> ModelPage:
         evaluation=queued.newest(graph, dataset, f"evaluate {identifier}"),
         staged=has_stages(model.method),
     )
+
+
+def load_headline(graph: Graph, dataset: str, identifier: str) -> Headline | None:
+    """What one figure says of a run; None where it was not measured, or there is no such run here."""
+    row = next((found["run"] for found in graph.many("run_detail", run=uid(dataset, identifier))), None)
+    if row is None:
+        return None
+    rows = [other["run"] for other in graph.many("training_runs", dataset=dataset, limit=SHOWN_RUNS)]
+    model, baseline = _model(row, {}), _baseline(row, rows)
+    split = "test" if HEADLINE in model.test else "valid"
+    value = getattr(model, split).get(HEADLINE)
+    other = getattr(baseline, split).get(HEADLINE) if baseline else None
+    return None if value is None else Headline(model.method, value, other)
 
 
 def set_apart(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:

@@ -11,9 +11,10 @@ from flask import Blueprint, Response, request, url_for
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.settings import Settings
-from web import health, listing, runs
+from web import health, listing, runs, story
 from web.chrome import Link, render, wants_json
 from web.listing import Listing
+from web.pages.models import Headline, load_headline
 from web.store import graph, settings
 from web.urls import page
 
@@ -58,6 +59,8 @@ class DatasetPage:
         counts: name and number of everything in it, with the address of each list.
         facts: where it came from and what is served.
         interests: those with the most holders.
+        headline: how well the served model does; None where none is served, or it was not measured.
+        story: how one of its recommendations comes about; None until one is served that an interest explains.
         runs: its newest.
         step: what to do next, until a model is served.
     """
@@ -67,6 +70,8 @@ class DatasetPage:
     counts: tuple[tuple[str, int, str | None], ...]
     facts: dict[str, str]
     interests: tuple[dict[str, Any], ...]
+    headline: Headline | None
+    story: story.Story | None
     runs: tuple[runs.Run, ...]
     step: Step | None
 
@@ -124,7 +129,16 @@ def load_dataset(graph: Graph, dataset: str) -> DatasetPage:
     }
     known = {name: value for name, value in facts.items() if value is not None}
     interests = tuple(graph.many("top_interests", dataset=dataset, limit=12))
-    return DatasetPage(dataset, counts, known, interests, newest, next_step(found, newest))
+    return DatasetPage(
+        dataset=dataset,
+        counts=counts,
+        facts=known,
+        interests=interests,
+        headline=load_headline(graph, dataset, facts["served model"]) if found["published"] else None,
+        story=story.tell(graph, dataset),
+        runs=newest,
+        step=next_step(found, newest),
+    )
 
 
 def next_step(found: dict[str, Any], newest: tuple[runs.Run, ...]) -> Step | None:

@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, url_for
 
 from cikg.graph import Graph
 from cikg.recommend.newcomers.search import UserHits
 from cikg.recommend.newcomers.search import search as search_for
 from cikg.schema import uid
 from web import newcomers
-from web.chrome import address, render
+from web.chrome import address, render, wants_json
 from web.store import graph
 from web.urls import page
 
@@ -45,6 +45,7 @@ class SearchPage:
         user: whose order items were asked for in; empty for none.
         can_rank: whether there is a model that can put items in a user's order.
         ranked: items by full text over names and texts, in that order; None where it was not asked for.
+        looking: the address that has them, where the model that puts them in order is not loaded yet; else empty.
     """
 
     template: ClassVar[str] = "search.html"
@@ -55,6 +56,7 @@ class SearchPage:
     user: str = ""
     can_rank: bool = False
     ranked: UserHits | None = None
+    looking: str = ""
 
 
 def full_text(text: str) -> str:
@@ -81,15 +83,26 @@ def load_search(graph: Graph, dataset: str, text: str, limit: int = SHOWN) -> Se
     return SearchPage(dataset, text, hits, len(ordered) > limit)
 
 
-def in_order(graph: Graph, found: SearchPage, user: str) -> SearchPage:
+def in_order(graph: Graph, found: SearchPage, user: str, *, wait: bool = True) -> SearchPage:
     """What was found, and items in a user's order where one is named.
+
+    Args:
+        graph: the graph.
+        found: what was found.
+        user: the user's id, or nothing.
+        wait: whether to wait for a model that is not loaded yet.
 
     Raises:
         NotFoundError: there is no model for that, or it does not know the user.
     """
     user, can_rank = user.strip(), newcomers.run_of(found.dataset) is not None
     if not user or not re.search(r"\w", found.text):
+        if can_rank and found.text:
+            newcomers.prepare(found.dataset)  # who reads what was found may ask for a user's order next
         return replace(found, user=user, can_rank=can_rank)
+    if can_rank and not wait and not newcomers.is_ready(found.dataset):
+        looking = url_for("search.index", dataset=found.dataset, q=found.text, user=user, look=1)
+        return replace(found, user=user, can_rank=can_rank, looking=looking)
     ranked = search_for(graph, newcomers.load(found.dataset), found.text, user, k=SHOWN)
     return replace(found, user=user, can_rank=can_rank, ranked=ranked)
 
@@ -98,4 +111,6 @@ def in_order(graph: Graph, found: SearchPage, user: str) -> SearchPage:
 def index(dataset: str) -> Response:
     """What was found for `?q=`, and, with `&user=`, items in a user's order."""
     found = load_search(graph(), dataset, request.args.get("q", ""))
-    return render(found if "HX-Request" in request.headers else in_order(graph(), found, request.args.get("user", "")))
+    look, user = wants_json() or "look" in request.args, request.args.get("user", "")
+    suggested = "HX-Request" in request.headers and not look
+    return render(found if suggested else in_order(graph(), found, user, wait=look))

@@ -129,7 +129,7 @@ def _experts(shown: tuple[Recommendation, ...]) -> dict[str, Any]:
 @page(blueprint, "/d/<id:dataset>/users")
 def index(dataset: str) -> Response:
     """The list of users."""
-    return render(UsersPage(dataset, listing.load(graph(), "browse_users", dataset)))
+    return render(UsersPage(dataset, listing.load(graph(), "browse_users", dataset, ("interactions", "interests"))))
 
 
 @page(blueprint, "/d/<id:dataset>/users/<id:identifier>")

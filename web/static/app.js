@@ -121,6 +121,18 @@ addEventListener("pageshow", () => {
   document.querySelectorAll("[data-sent]").forEach((button) => delete button.dataset.sent);
 });
 
+// Whatever somebody asked for and that takes longer than a moment shows, at the top of the window, that it is under way.
+const busy = document.getElementById("busy");
+document.addEventListener("submit", (event) => {
+  if (!event.defaultPrevented && !event.submitter?.hasAttribute("data-file")) busy.hidden = false; // of a file nobody tells when it is there
+});
+for (const [name, done] of [["beforeRequest", false], ["afterRequest", true]]) {
+  document.addEventListener(`htmx:${name}`, (event) => {
+    if (["click", "submit"].includes(event.detail.requestConfig.triggeringEvent?.type)) busy.hidden = done;
+  });
+}
+addEventListener("pageshow", () => { busy.hidden = true; });
+
 // On a narrow screen the areas scroll sideways: begin with the one that is open.
 const areas = document.querySelector(".bar nav");
 const current = areas?.querySelector("[aria-current]");

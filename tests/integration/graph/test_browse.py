@@ -11,7 +11,7 @@ import pytest
 from cikg.graph import Graph
 from tests import planted_intents
 
-PAGE = {"text": "", "skip": 0, "limit": 10}
+PAGE = {"text": "", "by": "", "skip": 0, "limit": 10}
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,46 @@ def test_lists(graph: Graph, planted: str) -> None:
     }
     interests = graph.one("browse_interests", dataset=planted, **PAGE)["rows"]
     assert columns(interests, "id", "holders", "intents") == [["green", 3, 2], ["salt", 3, 2], ["idle", 0, 0]]
+
+
+def test_a_row_of_a_list_says_what_it_is_about(graph: Graph, planted: str) -> None:
+    def about(kind: str) -> dict[str, list[str]]:
+        page = {name: value for name, value in PAGE.items() if name != "by" or kind != "entities"}
+        return {row["id"]: row["about"] for row in graph.one(f"browse_{kind}", dataset=planted, **page)["rows"]}
+
+    users = {
+        "ann": ["Green", "Salt"],
+        "ben": ["Green", "Salt"],
+        "cat": ["Salt"],
+        "dan": ["Green"],
+        "eve": [],
+        "fay": [],
+    }
+    assert about("users") == users, "what was pruned is left out"
+    assert about("items")["emma"] == ["Jane Austen"]
+    assert about("entities") == {"austen": ["author"], "desert": ["genre"], "ocean": ["genre", "subject"]}
+    assert about("intents") == {
+        "gardens": ["Green"], "walks": ["Green"], "sea": ["Salt"], "maps": ["Salt"], "spare": [],
+    }  # fmt: skip
+    assert about("interests") == {"green": ["Gardens", "Walks"], "salt": ["Sea", "Maps"], "idle": []}
+
+
+def test_a_figure_puts_a_list_in_order(graph: Graph, planted: str) -> None:
+    def ids(kind: str, by: str) -> list[str]:
+        return [row["id"] for row in graph.one(f"browse_{kind}", dataset=planted, **PAGE | {"by": by})["rows"]]
+
+    assert ids("users", "") == ["ann", "ben", "cat", "dan", "eve", "fay"]
+    assert ids("users", "interactions") == ["ann", "ben", "cat", "eve", "dan", "fay"]
+    assert ids("users", "interests") == ["ann", "ben", "cat", "dan", "eve", "fay"]
+    assert ids("intents", "") == ["sea", "gardens", "walks", "maps", "spare"]
+    assert ids("intents", "items") == ["sea", "gardens", "walks", "spare", "maps"]
+    assert ids("items", "")[-1] == "dune"
+    more = "MATCH (dune:Item {uid: $d + ':dune'}), (e:Entity {uid: $d + ':ocean'})"
+    graph.execute(f"{more} CREATE (dune)-[:SUBJECT {{relation: 'subject'}}]->(e)", d=planted)
+    try:
+        assert ids("items", "facts")[0] == "dune"
+    finally:
+        graph.execute(f"{more} MATCH (dune)-[fact:SUBJECT]->(e) DELETE fact", d=planted)
 
 
 def test_a_user(graph: Graph, planted: str) -> None:

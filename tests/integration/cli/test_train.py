@@ -98,7 +98,7 @@ def test_the_methods_are_listed_with_papers_and_settings(cikg: Cikg) -> None:
     ("arguments", "sentence"),
     [
         (("train", "cikgrek"), "The methods are "),
-        (("train", "ease", "--set", "lambda=3"), "Its settings: penalty"),
+        (("train", "ease", "--set", "lambda=3"), "It has penalty"),
         (("train", "ease", "--set", "penalty"), "has no value"),
         (("train", "ease", "--device", "gpu9"), "no device 'gpu9'"),
         (("train", "ease", "--dataset", "test-nowhere"), "test-nowhere"),

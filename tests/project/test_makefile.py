@@ -38,4 +38,4 @@ def test_an_environment_of_ones_own_is_used_as_it_is() -> None:
 def test_without_python_it_is_said_in_a_sentence() -> None:
     answer = make("setup", "PYTHON=no-such-python")
     assert answer.returncode == 2
-    assert answer.stderr.splitlines()[0] == "cikg: there is no no-such-python here. Install Python 3.11, 3.12 or 3.13"
+    assert answer.stderr.splitlines()[0] == "cikg: there is no no-such-python here. Install Python 3.11 or newer"

@@ -76,7 +76,7 @@ def test_wheel_holds_what_is_read_at_run_time(installed: Installed) -> None:
         wanted = {f"{target}/{path.relative_to(base)}" for path in ROOT.glob(source) if "__pycache__" not in path.parts}
         assert wanted, source
         assert wanted <= inside
-    assert "cikg/embedded/neo4j.lock" in inside
+    assert {"cikg/embedded/neo4j.lock", "cikg/embedded/redis.lock"} <= inside
 
 
 def test_wheel_holds_nothing_else(installed: Installed) -> None:

@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 import click
 
-from cikg.cli._output import json_option, messages, print_json
-from cikg.embedded import fetch, supervisor
+from cikg.cli._output import json_option, messages, print_json, ticked
+from cikg.embedded import fetch, redis, supervisor
 from cikg.embedded.services import ALL, Service
 from cikg.settings import Settings, load_settings
 
@@ -36,10 +36,13 @@ def command(only: tuple[str, ...], foreground: bool, as_json: bool) -> None:
     settings = load_settings(with_embedded=False)
 
     def report(service: Service, seconds: float) -> None:
-        messages.print(f"[green]✓[/green] {service.title} [dim]after {seconds:.1f} s[/dim]")
+        ticked(service.title, seconds)
 
-    if "neo4j" in supervisor.needed(settings, only or ALL):
+    needed = supervisor.needed(settings, only or ALL)
+    if "neo4j" in needed:
         fetch.fetch_jars(settings)  # now, so that its progress bar has the screen for itself
+    if "redis" in needed:
+        redis.ensure(settings)
     with messages.status("Starting the services"):
         complete = supervisor.up(settings, only or ALL, attached=foreground, report=report)
     _show(complete, as_json, foreground)

@@ -12,16 +12,18 @@ from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
 
-from cikg.embedded import assets, fetch, java, redis
+from cikg.embedded import assets, fetch, guard, java, redis
 from cikg.embedded.services import SERVICES, get, open_redis, probe_redis, probe_worker, redis_address, web_address
-from cikg.errors import CikgError
-from cikg.settings import Settings
+from cikg.errors import CikgError, did_you_mean
+from cikg.settings import Settings, environment_name
 
 # Clients are imported by the checks that need them, so that a broken one spoils its own check alone.
 # ruff: noqa: PLC0415
 
 _PYTHON = (3, 11)
 _ROOM = 2_000_000_000  # bytes
+_NO_SETTINGS = ("CIKG_STANDIN_", "CIKG_TEST_", guard.MARK, guard.PARENT)
+"""Variables with other readers than the settings."""
 
 
 class Verdict(StrEnum):
@@ -72,6 +74,7 @@ def examine(settings: Settings, embedded: frozenset[str]) -> Iterator[Finding]:
 def _checks(embedded: frozenset[str]) -> dict[str, Callable[[Settings], str]]:
     checks: dict[str, Callable[[Settings], str]] = {
         "Python": _python,
+        "environment": _environment,
         "home": lambda settings: _directory(settings.home, "CIKG_HOME"),
         "cache": lambda settings: _directory(settings.cache, "CIKG_CACHE"),
         "browser libraries": _assets,
@@ -79,7 +82,7 @@ def _checks(embedded: frozenset[str]) -> dict[str, Callable[[Settings], str]]:
     if "neo4j" in embedded:
         checks |= {"Neo4j's jars": _jars, "Java": _java}
     if "redis" in embedded:
-        checks |= {"redis-server": lambda _: str(redis.binary())}
+        checks |= {"redis-server": lambda settings: str(redis.binary(settings))}
     return checks | {
         "Neo4j": _neo4j,
         "Redis": _redis,
@@ -94,6 +97,18 @@ def _python(_settings: Settings) -> str:
     if sys.version_info < _PYTHON:
         raise CikgError(f"Python {sys.version.split()[0]} is too old", cure="Install Python 3.11 or newer")
     return sys.version.split()[0]
+
+
+def _environment(_settings: Settings) -> str:
+    known = {environment_name(field) for field in Settings.model_fields}
+    ours = [name for name in os.environ if name.startswith("CIKG_")]
+    unknown = sorted(name for name in ours if name not in known and not name.startswith(_NO_SETTINGS))
+    if unknown:
+        raise _DoubtError(
+            f"{unknown[0]} is not a setting, and has no effect",
+            cure=did_you_mean(unknown[0], known, "The table below lists every setting"),
+        )
+    return "every CIKG_… variable is a setting"
 
 
 def _directory(path: Path, setting: str) -> str:
@@ -117,10 +132,10 @@ def _jars(settings: Settings) -> str:
     unsound = fetch.unsound_jars(settings)
     if unsound:
         raise CikgError(
-            f"{len(unsound)} of {len(fetch.lock())} jars are missing or differ from the lock file: {unsound[0].name}, …",
+            f"{len(unsound)} of {len(fetch.lock())} jars are missing or differ from the lock: {unsound[0].name}, …",
             cure="Run `make setup`, or `cikg up`, which fetches them",
         )
-    return f"{len(fetch.lock())} jars of {fetch.NEO4J_VERSION}, all checksums match"
+    return f"{len(fetch.lock())} jars of Neo4j {fetch.NEO4J.version}, all checksums match"
 
 
 def _java(settings: Settings) -> str:

@@ -1,10 +1,11 @@
-"""Fetches what an installed package cannot carry: the embedded Neo4j's jars, and the dashboard's browser libraries.
+"""Fetches what an installed package cannot carry: the embedded Neo4j and Redis, and the dashboard's browser libraries.
 
     python -m cikg.embedded.fetch
 
-The jars are named by `neo4j.lock`, one line each: coordinates, SHA-256, size. They come from the Maven repository that
-`CIKG_MAVEN_URL` names, or else from the one that jgo knows. A jar gets its name only once its digest is right, so an
-interrupted fetch leaves whole jars alone and the next one goes on from there.
+Both servers come in jars, named by `neo4j.lock` and `redis.lock`, one line each: coordinates, SHA-256, size. They come
+from the Maven repository that `CIKG_MAVEN_URL` names, or else from the one that jgo knows. A jar gets its name only
+once its digest is right, so an interrupted fetch leaves whole jars alone and the next one goes on from there. The jar
+of Redis holds an executable for each kind of machine, of which this one's is unpacked.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import http.client
+import os
+import platform
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -33,11 +38,31 @@ from cikg.errors import CikgError, ServiceError, UnreachableError
 from cikg.progress import Advance
 from cikg.settings import Settings, load_settings
 
-NEO4J_VERSION = "2026.08.1"
 _THREADS = 8
 _ATTEMPTS = 3
 _CHUNK = 1 << 18  # bytes
 _TIMEOUT = 30  # seconds without an answer
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that comes in jars.
+
+    Args:
+        name: of its lock and its folder.
+        title: its name.
+        version: its version.
+    """
+
+    name: str
+    title: str
+    version: str
+
+
+NEO4J = Server("neo4j", "Neo4j", "2026.08.1")
+REDIS = Server("redis", "Redis", "7.0.15")
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""What Python calls a processor -> what the jar of Redis calls it."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +94,20 @@ class Jar:
 
 
 @cache
-def lock() -> tuple[Jar, ...]:
-    """The jars that the embedded Neo4j is made of."""
-    text = resources.files("cikg.embedded").joinpath("neo4j.lock").read_text(encoding="utf-8")
+def lock(server: Server = NEO4J) -> tuple[Jar, ...]:
+    """The jars that a server is made of."""
+    text = resources.files("cikg.embedded").joinpath(f"{server.name}.lock").read_text(encoding="utf-8")
     return tuple(Jar.parse(line) for line in text.splitlines() if line and not line.startswith("#"))
 
 
-def library(settings: Settings) -> Path:
-    """The directory of the jars, shared by every home of this user."""
-    return settings.cache / f"neo4j-{NEO4J_VERSION}" / "lib"
+def library(settings: Settings, server: Server = NEO4J) -> Path:
+    """The directory of a server's jars, shared by every home of this user."""
+    return settings.cache / f"{server.name}-{server.version}" / "lib"
+
+
+def redis_executable(settings: Settings) -> Path:
+    """Where the embedded Redis is unpacked."""
+    return library(settings, REDIS).parent / "redis-server"
 
 
 def _is_sound(directory: Path, jar: Jar) -> bool:
@@ -91,16 +121,16 @@ def _is_sound(directory: Path, jar: Jar) -> bool:
         return False
 
 
-def unsound_jars(settings: Settings) -> list[Jar]:
-    """The jars that are missing or differ from the lock; every byte is read, which takes about 0.2 s."""
-    directory = library(settings)
+def unsound_jars(settings: Settings, server: Server = NEO4J) -> list[Jar]:
+    """A server's jars that are missing or differ from the lock; every byte is read, which takes about 0.2 s."""
+    directory, jars = library(settings, server), lock(server)
     with ThreadPoolExecutor(_THREADS) as threads:
-        sound = threads.map(lambda jar: _is_sound(directory, jar), lock())
-        return [jar for jar, good in zip(lock(), sound, strict=True) if not good]
+        sound = threads.map(lambda jar: _is_sound(directory, jar), jars)
+        return [jar for jar, good in zip(jars, sound, strict=True) if not good]
 
 
-def fetch_jars(settings: Settings, *, quiet: bool = False) -> Path:
-    """Bring the jars to `library(settings)`; one that is there and sound is not fetched again.
+def fetch_jars(settings: Settings, server: Server = NEO4J, *, quiet: bool = False) -> Path:
+    """Bring a server's jars to `library(settings, server)`; one that is there and sound is not fetched again.
 
     Returns:
         The directory.
@@ -110,17 +140,39 @@ def fetch_jars(settings: Settings, *, quiet: bool = False) -> Path:
         ServiceError: it answers something else than the locked jar.
         CikgError: the cache cannot be written.
     """
-    wanted = unsound_jars(settings)
-    directory = library(settings)
+    wanted = unsound_jars(settings, server)
+    directory = library(settings, server)
     if not wanted:
         return directory
     with _writable(directory):
         directory.mkdir(parents=True, exist_ok=True)
         for stale in directory.glob(".*.part"):
             stale.unlink(missing_ok=True)
-        with _bytes_bar(f"Neo4j {NEO4J_VERSION}: {len(wanted)} jars", wanted, quiet) as advance:
+        count = f": {len(wanted)} jars" if len(wanted) > 1 else ""
+        with _bytes_bar(f"{server.title} {server.version}{count}", wanted, quiet) as advance:
             _fetch_all(settings.maven_url or _public_repository(), wanted, directory, advance)
     return directory
+
+
+def fetch_redis(settings: Settings, *, quiet: bool = False) -> None:
+    """Bring the embedded Redis to `redis_executable(settings)`, if there is one for this kind of machine.
+
+    Raises:
+        UnreachableError, ServiceError, CikgError: as `fetch_jars` says.
+    """
+    directory = fetch_jars(settings, REDIS, quiet=quiet)
+    path = redis_executable(settings)
+    machine = platform.machine().lower()
+    member = f"redis-server-{REDIS.version}-{platform.system().lower()}-{_MACHINES.get(machine, machine)}"
+    with zipfile.ZipFile(directory / lock(REDIS)[0].name) as archive:
+        if member not in archive.namelist():
+            return
+        if path.is_file() and os.access(path, os.X_OK) and zlib.crc32(path.read_bytes()) == archive.getinfo(member).CRC:
+            return
+        with _writable(path.parent), tempfile.TemporaryDirectory(dir=path.parent, prefix=".redis-") as folder:
+            unpacked = Path(archive.extract(member, folder))
+            unpacked.chmod(0o755)
+            unpacked.rename(path)
 
 
 def _public_repository() -> str:
@@ -170,7 +222,7 @@ def _fetch_one(base: str, jar: Jar, directory: Path, advance: Advance) -> None:
                 )
             except (OSError, ValueError, http.client.HTTPException) as error:
                 failure = UnreachableError(
-                    f"Neo4j's jars cannot be fetched from {base} ({getattr(error, 'reason', None) or error})",
+                    f"{jar.name} cannot be fetched from {base} ({getattr(error, 'reason', None) or error})",
                     cure="Check the network (HTTPS_PROXY for a proxy, CIKG_MAVEN_URL for a mirror), "
                     "then run `make setup` again; what was fetched is kept",
                 )
@@ -214,7 +266,9 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     quiet = parser.parse_args().quiet
     try:
-        fetch_jars(load_settings(with_embedded=False), quiet=quiet)
+        settings = load_settings(with_embedded=False)
+        fetch_jars(settings, quiet=quiet)
+        fetch_redis(settings, quiet=quiet)
         assets.fetch_assets(quiet=quiet)
     except CikgError as error:
         print(f"cikg: {error}", file=sys.stderr)  # noqa: T201 — this runs before the command-line tool does

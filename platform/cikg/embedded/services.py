@@ -200,7 +200,7 @@ def web_address(settings: Settings) -> str | None:
 def _redis_command(settings: Settings) -> list[str]:
     port = _port(redis_address(settings))
     configuration = redis_server.configure(settings, port, Secrets.of(settings).redis_password)
-    return [str(redis_server.binary()), str(configuration)]
+    return [str(redis_server.binary(settings)), str(configuration)]
 
 
 SERVICES: dict[str, Service] = {

@@ -230,7 +230,7 @@ def _settle(settings: Settings, missing: list[str], kept: Iterable[str]) -> Sett
     if "neo4j" in missing:
         fetch.fetch_jars(settings)
     if "redis" in missing:
-        redis.binary()
+        redis.ensure(settings)
     secrets = home.Secrets.of(settings)
     for name, port in zip(missing, home.free_ports(len(missing)), strict=True):
         chosen = settings.web_port if name == "web" and settings.web_port else port

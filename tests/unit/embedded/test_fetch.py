@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import threading
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cikg.embedded import fetch
+from cikg.embedded import fetch, redis
 from cikg.errors import CikgError, ServiceError, UnreachableError
 from cikg.settings import Settings
 
@@ -33,7 +35,7 @@ class _Requests(SimpleHTTPRequestHandler):
 def jars(monkeypatch: pytest.MonkeyPatch) -> tuple[fetch.Jar, ...]:
     """A small lock in place of Neo4j's."""
     lock = tuple(fetch.Jar(path, hashlib.sha256(data).hexdigest(), len(data)) for path, data in CONTENTS.items())
-    monkeypatch.setattr(fetch, "lock", lambda: lock)
+    monkeypatch.setattr(fetch, "lock", lambda *_: lock)
     monkeypatch.setattr(fetch.time, "sleep", lambda _: None)
     return lock
 
@@ -133,6 +135,77 @@ def test_a_cache_that_cannot_be_written_is_named(settings: Settings, tmp_path: P
 def test_the_lock_names_neo4j_and_each_jar_once() -> None:
     names = [jar.name for jar in fetch.lock()]
     assert len(names) == len(set(names))
-    assert f"neo4j-{fetch.NEO4J_VERSION}.jar" in names
+    assert f"neo4j-{fetch.NEO4J.version}.jar" in names
     classified = fetch.Jar.parse("io.netty:transport:4.2:linux-x86_64 00 7")
     assert classified.path == "io/netty/transport/4.2/transport-4.2-linux-x86_64.jar"
+
+
+def _executable(system: str, machine: str) -> str:
+    return f"redis-server-{fetch.REDIS.version}-{system}-{machine}"
+
+
+@pytest.fixture
+def redis_jar(repository: Path, jars: object, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A jar with an executable for two kinds of machine in place of Redis's; its path in the repository."""
+    path = "org/example/redis/1.0/redis-1.0.jar"
+    (repository / path).parent.mkdir(parents=True)
+    with zipfile.ZipFile(repository / path, "w") as archive:
+        archive.writestr(_executable("linux", "amd64"), "#!/bin/sh\necho amd64\n")
+        archive.writestr(_executable("darwin", "arm64"), "#!/bin/sh\necho arm64\n")
+    data = (repository / path).read_bytes()
+    lock = (fetch.Jar(path, hashlib.sha256(data).hexdigest(), len(data)),)
+    monkeypatch.setattr(fetch, "lock", lambda *_: lock)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "said"),
+    [("Linux", "x86_64", "amd64"), ("Darwin", "arm64", "arm64"), ("Linux", "riscv64", "")],
+)
+def test_the_redis_of_this_kind_of_machine_is_unpacked_once(
+    settings: Settings,
+    requests: list[str],
+    redis_jar: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    system: str,
+    machine: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr(fetch.platform, "system", lambda: system)
+    monkeypatch.setattr(fetch.platform, "machine", lambda: machine)
+    path = fetch.redis_executable(settings)
+    fetch.fetch_redis(settings, quiet=True)
+    if not said:
+        assert not path.exists()
+        return
+    assert subprocess.run([path], capture_output=True, text=True, check=True).stdout == f"{said}\n"
+    first = path.stat().st_ino
+    fetch.fetch_redis(settings, quiet=True)
+    assert (requests, path.stat().st_ino) == ([redis_jar], first)
+    path.write_text("#!/bin/sh\necho altered\n")
+    fetch.fetch_redis(settings, quiet=True)
+    assert path.read_text() == f"#!/bin/sh\necho {said}\n"
+    assert sorted(found.name for found in path.parent.iterdir()) == ["lib", "redis-server"]
+
+
+@pytest.mark.usefixtures("redis_jar")
+def test_a_redis_on_the_path_does_where_none_was_fetched(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(fetch.platform, "machine", lambda: "riscv64")
+    with pytest.raises(CikgError, match="there is no redis-server"):
+        redis.ensure(settings)
+    installed = tmp_path / "redis-server"
+    installed.touch(mode=0o755)
+    assert redis.binary(settings) == installed
+    monkeypatch.undo()
+    fetched = fetch.redis_executable(settings)
+    fetched.touch(mode=0o755)
+    assert redis.binary(settings) == fetched
+
+
+def test_the_lock_names_the_redis_that_is_fetched() -> None:
+    (jar,) = fetch.lock(fetch.REDIS)
+    assert jar.name == "embedded-redis-0.9.1.jar"

@@ -177,7 +177,7 @@ def sentence(interest: InterestReason | None, fact: FactReason | None) -> str:
     if interest is not None:
         return (
             f"{interest.support} of {interest.cohort} who share the interest “{interest.name}” chose it: "
-            f"{interest.support / interest.cohort:.0%}, against {_percent(interest.share)} of everyone"
+            f"{_percent(interest.support / interest.cohort)}, against {_percent(interest.share)} of everyone"
         )
     if fact is not None:
         relation = relation_in_words(fact.relation)

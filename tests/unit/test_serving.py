@@ -86,7 +86,9 @@ def test_sentences() -> None:
         "7 of 20 who share the interest “Sea stories” chose it: 35%, against 3.6% of everyone"
     )
     assert round(interest.lift, 2) == 9.72
-    assert sentence(InterestReason("7", "Sea stories", 8, 97, 0.08), None).endswith("8.2%, against 8.0% of everyone")
+    assert sentence(InterestReason("7", "Sea stories", 8, 97, 0.08), None).endswith(
+        "8.2%, hardly more than the 8.0% of everyone"
+    )
     fact = FactReason("literaryGenre", "g", "Epic", "b", "Omeros")
     assert sentence(None, fact) == "Shares “Epic” (literary genre) with “Omeros” from the history"
     assert "No single interest" in sentence(None, None)

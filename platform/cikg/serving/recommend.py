@@ -11,6 +11,9 @@ from cikg.graph.database import Row
 from cikg.schema import relation_in_words, uid
 
 
+WEAK_LIFT = 1.25
+
+
 @dataclass(frozen=True)
 class InterestReason:
     """Users with one of the user's interests chose the item more often than others.
@@ -33,6 +36,11 @@ class InterestReason:
     def lift(self) -> float:
         """How many times more often holders read the item than all users do."""
         return self.support / self.cohort / self.share if self.cohort and self.share else 0.0
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether holders read the item hardly more often than all users do, so that nobody should think much of it."""
+        return self.lift < WEAK_LIFT
 
 
 @dataclass(frozen=True)
@@ -175,9 +183,10 @@ def _recommendation(row: Row, fact: FactReason | None) -> Recommendation:
 def sentence(interest: InterestReason | None, fact: FactReason | None) -> str:
     """Say an explanation in one sentence."""
     if interest is not None:
+        compared = "hardly more than the" if interest.is_weak else "against"
         return (
             f"{interest.support} of {interest.cohort} who share the interest “{interest.name}” chose it: "
-            f"{_percent(interest.support / interest.cohort)}, against {_percent(interest.share)} of everyone"
+            f"{_percent(interest.support / interest.cohort)}, {compared} {_percent(interest.share)} of everyone"
         )
     if fact is not None:
         relation = relation_in_words(fact.relation)

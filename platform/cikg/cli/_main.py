@@ -128,9 +128,11 @@ def main(arguments: list[str] | None = None) -> Any:
 
 def _fail(error: CikgError, given: list[str]) -> NoReturn:
     """Say what is wrong, and exit."""
+    from cikg.cli._visible import visible  # noqa: PLC0415 - names of other people are in many a message
+
     if "--json" in given:
         _print(error)
-    click.secho(f"cikg: {error}", fg="red", err=True)
+    click.secho(visible(f"cikg: {error}"), fg="red", err=True)
     sys.exit(error.exit_code)
 
 

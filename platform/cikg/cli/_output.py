@@ -15,13 +15,27 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
+from cikg.cli._visible import visible
 from cikg.progress import Advance, tell
 from cikg.schema import dataset_name
 from cikg.spreadsheet import csv_text
 
-console = Console()
-messages = Console(stderr=True)
+
+class _Console(Console):
+    """Prints texts as they are, since other people wrote many of them: none has styles or moves the cursor."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False)
+
+    @override
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
+
+
+console = _Console()
+messages = _Console(stderr=True)
 """Progress and remarks go to standard error, so that standard output holds data alone."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
@@ -44,6 +58,18 @@ dataset_option = click.option(
 
 _NUMBER = re.compile(r"-?[\d.,]+( \S)?")
 """A number as `_show` writes it, or one with a sign of its unit."""
+
+
+def note(text: str) -> None:
+    """A remark on what is shown."""
+    messages.print(Text.assemble(("Note: ", "yellow"), visible(text)))
+
+
+def ticked(what: str, seconds: float, result: str = "", *, failed: bool = False) -> None:
+    """A step that is over."""
+    sign = ("✗", "red") if failed else ("✓", "green")
+    took = (f"{seconds:.1f} s", "dim")
+    messages.print(Text.assemble(sign, f" {what} ", took, result and f" {result}"), highlight=False)
 
 
 def print_json(data: Any) -> None:
@@ -89,7 +115,7 @@ def _show(value: Any) -> str:
     if isinstance(value, tuple):  # lines of one cell
         return "\n".join(_show(each) for each in value)
     text = "" if value is None else str(value)
-    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
+    return text if text.isprintable() else visible(text).replace("\n", "\ufffd")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cikg.cli._carry_out import carry_out, failure
-from cikg.cli._output import messages
+from cikg.cli._output import messages, ticked
 from cikg.errors import CikgError, JobError
 from cikg.extraction import ledger
 from cikg.extraction.budget import Budget, metered
@@ -132,8 +132,7 @@ def _say(result: dict[str, Any], *, failed: bool) -> None:
         name: value for name, value in result.items() if name not in ("stage", "run", "seconds", "pending", "total")
     }
     shown = ", ".join(f"{value:,} {name}" for name, value in facts.items() if isinstance(value, int) and value)
-    mark = "[red]✗[/red]" if failed else "[green]✓[/green]"
-    messages.print(f"{mark} {result['stage']} [dim]{result['seconds']:.1f} s[/dim] {shown}", highlight=False)
+    ticked(result["stage"], result["seconds"], shown, failed=failed)
 
 
 def _sum(rows: list[dict[str, Any]], name: str) -> Any:

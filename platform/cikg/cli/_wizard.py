@@ -63,9 +63,9 @@ def wizard(*, files: tuple[Path, ...], yes: bool, output: Path | None, force: bo
 def _ask(question: Question) -> str:
     """Put a question to the person at the terminal."""
     if question.problem:
-        messages.print(f"[red]{question.problem}[/red]", highlight=False)
+        messages.print(question.problem, style="red", highlight=False)
     if question.why:
-        messages.print(f"[dim]{question.why}[/dim]", highlight=False)
+        messages.print(question.why, style="dim", highlight=False)
     choices = f" ({', '.join(question.choices)})" if question.choices else ""
     reply: str = click.prompt(f"{question.key}: {question.text}{choices}", default=question.guess, err=True)
     return reply
@@ -79,7 +79,7 @@ def _show(seen: Preview) -> None:
     if seen.rejected:
         messages.print(f"{seen.rejected:,} of the first {seen.read:,} rows cannot be used:", highlight=False)
         for one in seen.wrong[:5]:
-            messages.print(f"  {one.file}:{one.line}: {one.reason}", highlight=False, markup=False)
+            messages.print(f"  {one.file}:{one.line}: {one.reason}", highlight=False)
 
 
 def _print_proposal(path: Path, mapping: Mapping, questions: list[Question], seen: Preview, command: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 
 from cikg.cli._completion import completing, trained
-from cikg.cli._output import csv_option, json_option, messages, print_csv, print_json, print_table
+from cikg.cli._output import csv_option, json_option, messages, note, print_csv, print_json, print_table
 from cikg.cli.evaluate import with_deviation
 from cikg.errors import InputError
 from cikg.files import write_file
@@ -65,7 +65,7 @@ def command(
     report = answer(settings, question)
     if svg is not None and groups is not None:
         write_file(svg, drawing(report, groups).encode())
-        messages.print(f"Wrote {svg}", markup=False)
+        messages.print(f"Wrote {svg}")
     if as_json:
         print_json(report)
     elif as_csv:
@@ -87,9 +87,9 @@ def _as_csv(report: dict[str, Any]) -> None:
 
 def _as_tables(report: dict[str, Any], groups_metric: str, groups: str) -> None:
     for warning in report["warnings"]:
-        messages.print(f"[yellow]Note:[/] {warning}")
+        note(warning)
     if report["snapshots"] > 1:
-        messages.print("[yellow]Note:[/] the runs saw different graphs; their interactions and splits are the same")
+        note("the runs saw different graphs; their interactions and splits are the same")
     entries = report["entries"]
     metrics = list(entries[0]["metrics"])
     about = f"{report['dataset']}, {report['split']}, {report['protocol']} protocol"

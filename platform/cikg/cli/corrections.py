@@ -174,7 +174,7 @@ def _report(
         print_json(about | {"verdict": verdict, "list_made_again": anew})
         return
     verb = "is wrong about" if verdict == "wrong" else "counts again for"
-    messages.print(f"The {claim.kind} “{name}” {verb} {claim.id}.", markup=False)
+    messages.print(f"The {claim.kind} “{name}” {verb} {claim.id}.")
     messages.print(
         "The list was updated." if anew else "The next training and publication take it into account.", style="dim"
     )

@@ -169,7 +169,7 @@ def _confirm(dataset: str, nodes: int, answers: int, paths: list[Path], *, as_js
     what = [f"{nodes:,} nodes with all their edges"]
     what += [f"{answers:,} answers of the LLM"] if answers else []
     what += [str(path) for path in paths]
-    messages.print(f"This drops the dataset [bold]{dataset}[/bold]: {', '.join(what)}.", highlight=False)
+    messages.print(f"This drops the dataset {dataset}: {', '.join(what)}.", highlight=False)
     if not click.confirm("Drop it?", err=True):
         messages.print("Nothing was dropped.")
         raise click.exceptions.Exit(0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cikg.access.sessions import one_time_link
-from cikg.cli._output import json_option, messages, print_facts, print_json, print_table, progress_bar
+from cikg.cli._output import json_option, messages, print_facts, print_json, print_table, progress_bar, ticked
 from cikg.cli._pipelines import Wanted, carry_out_stage, title
 from cikg.cli.evaluate import register as register_evaluation
 from cikg.cli.train import register, watch
@@ -60,7 +60,7 @@ def command(leave: bool, as_json: bool) -> None:
             _show(summary)
         if link:
             messages.print("\nThe dashboard is open. This link logs you in once; `cikg login` prints another:")
-            messages.print(f"[bold]{link}[/bold]", soft_wrap=True, highlight=False)
+            messages.print(link, style="bold", soft_wrap=True, highlight=False)
             messages.print("Ctrl-C stops everything.")
             with suppress(KeyboardInterrupt):  # the ordinary end of a demo
                 while True:  # a library's thread may receive the signal: Python then acts on it when this one wakes
@@ -103,7 +103,7 @@ class _Demo:
         result = work()
         self.seconds[name] = round(time.perf_counter() - start, 2)
         if not self.quiet:
-            messages.print(f"[green]✓[/green] {name} [dim]{self.seconds[name]:.1f} s[/dim]")
+            ticked(name, self.seconds[name])
         return result
 
     def _import(self) -> dict[str, int]:

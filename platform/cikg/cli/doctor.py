@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 from pydantic import SecretStr
+from rich.text import Text
 
 from cikg.cli._output import console, json_option, messages, print_json, print_table
 from cikg.embedded.diagnosis import Finding, Verdict, examine
 from cikg.settings import Settings, environment_name, load_settings, setting_sources
 
-_SIGNS = {Verdict.OK: "[green]ok  [/green]", Verdict.WARN: "[yellow]warn[/yellow]", Verdict.FAIL: "[red]FAIL[/red]"}
+_SIGNS = {Verdict.OK: ("ok  ", "green"), Verdict.WARN: ("warn", "yellow"), Verdict.FAIL: ("FAIL", "red")}
 
 
 @click.command("doctor")
@@ -40,7 +41,8 @@ def command(context: click.Context, as_json: bool) -> None:
 
 
 def _print(finding: Finding) -> None:
-    console.print(f"{_SIGNS[finding.verdict]} {finding.check}: {finding.detail}", highlight=False, soft_wrap=True)
+    said = Text.assemble(_SIGNS[finding.verdict], f" {finding.check}: {finding.detail}")
+    console.print(said, highlight=False, soft_wrap=True)
     if finding.mend:
         console.print(f"     {finding.mend}.", style="dim", highlight=False, soft_wrap=True)
 

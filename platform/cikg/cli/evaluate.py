@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cikg.cli._completion import completing, trained
-from cikg.cli._output import json_option, messages, print_json, print_table
+from cikg.cli._output import json_option, note, print_json, print_table
 from cikg.errors import UnreachableError
 from cikg.graph import Graph, connect
 from cikg.graph.snapshot import open_snapshot
@@ -45,7 +45,7 @@ def command(chosen: tuple[str, ...], snapshot_path: Path | None, as_json: bool) 
         print_json(several if len(results) > 1 else results[0])
         return
     for warning in sorted({warning for result in results for warning in result["warnings"]}):
-        messages.print(f"[yellow]Note:[/] {warning}")
+        note(warning)
     if len(results) > 1:
         _show_several(results)
         return
@@ -70,7 +70,7 @@ def _evaluate(settings: Settings, path: Path, snapshot_path: Path | None) -> dic
         with connect(settings) as graph:
             register(graph, manifest, result)
     except UnreachableError as error:
-        messages.print(f"[yellow]Note:[/] the figures are in evaluation.json but not in the graph: {error.message}")
+        note(f"the figures are in evaluation.json but not in the graph: {error.message}")
     return result
 
 

@@ -53,4 +53,4 @@ def command(*, run: str, snapshot_path: Path | None, as_json: bool) -> None:
         print_json(facts)
         return
     print_facts(f"{dataset}: {directory.name} extended", facts)
-    messages.print(f"Next: cikg publish {extended.run_id}", style="dim", markup=False)
+    messages.print(f"Next: cikg publish {extended.run_id}", style="dim")

@@ -130,7 +130,7 @@ def _end(result: dict[str, Any], error: JobError | None) -> None:
     if result["quarantined"]:
         messages.print(f"{result['quarantined']} answers could not be used; their subjects are quarantined")
     if error is not None:
-        messages.print(f"[red]cikg: {error}[/red]", soft_wrap=True)
+        messages.print(f"cikg: {error}", style="red", soft_wrap=True)
         raise click.exceptions.Exit(error.exit_code)
 
 

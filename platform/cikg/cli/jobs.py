@@ -98,7 +98,7 @@ def _show_command(row: dict[str, Any], as_json: bool) -> None:
     try:
         told = json.loads(said or "null")
     except ValueError:
-        console.print(said, markup=False, highlight=False)
+        console.print(said, highlight=False)
         return
     if told:
         short = {name: value for name, value in told.items() if isinstance(value, (str, int, float))}
@@ -198,7 +198,7 @@ def queue_command(*, arguments: tuple[str, ...], as_json: bool) -> None:
         print_json({"command": list(arguments), "queue": name, "run": run})
     else:
         text = f"`cikg {' '.join(arguments)}` waits in the queue {name}. Next: cikg jobs show {run} --dataset {dataset}"
-        messages.print(text, soft_wrap=True, markup=False, highlight=False)
+        messages.print(text, soft_wrap=True, highlight=False)
 
 
 @command.command(short_help="Show answers that could not be used.")
@@ -215,8 +215,8 @@ def quarantine(*, run: str, limit: int, dataset: str, as_json: bool) -> None:
         return
     for row in rows:
         console.rule(row["subject"], align="left")
-        console.print(row["error"], style="red", markup=False)
-        console.print(row["answer"] or "", markup=False)
+        console.print(row["error"], style="red")
+        console.print(row["answer"] or "")
     if not rows:
         messages.print("Every answer could be used.")
 
@@ -239,7 +239,7 @@ def trace(*, subject: str, dataset: str, as_json: bool) -> None:
         )
         for text in (row["asked"], row["answer"], row["error"]):
             if text:
-                console.print(text, markup=False)
+                console.print(text)
 
 
 @command.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
 from cikg.cli._completion import completing
 from cikg.cli._output import (
@@ -219,10 +219,10 @@ def _show_list(*, as_json: bool, with_all: bool) -> None:
         heading = statement.section or "Used by the platform's own pages and jobs; keys are `dataset:id`"
         if heading != section:
             section = heading
-            console.print(f"\n[bold]{heading}[/bold]")
+            console.print(f"\n{heading}", style="bold")
         used |= set(asked(statement))
         name, *parameters = signature(statement).split(" ")
-        console.print(f"  [cyan]{name}[/cyan] {escape(' '.join(parameters))}".rstrip(), highlight=False)
+        console.print(Text.assemble("  ", (name, "cyan"), *(f" {each}" for each in parameters)), highlight=False)
         _indented(statement.purpose.split(". ")[0].rstrip(".") + ".", 6)
     rows = [[name, parameter.meaning] for name, parameter in PARAMETERS.items() if name in used]
     console.print()
@@ -236,7 +236,7 @@ def _show_list(*, as_json: bool, with_all: bool) -> None:
 def _show_documentation(statement: Statement | None, text: str) -> None:
     """What a question is for and what it costs, and its Cypher."""
     if statement:
-        console.print(f"[bold]{escape(signature(statement))}[/bold]\n", highlight=False)
+        console.print(f"{signature(statement)}\n", style="bold", highlight=False)
         _indented(statement.purpose, 2)
         if statement.cost:
             console.print()
@@ -252,7 +252,7 @@ def _show_documentation(statement: Statement | None, text: str) -> None:
         options = [f"--{name}" for name in SURROUNDINGS if name in statement.parameters]
         if options:
             _indented(f"Options that it uses: {', '.join(options)}.", 2)
-    console.print("\n[bold]Cypher[/bold]\n")
+    console.print("\nCypher\n", style="bold")
     click.echo(text)
     console.print()
 

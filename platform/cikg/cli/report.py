@@ -60,7 +60,7 @@ def stages(*, chosen: tuple[str, ...], metric: str, svg: Path | None, dataset: s
         rows = list(priced(found, control.runs(graph, found["dataset"])))
     if svg is not None:
         write_file(svg, drawing(found).encode())
-        messages.print(f"Wrote {svg}", markup=False)
+        messages.print(f"Wrote {svg}")
     if as_json:
         print_json(found | {"stages": rows})
     else:
@@ -91,7 +91,7 @@ def _show(found: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
     ]
     print_table(about + seeds, columns, lines, fold=True)
     for row in rows:
-        messages.print(f"[dim]{row['stage']}:[/] {row['left_out']}", highlight=False)
+        messages.print(f"{row['stage']}: {row['left_out']}", highlight=False)
 
 
 def _interval(found: Mapping[str, float] | None) -> str:

@@ -45,7 +45,7 @@ def status(context: click.Context, as_json: bool) -> None:
         _show(state)
     if error is not None:
         if not as_json:
-            messages.print(f"[red]cikg: {error}[/red]", soft_wrap=True)
+            messages.print(f"cikg: {error}", style="red", soft_wrap=True)
         context.exit(error.exit_code)
 
 

@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json, print_table, progress_bar
+from cikg.cli._output import (
+    dataset_option,
+    json_option,
+    messages,
+    note,
+    print_facts,
+    print_json,
+    print_table,
+    progress_bar,
+)
 from cikg.errors import UnreachableError
 from cikg.graph import connect
 from cikg.graph.difference import EXAMPLES, Change, Difference, diff
@@ -168,7 +177,7 @@ def _kept(settings: Settings, dataset: str) -> list[Kept]:
         with connect(settings, retry_seconds=1) as graph:
             return kept(settings, dataset, graph)
     except UnreachableError:
-        messages.print("[yellow]Note:[/] Neo4j does not answer, so only runs on disk are known")
+        note("Neo4j does not answer, so only runs on disk are known")
         return kept(settings, dataset, None)
 
 

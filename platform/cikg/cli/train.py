@@ -13,7 +13,16 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn
 
 from cikg.cli._completion import completing
-from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json, print_table, progress_bar
+from cikg.cli._output import (
+    dataset_option,
+    json_option,
+    messages,
+    note,
+    print_facts,
+    print_json,
+    print_table,
+    progress_bar,
+)
 from cikg.cli.evaluate import with_deviation
 from cikg.errors import InputError
 from cikg.graph import Graph, connect
@@ -158,7 +167,7 @@ def _tuned(
             found = tune(snapshot, method, settings=settings, trials=trials, observer=trying, **search)
     if not quiet:
         shown = " ".join(f"{name}={value}" for name, value in found.best.settings.items())
-        messages.print(f"Tuned in {len(found.trials)} trials: {shown}", markup=False)
+        messages.print(f"Tuned in {len(found.trials)} trials: {shown}")
     return found.best.settings
 
 
@@ -347,5 +356,5 @@ def _report_seeds(trained: list[Trained], as_json: bool) -> None:
 
 
 def _warn(trained: Trained) -> None:
-    for note in (*trained.manifest["warnings"], *trained.manifest["notes"]):
-        messages.print(f"[yellow]Note:[/] {note}")
+    for remark in (*trained.manifest["warnings"], *trained.manifest["notes"]):
+        note(remark)

@@ -104,4 +104,4 @@ def _show(snapshot: Snapshot, tuned: Tuned) -> None:
     title = f"{tuned.method} on {snapshot.dataset}, valid: {len(tuned.trials)} trials, {', '.join(states)}"
     print_table(title, [tuned.metric, *names, "seconds"], rows, fold=True)
     flags = "" if tuned.metric == "ndcg@50" else f" --metric {tuned.metric}"
-    messages.print(f"Next: cikg train {tuned.method} --dataset {snapshot.dataset} --tuned{flags}", markup=False)
+    messages.print(f"Next: cikg train {tuned.method} --dataset {snapshot.dataset} --tuned{flags}")

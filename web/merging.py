@@ -142,13 +142,16 @@ def judge(graph: Graph, dataset: str, intent: str, into: str, verdict: str, *, a
     """Merge two intents, take that back, or note that they differ.
 
     Raises:
-        NotFoundError: one of them is not there.
+        NotFoundError: one of them is not there, or there is no such verdict.
         InputError: both are one.
         ConflictError: one was merged, or unmerged, in the meantime.
     """
-    if verdict == Verdict.MERGED:
-        merging.merge(graph, dataset, intent, into, actor=actor)
-    elif verdict == Verdict.UNDONE:
-        merging.unmerge(graph, dataset, intent, actor=actor)
-    else:
-        merging.reject(graph, dataset, intent, into, actor=actor)
+    match verdict:
+        case Verdict.MERGED:
+            merging.merge(graph, dataset, intent, into, actor=actor)
+        case Verdict.UNDONE:
+            merging.unmerge(graph, dataset, intent, actor=actor)
+        case Verdict.REJECTED:
+            merging.reject(graph, dataset, intent, into, actor=actor)
+        case _:
+            raise NotFoundError(f"there is no verdict {verdict!r}", cure="Use `merged`, `undone` or `rejected`")

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cikg.access import audit
-from cikg.errors import InputError
 from cikg.graph import Graph
 from cikg.recommend import methods
 from cikg.settings import Settings
 from web import queued, runs
+from web.forms import whole
 from web.queued import Followed
 
 FIRST = "mixture"
@@ -69,9 +69,9 @@ def asked(form: Mapping[str, str]) -> Wanted:
     Raises:
         InputError: a number is none, or out of range.
     """
-    seed = _whole(form.get("seed") or "0", "seed", 0, LAST_SEED)
-    seeds = _whole(form.get("seeds") or "1", "number of seeds", 1, MOST_SEEDS)
-    trials = _whole(form.get("trials") or "0", "number of trials", 0, MOST_TRIALS)
+    seed = whole(form.get("seed") or "0", "seed", 0, LAST_SEED)
+    seeds = whole(form.get("seeds") or "1", "number of seeds", 1, MOST_SEEDS)
+    trials = whole(form.get("trials") or "0", "number of trials", 0, MOST_TRIALS)
     return Wanted(form.get("method", FIRST), seed, seeds, trials)
 
 
@@ -113,9 +113,3 @@ def act(graph: Graph, settings: Settings, dataset: str, form: Mapping[str, str],
     wanted = asked(form)
     begin(graph, settings, dataset, wanted)
     audit.record(graph, actor, "models.train", dataset, vars(wanted))
-
-
-def _whole(text: str, name: str, least: int, most: int) -> int:
-    if not (text.strip().isdecimal() and least <= int(text) <= most):
-        raise InputError(f"{text!r} cannot be the {name}", cure=f"Give a whole number from {least:,} to {most:,}")
-    return int(text)

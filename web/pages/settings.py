@@ -17,6 +17,7 @@ from cikg.errors import CikgError, InputError, ServiceError
 from cikg.graph import Graph
 from web import login
 from web.chrome import render
+from web.forms import whole
 from web.store import graph, settings
 from web.urls import page
 
@@ -118,9 +119,10 @@ def index() -> Response:
 @blueprint.post("/settings/tokens")
 def create_token() -> ResponseReturnValue:
     """Make a token for oneself, and show it this once."""
-    who, days = login.caller(), request.form.get("days", type=float)
+    who, given = login.caller(), request.form.get("days", "")
     scopes = [Scope(scope) for scope in request.form.getlist("scope") if scope in who.scopes]
     try:
+        days = whole(given, "number of days", 1, tokens.LONGEST_DAYS) if given else None
         _, text = tokens.create(graph(), who.account, request.form.get("name", ""), scopes, actor=who.name, days=days)
     except InputError as error:
         return _page(error)

@@ -17,10 +17,12 @@ from cikg.graph import Graph
 from cikg.settings import Settings
 from web import jobs, login
 from web.chrome import render, wants_json
+from web.forms import whole
 from web.store import graph, settings
 from web.urls import page
 
 blueprint = Blueprint("start", __name__)
+MOST_SUBJECTS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def index(dataset: str) -> Response:
 def begin(dataset: str) -> ResponseReturnValue:
     """Start what was planned."""
     form = request.form
-    planned = control.plan(graph(), settings(), dataset, form["job"], limit=form.get("limit", type=int))
+    limit = whole(form["limit"], "number of subjects", 1, MOST_SUBJECTS) if form.get("limit") else None
+    planned = control.plan(graph(), settings(), dataset, form["job"], limit=limit)
     jobs.start(graph(), settings(), planned, form.get("budget", ""), login.caller().name)
     return redirect(url_for("jobs.run", dataset=dataset, identifier=planned.run.uid.partition(":")[2]), 303)

@@ -10,7 +10,6 @@ from cikg.graph import Graph, datasets
 from cikg.graph.database import Row
 from cikg.schema import relation_in_words, uid
 
-
 WEAK_LIFT = 1.25
 
 

@@ -327,7 +327,7 @@ def connect(settings: Settings, *, retry_seconds: float = 30) -> Graph:
     """
     if settings.neo4j_uri is None:
         raise UnreachableError(
-            "Neo4j is not running and CIKG_NEO4J_URI names none",
+            "Neo4j is not running and CIKG_NEO4J_URI is not set",
             cure="Start the embedded services with `cikg up`, or set CIKG_NEO4J_URI",
         )
     if not _BOLT.match(settings.neo4j_uri):  # the driver would take http:, too, the address that browsers have
@@ -356,7 +356,7 @@ def connect(settings: Settings, *, retry_seconds: float = 30) -> Graph:
 
 def _no_bolt(address: str) -> UnreachableError:
     return UnreachableError(
-        f"CIKG_NEO4J_URI is {address!r}, which is no Bolt address",
+        f"CIKG_NEO4J_URI is {address!r}, which is not a Bolt address",
         cure="Write it like bolt://host:7687 or neo4j+s://host",
     )
 

@@ -19,7 +19,7 @@ from cikg.settings import Settings
     "address", ["http://127.0.0.1:7474", "127.0.0.1:7687", "", "bolt:/host", "redis://127.0.0.1:1"]
 )
 def test_what_is_no_bolt_address_is_named(settings: Settings, address: str) -> None:
-    with pytest.raises(UnreachableError, match=r"which is no Bolt address. Write it like bolt://host:7687"):
+    with pytest.raises(UnreachableError, match=r"which is not a Bolt address. Write it like bolt://host:7687"):
         connect(settings.model_copy(update={"neo4j_uri": address}))
 
 

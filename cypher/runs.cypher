@@ -9,8 +9,8 @@ RETURN dataset.uid AS dataset, coalesce(dataset.field, 'items') AS field,
 MATCH (run:Run {uid: $run})
 RETURN run.uid AS run
 
-// name: run_node(run) -> one
-// A run's job, dataset, parameters and budget. Key: the run's uid.
+// name: run_node(run) -> many
+// A run's job, dataset, parameters and budget; no row where its dataset was dropped. Key: the run's uid.
 MATCH (run:Run {uid: $run})
 RETURN run.name AS name, run.dataset AS dataset, run.parameters AS parameters, run.budget AS budget
 
@@ -20,16 +20,25 @@ MATCH (subject:Subject {run: $run})
 RETURN subject.id AS id, subject.state AS state, subject.input_hash AS input_hash,
        subject.state = 'running' AND subject.leased_until >= timestamp() AS leased
 
-// name: open_run(run, properties, budget, batch) -> none
-// Make a run, or open it again. Key: the run's uid. A second opening changes no more than its state, its budget and, where
-// that is given, whether its questions go in batches.
+// name: open_run(run, properties, budget, batch) -> many
+// Make a run, or open it again; no row where its dataset is being dropped, whose lock keeps both apart. Keys: the uids of
+// both. A second opening changes no more than its state, its budget and, where that is given, whether its questions go in
+// batches.
+MATCH (dataset:Dataset {uid: $properties.dataset})
+SET dataset.state = dataset.state
+WITH dataset WHERE coalesce(dataset.state, '') <> 'dropping'
 MERGE (run:Run {uid: $run})
 ON CREATE SET run += $properties, run.created_at = datetime()
 SET run.state = 'running', run.error = null, run.finished_at = null, run.resume_at = null, run.budget = $budget,
     run.batch = coalesce($batch, run.batch), run.started_at = coalesce(run.started_at, datetime())
+RETURN run.uid AS run
 
 // name: plan_subjects(run, dataset, kind, rows) -> none
-// Put subjects into the ledger as planned: new ones, changed ones, and those that failed before. Key: the subject's uid.
+// Put subjects into the ledger as planned: new ones, changed ones, and those that failed before; none where the dataset is
+// being dropped, as in `open_run`. Key: the subject's uid.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.state = dataset.state
+WITH dataset WHERE coalesce(dataset.state, '') <> 'dropping'
 UNWIND $rows AS row
 MERGE (subject:Subject {uid: row.uid})
 ON CREATE SET subject.run = $run, subject.dataset = $dataset, subject.kind = $kind, subject.id = row.id,
@@ -58,7 +67,7 @@ WHERE subject.state = 'planned' OR (subject.state = 'running' AND subject.leased
 WITH subject ORDER BY subject.attempts, subject.uid
 WITH collect(subject) AS open
 FOREACH (lost IN [one IN open WHERE one.attempts >= $most_attempts] |
-  SET lost.state = 'failed', lost.error = 'its worker died each time it was tried', lost.lease = null,
+  SET lost.state = 'failed', lost.error = 'its worker died, or its time ran out, each time it was tried', lost.lease = null,
       lost.leased_until = null, lost.updated_at = datetime())
 WITH [one IN open WHERE one.attempts < $suspicious] AS fresh,
      [one IN open WHERE one.attempts >= $suspicious AND one.attempts < $most_attempts] AS alone
@@ -69,8 +78,8 @@ SET subject.attempts = subject.attempts + 1, subject.updated_at = datetime(), su
 WITH subject.id AS id, left > size(taken) AS more ORDER BY id
 RETURN collect(id) AS ids, more
 
-// name: renew_leases(run, shard, lease, milliseconds) -> one
-// Say that a shard's worker lives, and learn whether the run still wants it to.
+// name: renew_leases(run, shard, lease, milliseconds) -> many
+// Say that a shard's worker lives, and learn whether the run still wants it to; no row where its dataset was dropped.
 MATCH (run:Run {uid: $run})
 OPTIONAL MATCH (subject:Subject {run: $run, shard: $shard, lease: $lease})
 SET subject.leased_until = timestamp() + $milliseconds
@@ -98,8 +107,9 @@ SET subject.state = row.state, subject.error = row.error, subject.completion = r
     subject.cost = subject.cost + row.cost,
     subject.lease = null, subject.leased_until = null, subject.updated_at = datetime()
 
-// name: run_progress(run) -> one
-// Where a run stands, counted from its subjects. One index look-up, then one row a subject.
+// name: run_progress(run) -> many
+// Where a run stands, counted from its subjects; no row where its dataset was dropped. One index look-up, then one row a
+// subject.
 MATCH (run:Run {uid: $run})
 OPTIONAL MATCH (subject:Subject {run: $run})
 WITH run, collect(subject) AS subjects

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
@@ -77,17 +77,20 @@ def _sweep_from_now_on(**_signal: object) -> None:
 
 
 def _sweep() -> None:
-    with suppress(CikgError):  # where a server is away, the first task says so
-        runner()  # made by the time that the first task comes
+    _look(runner)  # made by the time that the first task comes
     while not _ended.wait(settings.sweep_seconds):
-        for look in (
-            lambda: batching.tend(runner().graph, settings),
-            lambda: sweep(runner().graph, app, settings),
-        ):
-            try:
-                look()
-            except CikgError as error:  # a server is away; the next look finds it, or says so again
-                _log.warning("cannot look for lost work: %s", error)
+        _look(lambda: batching.tend(runner().graph, settings))
+        _look(lambda: sweep(runner().graph, app, settings))
+
+
+def _look(look: Callable[[], object]) -> None:
+    """Do what the sweeper does; whatever comes of it, the sweeper goes on, or lost work would stay lost."""
+    try:
+        look()
+    except CikgError as error:  # a server is away; the next look finds it, or says so again
+        _log.warning("cannot look for lost work: %s", error)
+    except Exception:  # noqa: BLE001 - what nobody foresaw is logged with its traceback
+        _log.exception("cannot look for lost work")
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cikg.digests import digest
-from cikg.errors import ConflictError
+from cikg.errors import ConflictError, NotFoundError
 from cikg.extraction.budget import Budget, Unit, metered
 from cikg.extraction.job import Job, Subject, job
 from cikg.extraction.parts.histories import dataset_row
@@ -155,6 +155,9 @@ def start(graph: Graph, plan: Plan, budget: Budget | None = None, batch: str | N
 
     A plan without pending subjects writes nothing, unless the run was left open. The budget counts from now. `batch`
     says how `batching` is to treat its questions; None leaves that as it is.
+
+    Raises:
+        ConflictError: the dataset was dropped since it was planned.
     """
     run = plan.run
     if plan.pending:
@@ -163,7 +166,8 @@ def start(graph: Graph, plan: Plan, budget: Budget | None = None, batch: str | N
         rows = sorted(plan.rewrite, key=lambda row: str(row["uid"]))
         # Before the run is opened: a sweeper closes one that is open and has nothing to do.
         graph.write_rows("plan_subjects", rows, run=run.uid, dataset=run.dataset, kind=str(run.job.about))
-        graph.write("open_run", run=run.uid, properties=node, budget=allowed, batch=batch)
+        if not graph.write("open_run", run=run.uid, properties=node, budget=allowed, batch=batch):
+            raise ConflictError(f"the dataset {run.dataset!r} was dropped meanwhile", cure="Import it again")
         graph.write("count_run", run=run.uid, total=plan.total)
     else:
         finish(graph, run.uid)
@@ -204,9 +208,9 @@ def lease(graph: Graph, run: str, shard: int, token: str, seconds: float) -> tup
 
 
 def renew(graph: Graph, run: str, shard: int, token: str, seconds: float) -> bool:
-    """Keep a lease for some seconds more; False when the run was stopped, or nothing of the shard is ours any more."""
-    (row,) = graph.write("renew_leases", run=run, shard=shard, lease=token, milliseconds=int(seconds * 1000))
-    return bool(row["state"] == State.RUNNING and row["subjects"] > 0)
+    """Keep a lease for some seconds more; False when the run is stopped or gone, or nothing of the shard is ours."""
+    rows = graph.write("renew_leases", run=run, shard=shard, lease=token, milliseconds=int(seconds * 1000))
+    return any(row["state"] == State.RUNNING and row["subjects"] > 0 for row in rows)
 
 
 def commit(graph: Graph, run: Run, token: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -234,7 +238,7 @@ def open_run(graph: Graph, run: str) -> Run:
     Raises:
         NotFoundError: there is no such run, or no such job any more.
     """
-    row = graph.one("run_node", run=run)
+    row = _only(run, graph.many("run_node", run=run))
     allowance = None
     if row["budget"]:
         kept = json.loads(row["budget"])
@@ -287,4 +291,14 @@ def progress(graph: Graph, run: str) -> dict[str, Any]:
     Raises:
         NotFoundError: there is no such run.
     """
-    return graph.one("run_progress", run=run)
+    return _only(run, graph.many("run_progress", run=run))
+
+
+def _only(run: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one row about a run."""
+    if not rows:
+        dataset, _, name = run.partition(":")
+        raise NotFoundError(
+            f"the dataset {dataset!r} has no run {name!r}", cure="Runs go with their dataset when it is dropped"
+        )
+    return rows[0]

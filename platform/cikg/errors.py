@@ -11,6 +11,7 @@
     │   └── DriftError            a database's schema is not what the files of `cypher/schema` make
     ├── ServiceError              a server did not answer as it should: names the setting
     │   ├── UnreachableError      nothing listens there
+    │   ├── MemoryLimitError      a transaction needs more memory than the server gives one
     │   └── AuthenticationError   it listens and refuses our credentials
     ├── StatementError            a block in `cypher/` breaks its own declaration
     ├── SnapshotError             a snapshot or checkpoint is damaged: names the file
@@ -102,6 +103,10 @@ class ServiceError(CikgError):
 
 class UnreachableError(ServiceError):
     """Nothing answers at the configured address."""
+
+
+class MemoryLimitError(ServiceError):
+    """A transaction needs more memory than the server gives one."""
 
 
 class AuthenticationError(ServiceError):

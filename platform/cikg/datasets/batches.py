@@ -61,13 +61,13 @@ class _Stage:
     parameters: Mapping[str, str | None] = field(default_factory=dict)
     characters: npt.NDArray[np.int64] | None = None
 
-    def end(self, start: int) -> int:
-        """The row after the last of the batch that begins with `start`."""
-        end = min(start + self.size, self.count)
+    def end(self, start: int, most: int) -> int:
+        """The row after the last of the batch that begins with `start` and has at most `most` rows."""
+        end = min(start + min(self.size, most), self.count)
         if self.characters is None:
             return end
-        most = CHARACTERS + (int(self.characters[start - 1]) if start else 0)
-        return min(end, max(start + 1, int(np.searchsorted(self.characters, most, side="right"))))
+        last = CHARACTERS + (int(self.characters[start - 1]) if start else 0)
+        return min(end, max(start + 1, int(np.searchsorted(self.characters, last, side="right"))))
 
 
 def data_rows(tables: Tables) -> int:
@@ -83,13 +83,13 @@ def total_rows(tables: Tables) -> int:
     return data_rows(tables) + len(tables.knowledge)
 
 
-def batches(tables: Tables, dataset: str, run: str, done: int = 0) -> Iterator[Batch]:
-    """Yield the batches of an import, without its first `done` rows."""
+def batches(tables: Tables, dataset: str, run: str, done: int = 0, most: int = EDGE_BATCH) -> Iterator[Batch]:
+    """Yield the batches of an import, without its first `done` rows; each has at most `most` rows."""
     offset = 0
     for stage in _stages(tables, dataset, run):
         start = max(done - offset, 0)
         while start < stage.count:
-            end = stage.end(start)
+            end = stage.end(start, most)
             parameters = {**stage.parameters, **stage.part(start, end)}
             yield Batch(stage.statement, offset + start, offset + end, parameters)
             start = end

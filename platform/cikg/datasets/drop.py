@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from cikg.datasets.batches import CHARACTERS
-from cikg.errors import ConflictError
+from cikg.errors import ConflictError, MemoryLimitError
 from cikg.graph import Graph
 from cikg.progress import Advance, ignore
 from cikg.settings import Settings
@@ -64,8 +64,19 @@ def drop_answers(graph: Graph, dataset: str, advance: Advance = ignore) -> None:
 
 
 def _repeat(graph: Graph, statement: str, advance: Advance, **parameters: str | int) -> None:
-    while dropped := graph.write(statement, **parameters, size=DROP_BATCH)[0]["dropped"]:
-        advance(dropped)
+    """Delete until nothing is left; fewer nodes a transaction once their edges exceed the server's memory."""
+    size = DROP_BATCH
+    while True:
+        try:
+            ((row,),) = graph.write_together([(statement, {**parameters, "size": size})])
+        except MemoryLimitError:
+            if size == 1:
+                raise
+            size //= 2
+            continue
+        if not row["dropped"]:
+            return
+        advance(row["dropped"])
 
 
 def folders(settings: Settings, dataset: str) -> list[Path]:

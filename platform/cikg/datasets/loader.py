@@ -18,7 +18,7 @@ from cikg.datasets.bulk import Bulk
 from cikg.datasets.checking import Checked, Rules, check, run_id
 from cikg.datasets.drop import clear, held
 from cikg.datasets.report import ImportReport
-from cikg.errors import ConflictError
+from cikg.errors import ConflictError, MemoryLimitError
 from cikg.graph import Graph
 from cikg.graph.migrations import migrate
 from cikg.progress import Progress, silent
@@ -114,22 +114,24 @@ class _Import:
         return 0
 
     def _write_rows(self, done: int, progress: Progress) -> None:
-        """Write all rows but the first `done`."""
+        """Write all rows but the first `done`, in smaller batches once one exceeds the server's memory."""
         with progress("importing", self.total) as advance:
             advance(done)
-            for batch in batches(self.tables, self.dataset, self.uid, done):
-                self._write(batch)
-                advance(batch.end - batch.start)
+            left = batches(self.tables, self.dataset, self.uid, done)
+            while batch := next(left, None):
+                rows = batch.end - batch.start
+                try:
+                    self._write(batch)
+                except MemoryLimitError:
+                    if rows == 1:
+                        raise
+                    left = batches(self.tables, self.dataset, self.uid, batch.start, rows // 2)
+                else:
+                    advance(rows)
 
     def _write(self, batch: Batch) -> None:
-        self.graph.write(
-            batch.statement,
-            dataset=self.dataset,
-            fingerprint=self.fingerprint,
-            start=batch.start,
-            end=batch.end,
-            **batch.parameters,
-        )
+        own = {"dataset": self.dataset, "fingerprint": self.fingerprint, "start": batch.start, "end": batch.end}
+        self.graph.write_together([(batch.statement, {**own, **batch.parameters})])
 
     def _make_room(self, found: dict[str, Any], replace: bool, progress: Progress) -> None:
         if not replace:

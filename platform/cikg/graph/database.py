@@ -14,16 +14,8 @@ from typing import Any, Self
 import neo4j
 from neo4j import exceptions as driver_errors
 
-from cikg.errors import (
-    AuthenticationError,
-    InputError,
-    NotFoundError,
-    NotReadOnlyError,
-    ServiceError,
-    TooLargeError,
-    TooSlowError,
-    UnreachableError,
-)
+from cikg.errors import MemoryLimitError, NotFoundError, UnreachableError
+from cikg.graph.refusals import OUT_OF_MEMORY, blamed_on_statement, memory_limit, translated
 from cikg.graph.statements import Statement, named
 from cikg.settings import Settings
 
@@ -141,7 +133,7 @@ class Graph:
         advance: Callable[[int], None] | None = None,
         **parameters: Any,
     ) -> None:
-        """Run a statement that takes `$rows`, a batch a transaction.
+        """Run a statement that takes `$rows`, a batch a transaction; one that exceeds the server's memory is halved.
 
         Callers pass rows sorted by their key, so that concurrent writers take locks in one order.
 
@@ -151,10 +143,21 @@ class Graph:
             batch: rows a transaction.
             advance: called with the number of rows after each commit.
             **parameters: the statement's other parameters.
+
+        Raises:
+            MemoryLimitError: a single row exceeds it.
         """
-        for start in range(0, len(rows), batch):
+        start = 0
+        while start < len(rows):
             part = [dict(row) for row in rows[start : start + batch]]
-            self.write(name, rows=part, **parameters)
+            try:
+                self.write_together([(name, {**parameters, "rows": part})])
+            except MemoryLimitError:
+                if len(part) == 1:
+                    raise
+                batch = len(part) // 2  # for the rest, too: they are alike
+                continue
+            start += len(part)
             if advance is not None:
                 advance(len(part))
 
@@ -166,15 +169,26 @@ class Graph:
 
         Returns:
             The rows of each.
+
+        Raises:
+            MemoryLimitError: at once; the driver would try again, and fail again, for as long as it tries anything.
         """
 
         def work(transaction: neo4j.ManagedTransaction) -> list[list[Row]]:
-            return [
-                [dict(record) for record in transaction.run(named(name).text, dict(parameters))]
-                for name, parameters in steps
-            ]
+            try:
+                return [
+                    [dict(record) for record in transaction.run(named(name).text, dict(parameters))]
+                    for name, parameters in steps
+                ]
+            except driver_errors.TransientError as error:
+                if error.code in OUT_OF_MEMORY:
+                    raise memory_limit() from error
+                raise
 
-        with _translated(), self._driver.session(database=self._database) as session:
+        with (
+            translated(),
+            self._driver.session(database=self._database, bookmark_manager=self._bookmarks) as session,
+        ):
             return session.execute_write(work)
 
     @contextmanager
@@ -184,7 +198,7 @@ class Graph:
         Yields a function `(name, **parameters)` that streams a statement's rows.
         """
         with (
-            _translated(),
+            translated(),
             self._driver.session(
                 database=self._database, default_access_mode=neo4j.READ_ACCESS, fetch_size=20_000
             ) as session,
@@ -203,7 +217,7 @@ class Graph:
 
         Yields the rows of the last one.
         """
-        with _translated(), self._driver.session(database=self._database) as session:
+        with translated(), self._driver.session(database=self._database) as session:
             transaction = session.begin_transaction()
             try:
                 rows: list[Row] = []
@@ -278,8 +292,8 @@ class Graph:
     def _asking(self, seconds: float | None, fetch_size: int) -> Iterator[neo4j.Transaction]:
         """A read transaction for a person's statement; errors are the statement's."""
         with (
-            _translated(),
-            _blamed_on_statement(seconds),
+            translated(),
+            blamed_on_statement(seconds),
             self._driver.session(
                 database=self._database, default_access_mode=neo4j.READ_ACCESS, fetch_size=fetch_size
             ) as session,
@@ -303,7 +317,7 @@ class Graph:
             yield
 
     def _run(self, text: str, parameters: Mapping[str, Any], routing: neo4j.RoutingControl) -> list[Row]:
-        with _translated():
+        with translated():
             result = self._driver.execute_query(
                 text,
                 parameters_=dict(parameters),
@@ -346,7 +360,7 @@ def connect(settings: Settings, *, retry_seconds: float = 30) -> Graph:
     except (ValueError, driver_errors.ConfigurationError) as error:
         raise _no_bolt(settings.neo4j_uri) from error
     try:
-        with _translated(settings.neo4j_uri):
+        with translated(settings.neo4j_uri):
             driver.verify_connectivity()
     except BaseException:
         driver.close()
@@ -393,81 +407,3 @@ def _operators(step: Mapping[str, Any], depth: int) -> Iterator[Operator]:
     )
     for child in step.get("children", []):
         yield from _operators(child, depth + 1)
-
-
-_OUT_OF_MEMORY = {f"Neo.TransientError.General.{name}OutOfMemoryError" for name in ("MemoryPool", "Transaction", "")}
-
-_NOT_FOR_READERS = {
-    "Neo.ClientError.Procedure.ProcedureNotFound",
-    "Neo.ClientError.Statement.ArgumentError",  # a second EXPLAIN, PROFILE or language before the statement
-    "Neo.ClientError.Statement.UnsupportedAdministrationCommand",
-}
-
-
-@contextmanager
-def _blamed_on_statement(seconds: float | None) -> Iterator[None]:
-    """Errors of a person's own statement are that person's input, not a fault of the server."""
-    try:
-        yield
-    except driver_errors.Neo4jError as error:
-        code = error.code or ""
-        if code == "Neo.ClientError.Statement.AccessMode":
-            raise NotReadOnlyError(
-                "the statement writes, and this only reads", cure="Ask with MATCH and RETURN"
-            ) from None
-        if code.startswith("Neo.ClientError.Transaction.TransactionTimedOut"):
-            took = f"{seconds:g} seconds" if seconds else "the server allows"
-            raise TooSlowError(f"the statement took longer than {took}", cure="Ask for less or allow more") from None
-        if code in _OUT_OF_MEMORY:
-            raise TooLargeError(
-                "the statement needs more memory than the server gives one",
-                cure="Ask for less, or for a part at a time",
-            ) from None
-        if code in _NOT_FOR_READERS:
-            raise NotReadOnlyError(
-                "the statement does something else than reading this graph",
-                cure="Ask with MATCH and RETURN, without CYPHER, EXPLAIN or PROFILE before it",
-            ) from None
-        if code.startswith("Neo.ClientError.Statement."):
-            summary = (error.message or str(error)).splitlines()[0].rstrip(". ")
-            raise InputError(f"Neo4j does not accept the statement: {summary}") from None
-        raise
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C stays Ctrl-C: interrupted within an answer, the driver trips over its half-read buffer as it closes."""
-    try:
-        yield
-    except (BufferError, driver_errors.DriverError) as error:
-        before: BaseException | None = error
-        while before is not None:
-            if isinstance(before, KeyboardInterrupt):
-                raise KeyboardInterrupt from None
-            before = before.__context__
-        raise
-
-
-@contextmanager
-def _translated(address: str | None = None) -> Iterator[None]:
-    """Turn the driver's errors into ours."""
-    where = f" at {address}" if address else ""
-    try:
-        with _interruptible():
-            yield
-    except (driver_errors.AuthError, driver_errors.TokenExpired) as error:
-        raise AuthenticationError(
-            f"Neo4j{where} refuses the user or password", cure="Set CIKG_NEO4J_USER and CIKG_NEO4J_PASSWORD"
-        ) from error
-    except (driver_errors.ServiceUnavailable, driver_errors.SessionExpired) as error:
-        raise UnreachableError(
-            f"Neo4j{where} does not answer", cure="Start it with `cikg up`, or correct CIKG_NEO4J_URI"
-        ) from error
-    except driver_errors.Neo4jError as error:
-        if error.code == "Neo.ClientError.Database.DatabaseNotFound":
-            raise ServiceError(
-                f"Neo4j{where} has no such database: {error.message}", cure="Correct CIKG_NEO4J_DATABASE"
-            ) from error
-        raise ServiceError(f"Neo4j refused a statement: {error.message or error}") from error
-    except driver_errors.DriverError as error:
-        raise ServiceError(f"the connection to Neo4j failed: {error}") from error

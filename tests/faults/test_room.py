@@ -1,0 +1,87 @@
+"""Too little room: a transaction that needs more memory than Neo4j gives one, and disks that are full."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cikg.datasets import drop as dropping
+from cikg.datasets.loader import load
+from cikg.errors import MemoryLimitError
+from cikg.graph import Graph, database, statements
+from tests.integration.graph.state import digest
+from tests.unit.datasets.folders import write
+
+pytestmark = pytest.mark.timeout(180)
+Hungry = Callable[..., list[str]]
+
+
+@pytest.fixture
+def hungry(monkeypatch: pytest.MonkeyPatch) -> Hungry:
+    """Have a statement hold a megabyte of texts for each row; returns a list that grows with each attempt to run it.
+
+    Some hundred rows exceed the 256 MB that a transaction may have, and one row does that stands for a thousand.
+    """
+    held = f"[n IN range(1, 500) | toString(n) + '{'x' * 2_000}']"
+
+    def make(name: str, times: int = 1) -> list[str]:
+        attempts: list[str] = []
+        changes = {
+            "UNWIND $rows AS row": f"CALL () {{ UNWIND $rows AS one UNWIND range(1, {times}) AS time "
+            f"WITH collect([one, {held}]) AS all RETURN all }} UNWIND all AS both WITH *, both[0] AS row",
+            "WITH node LIMIT $size": f"WITH node LIMIT $size WITH collect([node, {held}]) AS all "
+            "UNWIND all AS both WITH both[0] AS node",
+        }
+
+        def named(wanted: str) -> statements.Statement:
+            found = statements.named(wanted)
+            if wanted != name:
+                return found
+            attempts.append(wanted)
+            text = found.text
+            for before, after in changes.items():
+                text = text.replace(before, after)
+            assert text != found.text
+            return dataclasses.replace(found, text=text)
+
+        monkeypatch.setattr(database, "named", named)
+        return attempts
+
+    return make
+
+
+def test_rows_that_exceed_the_servers_memory_are_written_in_smaller_batches(
+    graph: Graph, dataset: str, hungry: Hungry
+) -> None:
+    rows = [{"uid": f"{dataset}:{n}", "id": f"{n}", "name": f"{n}", "intents": []} for n in range(1_000)]
+    attempts, sizes = hungry("write_interests"), list[int]()
+    graph.write_rows("write_interests", rows, advance=sizes.append, dataset=dataset, run=f"{dataset}:r")
+    assert sum(sizes) == 1_000 and max(sizes) < 1_000, sizes
+    assert len(attempts) < 2 * len(sizes), "what was too much once is not tried again"
+    found = graph.execute("MATCH (n:Interest {dataset: $d}) RETURN count(DISTINCT n.id) AS ids", d=dataset)
+    assert found == [{"ids": 1_000}]
+
+
+def test_a_row_that_alone_exceeds_it_is_an_error_that_names_the_setting(
+    graph: Graph, dataset: str, hungry: Hungry
+) -> None:
+    hungry("write_interests", times=1_000)
+    rows = [{"uid": f"{dataset}:{n}", "id": f"{n}", "name": f"{n}", "intents": []} for n in range(2)]
+    with pytest.raises(MemoryLimitError, match=r"more memory .*\. Raise db\.memory\.transaction\.max"):
+        graph.write_rows("write_interests", rows, dataset=dataset, run=f"{dataset}:r")
+
+
+def test_an_import_and_a_drop_that_exceed_it_go_on_in_smaller_batches(
+    graph: Graph, dataset: str, hungry: Hungry, tmp_path: Path
+) -> None:
+    load(graph, "cikgrec", write(tmp_path), f"{dataset}-calm")
+    attempts = hungry("import_users", times=100)
+    load(graph, "cikgrec", write(tmp_path), dataset)
+    assert digest(graph, dataset) == digest(graph, f"{dataset}-calm") and len(attempts) > 2
+    graph.execute("UNWIND range(1, 400) AS n CREATE (:Item {uid: $d + ':more' + n, dataset: $d})", d=dataset)
+    attempts = hungry("drop_nodes")
+    dropping.drop(graph, dataset)
+    assert dropping.held(graph, dataset) == 0 and len(attempts) > 2

@@ -10,8 +10,9 @@ from flask import Flask, Request, current_app, request
 from typing_extensions import override
 
 from cikg.datasets.prepared.intake import Intake, Intakes
-from cikg.datasets.prepared.unpacking import MOST_FILES, OURS, disk
+from cikg.datasets.prepared.unpacking import MOST_FILES, OURS
 from cikg.errors import InputError
+from cikg.files import disk
 from web import store
 from web.imports import choose_format
 

@@ -12,8 +12,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cikg.errors import ServiceError
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What the system calls a disk, or one person's share of it, that is full."""
+
+
+@contextmanager
+def disk(folder: Path) -> Iterator[None]:
+    """Say in a sentence that the disk is full on which this block writes.
+
+    Raises:
+        ServiceError: it is.
+    """
+    try:
+        yield
+    except Exception as error:  # a library's own error says it in words alone
+        if not (isinstance(error, OSError) and error.errno in FULL) and os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise ServiceError(
+            f"the disk that holds {folder} is full", cure="Make room on it, then do the same again; nothing is lost"
+        ) from None
 
 
 @contextmanager

@@ -28,7 +28,7 @@ import polars as pl
 from cikg import __version__
 from cikg.datasets.knowledge import RUN_KINDS, encode
 from cikg.errors import InputError
-from cikg.files import new_folder
+from cikg.files import disk, new_folder
 from cikg.graph import Graph
 from cikg.graph.database import Row
 from cikg.graph.datasets import check
@@ -193,7 +193,7 @@ def export_dataset(graph: Graph, dataset: str, folder: Path, format: str, progre
         described, frames = _read(graph, dataset, advance)
     rows = {name: frame.height for name, frame in frames.items()}
     try:
-        with progress("writing", sum(rows.values())) as advance, new_folder(folder) as made:
+        with progress("writing", sum(rows.values())) as advance, disk(folder.parent), new_folder(folder) as made:
             _write_all(made, described, frames, format, advance)
     except OSError as error:
         raise InputError(f"it cannot be written: {error.strerror}", folder) from None

@@ -20,6 +20,7 @@ import polars as pl
 from cikg.datasets.batches import data_rows
 from cikg.datasets.records import Entity, Interest, Item, User
 from cikg.datasets.tables import NEVER, SPLITS, Indices, Tables
+from cikg.files import disk
 from cikg.graph import Graph
 from cikg.graph.migrations import migrate
 from cikg.progress import Advance, Progress, ignore
@@ -93,7 +94,7 @@ def load(graph: Graph, store: Store, tables: Tables, dataset: str, *, run: str, 
         return False
     nodes = {"Dataset": begun["dataset"] | {"imported": data_rows(tables)}, "Run": begun["run"]}
     with store.folder() as folder:
-        with progress("writing files", data_rows(tables)) as advance:
+        with progress("writing files", data_rows(tables)) as advance, disk(folder):
             arguments = write(tables, dataset, run, nodes, folder=folder, advance=advance)
         with progress("building the database", store.steps) as advance:
             store.build(folder, arguments, advance)

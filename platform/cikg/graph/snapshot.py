@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -347,7 +348,8 @@ def write(folder: Path, exported: Export) -> Snapshot:
     if _whole(path) is None:
         with new_folder(path) as made:
             for name, column in columns.items():
-                np.save(made / f"{name}.npy", column, allow_pickle=False)
+                with (made / f"{name}.npy").open("wb") as file:  # to a path, NumPy would not say that the disk is full
+                    np.save(SimpleNamespace(write=file.write), column, allow_pickle=False)
             (made / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return open_snapshot(path)
 

@@ -28,11 +28,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.datasets.checking import Rules
 from cikg.datasets.filters import Filters
-from cikg.datasets.prepared.unpacking import MOST_FILES, OURS, Stream, disk, keep, oversize, place, unpack
+from cikg.datasets.prepared.unpacking import MOST_FILES, OURS, Stream, keep, oversize, place, unpack
 from cikg.datasets.report import MAX_REJECTED
 from cikg.datasets.splits import SplitKind, SplitRule
 from cikg.errors import ConflictError, InputError, NotFoundError
-from cikg.files import alone, write_file
+from cikg.files import alone, disk, write_file
 from cikg.settings import Settings
 
 KEPT_SECONDS = 24 * 60 * 60

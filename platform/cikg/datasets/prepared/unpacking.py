@@ -7,13 +7,11 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from cikg.errors import InputError, ServiceError
-from cikg.files import FULL
+from cikg.errors import InputError
+from cikg.files import disk
 
 MOST_FILES = 1_000
 """Files of one import, and entries of an archive."""
@@ -36,23 +34,6 @@ class Stream(Protocol):
     def read(self, size: int, /) -> bytes:
         """The next bytes, at most so many; none at the end."""
         ...
-
-
-@contextmanager
-def disk(folder: Path) -> Iterator[None]:
-    """Say that the disk is full in a sentence.
-
-    Raises:
-        ServiceError: it is.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise ServiceError(
-            f"the disk that holds {folder} is full", cure="Make room on it, then do the same again; nothing is lost"
-        ) from None
 
 
 def inner_path(name: str) -> PurePosixPath | None:

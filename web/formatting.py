@@ -74,10 +74,11 @@ def count(value: int | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """`34 %` from .34; small shares keep a digit."""
+    """`34 %` from .34, on one line; small shares keep a digit."""
     if share is None:
         return "–"
-    return f"{share:.0%}".replace("%", " %") if share >= 0.1 or share == 0 else f"{share:.1%}".replace("%", " %")
+    digits = 0 if share >= 0.1 or share == 0 else 1
+    return f"{100 * share:.{digits}f}\u00a0%"
 
 
 def counted(value: int | None, one: str, many: str = "") -> str:

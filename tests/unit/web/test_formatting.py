@@ -46,7 +46,7 @@ def test_numbers_are_counted_in_words() -> None:
     assert counted(12_345, "entry", "entries") == "12,345 entries"
     assert counted(None, "user") == "– users"
     assert (count(None), count(1_234_567)) == ("–", "1,234,567")
-    assert (percent(0.071), percent(0.71), percent(0), percent(None)) == ("7.1 %", "71 %", "0 %", "–")
+    assert (percent(0.071), percent(0.71), percent(0), percent(None)) == ("7.1\u00a0%", "71\u00a0%", "0\u00a0%", "–")
 
 
 def test_parameters_are_plain_text() -> None:

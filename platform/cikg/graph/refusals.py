@@ -19,6 +19,11 @@ from cikg.errors import (
 )
 
 OUT_OF_MEMORY = {f"Neo.TransientError.General.{name}OutOfMemoryError" for name in ("MemoryPool", "Transaction", "")}
+_STOPPED = {
+    "Neo.DatabaseError.Transaction.TransactionLogError",  # it could not write to its disk
+    "Neo.DatabaseError.Transaction.TransactionStartFailed",  # nor does it read until it is started again
+    "Neo.TransientError.General.DatabaseUnavailable",
+}
 
 
 def memory_limit() -> MemoryLimitError:
@@ -44,21 +49,21 @@ def blamed_on_statement(seconds: float | None) -> Iterator[None]:
     except driver_errors.Neo4jError as error:
         code = error.code or ""
         if code == "Neo.ClientError.Statement.AccessMode":
-            raise NotReadOnlyError(
-                "the statement writes, and this only reads", cure="Ask with MATCH and RETURN"
-            ) from None
+            raise NotReadOnlyError("the statement writes, but may only read", cure="Use MATCH and RETURN") from None
         if code.startswith("Neo.ClientError.Transaction.TransactionTimedOut"):
             took = f"{seconds:g} seconds" if seconds else "the server allows"
-            raise TooSlowError(f"the statement took longer than {took}", cure="Ask for less or allow more") from None
+            raise TooSlowError(
+                f"the statement took longer than {took}", cure="Ask for less, or allow more time"
+            ) from None
         if code in OUT_OF_MEMORY:
             raise TooLargeError(
-                "the statement needs more memory than the server gives one",
+                "the statement needs more memory than Neo4j allows one",
                 cure="Ask for less, or for a part at a time",
             ) from None
         if code in _NOT_FOR_READERS:
             raise NotReadOnlyError(
-                "the statement does something else than reading this graph",
-                cure="Ask with MATCH and RETURN, without CYPHER, EXPLAIN or PROFILE before it",
+                "the statement does something other than reading the graph",
+                cure="Use MATCH and RETURN, without CYPHER, EXPLAIN or PROFILE before it",
             ) from None
         if code.startswith("Neo.ClientError.Statement."):
             summary = (error.message or str(error)).splitlines()[0].rstrip(". ")
@@ -102,6 +107,11 @@ def translated(address: str | None = None) -> Iterator[None]:
             ) from error
         if error.code in OUT_OF_MEMORY:
             raise memory_limit() from error
+        if error.code in _STOPPED:
+            raise UnreachableError(
+                f"Neo4j{where} has stopped its database",
+                cure="If its disk is full, make room and restart it; else its log says why",
+            ) from error
         raise ServiceError(f"Neo4j refused a statement: {error.message or error}") from error
     except driver_errors.DriverError as error:
         raise ServiceError(f"the connection to Neo4j failed: {error}") from error

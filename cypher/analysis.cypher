@@ -163,12 +163,22 @@ ORDER BY intent
 
 // name: users_without_intents(dataset, limit) -> many
 // Users that nothing was inferred about, or all of it pruned, those with the longest training history first.
-// Cost: global; one pass over the dataset's users, and the histories of those without intents.
+// Cost: global; one pass over the dataset's users, and the histories of those that may be among the first: who has fewer
+// interactions in all than the last of the `limit` with the most has in training cannot be.
 MATCH (user:User {dataset: $dataset})
 WHERE NOT EXISTS {
   (user)-[has:POSSESSES]->(intent:Intent) WHERE has.pruned_by IS NULL AND intent.merged_into IS NULL
 }
-RETURN user.id AS user, user.name AS name, COUNT { (user)-[:INTERACTED {split: 'train'}]->(:Item) } AS interactions
+WITH user, COUNT { (user)-[:INTERACTED]->() } AS most ORDER BY most DESC
+WITH collect({user: user, most: most}) AS found
+WITH found, CASE WHEN size(found) > $limit THEN COLLECT {
+  UNWIND found[..$limit] AS first
+  WITH first.user AS user
+  RETURN COUNT { (user)-[:INTERACTED {split: 'train'}]->() } AS interactions ORDER BY interactions LIMIT 1
+}[0] ELSE 0 END AS least
+UNWIND found AS each
+WITH each.user AS user WHERE each.most >= least
+RETURN user.id AS user, user.name AS name, COUNT { (user)-[:INTERACTED {split: 'train'}]->() } AS interactions
 ORDER BY interactions DESC, user LIMIT $limit
 
 // name: bridge_to_item(dataset, user, item, limit) -> many
@@ -300,11 +310,11 @@ ORDER BY holders DESC, intent LIMIT $limit
 MATCH (:Interest {uid: $dataset + ':' + $interest})<-[has:HAS_INTEREST]-(user:User)
 WHERE has.pruned_by IS NULL
 WITH DISTINCT user
-MATCH (user)-[:INTERACTED {split: 'train'}]->(item:Item)
+MATCH (user)-[:INTERACTED {split: 'train'}]->(item)
 WITH item, count(DISTINCT user) AS holders
 ORDER BY holders DESC, item.id LIMIT $limit
 RETURN item.id AS item, item.name AS name, holders,
-       toFloat(holders) / COUNT { (item)<-[:INTERACTED {split: 'train'}]-(:User) } AS share
+       toFloat(holders) / COUNT { (item)<-[:INTERACTED {split: 'train'}]-() } AS share
 ORDER BY holders DESC, item
 
 // name: overlaps_of_interest(dataset, interest, least, limit) -> many

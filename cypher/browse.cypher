@@ -77,17 +77,19 @@ RETURN size(found) AS total, COLLECT {
 
 // name: browse_items(dataset, text, by, skip, limit) -> one
 // One page of items whose name or id contains a text, most read first or `by` their 'facts', each with what it shares with
-// the fewest others. Cost: the dataset's items.
+// the fewest others. Facts are all edges but those of users, models and jobs: that is counted by degrees. Cost: the dataset's
+// items, and the edges of those shown.
 MATCH (item:Item {dataset: $dataset})
 WHERE $text = '' OR toLower(item.id) CONTAINS $text OR toLower(item.name) CONTAINS $text
 WITH item, COUNT { (item)<-[:INTERACTED]-() } AS readers
-ORDER BY CASE $by WHEN 'facts' THEN -COUNT { (item)-[fact]-() WHERE fact.relation IS NOT NULL } END, readers DESC, item.id
-WITH collect({id: item.id, name: coalesce(item.name, item.id), readers: readers, item: item}) AS found
+WITH item, readers, COUNT { (item)--() } - readers - COUNT { (item)<-[:RECOMMENDED]-() }
+                    - COUNT { (item)-[:SATISFIES]->() } - COUNT { (item)<-[:DESCRIBES]-() } AS facts
+ORDER BY CASE $by WHEN 'facts' THEN -facts END, readers DESC, item.id
+WITH collect({id: item.id, name: coalesce(item.name, item.id), readers: readers, facts: facts, item: item}) AS found
 RETURN size(found) AS total, COLLECT {
   UNWIND found[$skip..$skip + $limit] AS row
   WITH row, row.item AS item
-  RETURN {id: row.id, name: row.name, readers: row.readers,
-          facts: COUNT { (item)-[fact]-() WHERE fact.relation IS NOT NULL },
+  RETURN {id: row.id, name: row.name, readers: row.readers, facts: row.facts,
           about: COLLECT {
             MATCH (item)-[fact]-(other:Item|Entity) WHERE fact.relation IS NOT NULL
             WITH DISTINCT other, COUNT { (other)--() } AS degree
@@ -236,16 +238,17 @@ ORDER BY at IS NULL, at DESC, toIntegerOrNull(id), id LIMIT $limit
 
 // name: item_interests(item, limit) -> many
 // The interests whose holders chose an item more often than everyone: those first that account for most readers beyond
-// the average. Cost: readers × their interests.
+// the average. Cost: readers × their interests, then each interest's holders once.
 MATCH (item:Item {uid: $item})
 WITH item, COUNT { MATCH (item)<-[edge:INTERACTED]-() WHERE edge.split <> 'test' } AS readers,
      COUNT { MATCH (:User {dataset: item.dataset}) } AS users
-MATCH (item)<-[edge:INTERACTED]-(user:User)-[has:HAS_INTEREST]->(interest:Interest)
+MATCH (item)<-[edge:INTERACTED]-(user)-[has:HAS_INTEREST]->(interest)
 WHERE edge.split <> 'test' AND has.pruned_by IS NULL
-WITH readers, users, interest, count(DISTINCT user) AS support, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS cohort
-WITH interest, support, cohort, toFloat(readers) / users AS share
+WITH interest, count(DISTINCT user) AS support, toFloat(readers) / users AS share
+WHERE support >= 2
+WITH interest, support, share, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS cohort
 WITH interest, support, cohort, share, toFloat(support) / cohort / share AS lift
-WHERE support >= 2 AND lift > 1
+WHERE lift > 1
 RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name, support, cohort, share, lift
 ORDER BY support * log(lift) DESC, id LIMIT $limit
 
@@ -277,7 +280,7 @@ ORDER BY users DESC, name LIMIT $limit
 MATCH (interest:Interest {uid: $interest})
 WITH interest, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS cohort,
      COUNT { MATCH (:User {dataset: interest.dataset}) } AS users
-MATCH (interest)<-[has:HAS_INTEREST]-(user:User)-[edge:INTERACTED]->(item:Item)
+MATCH (interest)<-[has:HAS_INTEREST]-(user)-[edge:INTERACTED]->(item)
 WHERE edge.split <> 'test' AND has.pruned_by IS NULL
 WITH cohort, users, item, count(DISTINCT user) AS support
 WHERE support >= 2

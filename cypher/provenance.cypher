@@ -203,13 +203,15 @@ ORDER BY kind, user, target SKIP $skip LIMIT $limit
 
 // name: counts(dataset) -> one
 // A dataset's nodes and edges by kind.
-// Cost: global; one pass over its users', items' and entities' edges.
+// Cost: global; one pass over its users', items' and entities' edges. Interactions are counted without reading them.
 RETURN COUNT { MATCH (user:User {dataset: $dataset}) RETURN user } AS users,
        COUNT { MATCH (item:Item {dataset: $dataset}) RETURN item } AS items,
        COUNT { MATCH (entity:Entity {dataset: $dataset}) RETURN entity } AS entities,
        COUNT { MATCH (intent:Intent {dataset: $dataset}) WHERE intent.merged_into IS NULL RETURN intent } AS intents,
        COUNT { MATCH (interest:Interest {dataset: $dataset}) RETURN interest } AS interests,
-       COUNT { MATCH (:User {dataset: $dataset})-[edge:INTERACTED]->(:Item) RETURN edge } AS interactions,
+       reduce(sum = 0, each IN COLLECT {
+         MATCH (user:User {dataset: $dataset}) RETURN COUNT { (user)-[:INTERACTED]->() }
+       } | sum + each) AS interactions,
        COUNT { MATCH (:User {dataset: $dataset})-[edge:POSSESSES]->(:Intent) WHERE edge.pruned_by IS NULL RETURN 1 } AS possesses,
        COUNT { MATCH (:Item {dataset: $dataset})-[edge:SATISFIES]->(:Intent) WHERE edge.pruned_by IS NULL RETURN 1 } AS satisfies,
        COUNT { MATCH (:User {dataset: $dataset})-[edge:HAS_INTEREST]->(:Interest) WHERE edge.pruned_by IS NULL RETURN 1 } AS has_interest,

@@ -50,14 +50,19 @@ RETURN item.id AS item, others ORDER BY item
 
 // name: items_chosen_together(items, readers, limit) -> many
 // For items, by their uids, what their first so many users chose as well in training, and how many of them. Keys: the items'
-// uids, then the histories of these users.
+// uids, then the histories of these users. Ties are broken by uid, which is read of those alone that may be among the first.
 UNWIND $items AS uid
 MATCH (item:Item {uid: uid})
 CALL (item) {
-  MATCH (item)<-[:INTERACTED {split: 'train'}]-(user:User)
+  MATCH (item)<-[:INTERACTED {split: 'train'}]-(user)
   WITH item, user ORDER BY user.id LIMIT $readers
-  MATCH (user)-[:INTERACTED {split: 'train'}]->(other:Item) WHERE other <> item
-  WITH other, count(*) AS users ORDER BY users DESC, other.uid LIMIT $limit
+  MATCH (user)-[:INTERACTED {split: 'train'}]->(other) WHERE other <> item
+  WITH other, count(*) AS users ORDER BY users DESC
+  WITH collect({other: other, users: users}) AS counted
+  WITH counted, coalesce(counted[$limit - 1].users, 0) AS least
+  UNWIND counted AS each
+  WITH each.other AS other, each.users AS users WHERE each.users >= least
+  ORDER BY users DESC, other.uid LIMIT $limit
   RETURN collect({id: other.id, name: coalesce(other.name, other.id), users: users}) AS others
 }
 RETURN item.id AS item, others ORDER BY item

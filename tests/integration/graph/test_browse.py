@@ -41,6 +41,8 @@ def test_lists(graph: Graph, planted: str) -> None:
         "eve": 0,
         "fay": 0,
     }
+    items = graph.one("browse_items", dataset=planted, **PAGE)["rows"]
+    assert columns(items[:2], "id", "readers", "facts") == [["emma", 5, 1], ["moby", 4, 1]], "intents are no facts"
     interests = graph.one("browse_interests", dataset=planted, **PAGE)["rows"]
     assert columns(interests, "id", "holders", "intents") == [["green", 3, 2], ["salt", 3, 2], ["idle", 0, 0]]
 

@@ -203,16 +203,16 @@ def test_cancelled_before_and_while_it_runs(
     assert browser.submit(address, "start", dataset=name).status_code == 303
     monkeypatch.setattr("cikg.datasets.batches.NODE_BATCH", 3)
     monkeypatch.setattr("cikg.datasets.prepared.carrying_out._TOLD_SECONDS", 0.0)
-    written, seen = Graph.write, []
+    written, seen = Graph.write_together, []
 
-    def cancelled(self: Graph, statement: str, **parameters: Any) -> Any:
-        if statement == "import_items":
+    def cancelled(self: Graph, writes: Any) -> Any:
+        if writes[0][0] == "import_items":
             seen.append(browser.client.get(address).text)
             Intakes(own).open(key(address)).stop()
-        return written(self, statement, **parameters)
+        return written(self, writes)
 
     with monkeypatch.context() as patch, pytest.raises(CancelledError):
-        patch.setattr(Graph, "write", cancelled)
+        patch.setattr(Graph, "write_together", cancelled)
         carry_out(own, key(address))
     assert re.search(r"importing: \d of 79 rows", seen[0]) and '<progress max="79"' in seen[0]
     assert graph.one("find_dataset", dataset=name)["dataset"]["state"] == "importing"

@@ -258,7 +258,7 @@ def _forge(folder: Path) -> None:
         (lambda folder: (folder / "manifest.json").unlink(), r"has no manifest\.json. Give the path of a folder"),
         (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json: it is damaged"),
         (lambda folder: (folder / "manifest.json").write_text('{"dataset": {}, "tables": {}}'), "lacks users, items,"),
-        (lambda folder: (folder / "manifest.json").write_text('{"layout": 99}'), "its layout is wrong"),
+        (lambda folder: (folder / "manifest.json").write_text('{"layout": 99}'), "layout is wrong"),
     ],
     ids=["changed", "missing table", "other columns", "no manifest", "no JSON", "no tables", "other layout"],
 )

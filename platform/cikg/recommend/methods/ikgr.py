@@ -42,8 +42,8 @@ class IkgrConfig(Config):
     batch_size: int = Field(2048, ge=1, description="Interactions per step")
     knowledge: Literal["intents", "exact", "interactions", "none"] = Field(
         "intents",
-        description="intents: those of both rounds; exact: only those of the first; interactions: the items that share the "
-        "most intents with a user count as consumed, and intents are not nodes; none: no intents",
+        description="intents: those of both rounds; exact: only those of the first; interactions: the items that share "
+        "the most intents with a user count as consumed, and intents are not nodes; none: no intents",
     )
     item_texts: bool = Field(True, description="Give items the vectors of their own texts, beside their intents")
     added_interactions: int = Field(10, ge=1, description="Items added to each user where knowledge=interactions")

@@ -130,7 +130,7 @@ def test_the_list_beside_cikgrec_s_file_says_whose_numbers_they_are(graph: Graph
         ('{"3": [["jazz"]]}', "expected an interest"),
         ('{"3": "   "}', "expected an interest"),
         ('{"3": [true]}', "expected an interest"),
-        ("[]", "expected an object"),
+        ("[]", "expected a JSON object"),
         ("{}", "it holds no answers"),
     ],
 )

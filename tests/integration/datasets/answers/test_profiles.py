@@ -165,8 +165,8 @@ def test_numbers_that_no_list_has_and_numbers_given_twice(graph: Graph, shop: st
     report = bring(graph, shop, tmp_path / "items.json", texts, **options)
     assert [row["profile"]["text"] for row in standing(graph, shop).values()] == ["a band"]
     assert sorted(reason.example for reason in report.reasons) == [
-        "line 2 already has an answer about '00'",
         "'9' is not a number in item_map.txt",
+        "line 2 already has an answer about '00'",
     ]
     with pytest.raises(InputError, match="does not exist"):
         bring(graph, shop, tmp_path / "items.json", texts, numbers=tmp_path / "other.txt")

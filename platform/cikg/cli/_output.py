@@ -99,8 +99,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:
-    """Print names and values as two columns."""
-    print_table(title, ["", ""], [[name, _show(value)] for name, value in facts.items()])
+    """Print names and values as two columns; a path is folded, not cut, so that it can be copied."""
+    print_table(title, ["", ""], [[name, _show(value)] for name, value in facts.items()], fold=True)
 
 
 def _show(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import signal
 import sys
 from typing import Any, NoReturn
@@ -114,6 +115,15 @@ def main(arguments: list[str] | None = None) -> Any:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         click.echo("cikg: interrupted; what was committed is kept, and the same command resumes from there", err=True)
         sys.exit(130)
+    except UnicodeEncodeError:
+        wrong = [
+            each for each in given if re.search("[\ud800-\udfff]", each)
+        ]  # how Python reads bytes that are no text
+        if not wrong:
+            raise
+        _fail(
+            InputError(f"{wrong[0]!r} is not UTF-8 text", cure="Check the encoding of your terminal or script"), given
+        )
     except OSError as error:
         if error.filename is None and error.errno not in FULL:
             raise

@@ -90,3 +90,8 @@ def test_columns_of_a_table(here: Cikg, tmp_path: Path) -> None:
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert not set(said) & set("\x1b\x07\x9b\u202e")
+
+
+def test_an_argument_that_is_no_text_is_told(here: Cikg, written: None) -> None:
+    done = here("intents", "merge", "\udcff", "the sea", "--dataset", DATASET)
+    assert (done.returncode, "'\\udcff' is not UTF-8 text" in done.stderr) == (2, True), done.stderr

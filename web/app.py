@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings: those of this process unless given.
 
     Raises:
-        SettingsError: there is no key to sign sessions with, or it is too short to be secret.
+        SettingsError: there is no key to sign sessions with, or it is too short; or Flask's debug mode is on.
     """
     settings = settings or load_settings()
     key = settings.secret_key.get_secret_value() if settings.secret_key else ""
@@ -49,6 +49,8 @@ def create_app(settings: Settings | None = None) -> Flask:
             cure="Set it to a long random text; `cikg up` makes one for the embedded services",
         )
     app = Flask(__name__)
+    if app.debug:
+        raise SettingsError("FLASK_DEBUG is set, and debug mode shows strangers too much", cure="Unset FLASK_DEBUG")
     app.config.update(
         SECRET_KEY=key,
         TRUSTED_HOSTS=security.trusted_hosts(settings),

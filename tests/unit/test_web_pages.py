@@ -173,6 +173,12 @@ def test_refuses_to_start_without_a_secret_key(key: str | None) -> None:
         web.create_app(Settings(secret_key=key))
 
 
+def test_refuses_to_start_in_debug_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_DEBUG", "1")
+    with pytest.raises(SettingsError, match="FLASK_DEBUG is set"):
+        web.create_app(Settings(secret_key=KEY))
+
+
 def test_runs_of_a_method_say_in_what_they_differ() -> None:
     def run(method: str, **settings: Any) -> dict[str, Any]:
         seed = settings.pop("seed", 0)

@@ -17,10 +17,12 @@ from cikg.errors import (
     TooSlowError,
     UnreachableError,
 )
+from cikg.graph.interrupts import interruptible
 
 OUT_OF_MEMORY = {f"Neo.TransientError.General.{name}OutOfMemoryError" for name in ("MemoryPool", "Transaction", "")}
 _STOPPED = {
     "Neo.DatabaseError.Transaction.TransactionLogError",  # it could not write to its disk
+    "Neo.DatabaseError.Transaction.TransactionCommitFailed",
     "Neo.DatabaseError.Transaction.TransactionStartFailed",  # nor does it read until it is started again
     "Neo.TransientError.General.DatabaseUnavailable",
 }
@@ -72,25 +74,11 @@ def blamed_on_statement(seconds: float | None) -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C stays Ctrl-C: interrupted within an answer, the driver trips over its half-read buffer as it closes."""
-    try:
-        yield
-    except (BufferError, driver_errors.DriverError) as error:
-        before: BaseException | None = error
-        while before is not None:
-            if isinstance(before, KeyboardInterrupt):
-                raise KeyboardInterrupt from None
-            before = before.__context__
-        raise
-
-
-@contextmanager
 def translated(address: str | None = None) -> Iterator[None]:
     """Turn the driver's errors into ours."""
     where = f" at {address}" if address else ""
     try:
-        with _interruptible():
+        with interruptible():
             yield
     except (driver_errors.AuthError, driver_errors.TokenExpired) as error:
         raise AuthenticationError(

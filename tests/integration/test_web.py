@@ -294,6 +294,9 @@ def test_the_next_step_follows_what_there_is(client: FlaskClient, graph: Graph, 
         return found
 
     assert step()["command"] == f"cikg train mixture --dataset {dataset}"
+    page = client.get(f"/d/{dataset}").text
+    assert page.count('<li class="done">') == 3, "imported, inferred, grouped"
+    assert 'aria-current="step">Train a model<' in page
     assert "not complete" in step(state="importing")["text"]
     graph.execute(
         "CREATE (run:Run {uid: $d + ':i', id: 'i', dataset: $d}) "

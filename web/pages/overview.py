@@ -22,16 +22,27 @@ blueprint = Blueprint("overview", __name__)
 link = Link("Overview", "overview.dataset", 0)
 SHOWN_RUNS = 8
 SHOWN_DATASETS = 20
+STAGES = ("Import", "Infer intents", "Group them into interests", "Train a model", "Serve it")
+"""What leads from files to recommendations with reasons."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What to do next: a sentence, the command for it, and the page where it can be done, too; either may be empty."""
+    """What to do next, until recommendations are served.
+
+    Attributes:
+        text: a sentence.
+        command: what does it; may be empty.
+        href: the page where it can be done, too; may be empty.
+        label: what leads there.
+        stage: the one of `STAGES` that it belongs to; empty where it belongs to none.
+    """
 
     text: str
     command: str
     href: str = ""
     label: str = "Do it here"
+    stage: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,7 @@ class DatasetPage:
         story: how one of its recommendations comes about; None until one is served that an interest explains.
         runs: its newest.
         step: what to do next, until a model is served.
+        stages: what has to be done until then, in order.
     """
 
     template: ClassVar[str] = "dataset.html"
@@ -74,6 +86,7 @@ class DatasetPage:
     story: story.Story | None
     runs: tuple[runs.Run, ...]
     step: Step | None
+    stages: tuple[str, ...] = STAGES
 
 
 @dataclass(frozen=True)
@@ -151,17 +164,27 @@ def next_step(found: dict[str, Any], newest: tuple[runs.Run, ...]) -> Step | Non
     if not found["interest_count"] and not found["intents"]:
         plan = url_for("start.index", dataset=name, job="user_interests")
         return Step(
-            "Ask the LLM what the users are interested in:", f"cikg extract user_interests --dataset {name}", plan
+            "Ask the LLM what the users are interested in:",
+            f"cikg extract user_interests --dataset {name}",
+            plan,
+            stage=STAGES[1],
         )
     if not found["interest_count"]:
         interests = url_for("interests.index", dataset=name)
-        return Step("Group the extracted phrases into interests:", f"cikg cluster --dataset {name}", interests)
+        return Step(
+            "Group the extracted phrases into interests:", f"cikg cluster --dataset {name}", interests, stage=STAGES[2]
+        )
     trained = next((run for run in newest if run.kind == "train" and run.state == "done"), None)
     if trained is None:
         models = url_for("models.index", dataset=name)
-        return Step("Train a recommender on it:", f"cikg train mixture --dataset {name}", models)
+        return Step("Train a recommender on it:", f"cikg train mixture --dataset {name}", models, stage=STAGES[3])
     model = url_for("models.model", dataset=name, identifier=trained.id)
-    return Step("Serve the recommendations of the newest model:", f"cikg publish {trained.id} --dataset {name}", model)
+    return Step(
+        "Serve the recommendations of the newest model:",
+        f"cikg publish {trained.id} --dataset {name}",
+        model,
+        stage=STAGES[4],
+    )
 
 
 def _finish(name: str, state: str, newest: tuple[runs.Run, ...]) -> Step:
@@ -170,11 +193,12 @@ def _finish(name: str, state: str, newest: tuple[runs.Run, ...]) -> Step:
         return Step("It is only partly dropped. Drop the rest, or import it again:", f"cikg dataset drop {name}")
     if any(run.active and run.kind == "import" for run in newest):
         jobs = url_for("jobs.index", dataset=name)
-        return Step("The import is still running, so this page is incomplete.", "", jobs, "Follow it")
+        return Step("The import is still running, so this page is incomplete.", "", jobs, "Follow it", STAGES[0])
     return Step(
         "The import is not complete. Start it again on the Import page or with the command, and it resumes:",
         "cikg import …",
         url_for("imports.index"),
+        stage=STAGES[0],
     )
 
 

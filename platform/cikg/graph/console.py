@@ -77,10 +77,16 @@ _NAMESPACES = {
 }
 """Of the functions that the language brings."""
 
-_NOT_CODE = re.compile(r"""//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
-_NAME = r"(?:`(?:``|[^`])*`|\w+)"
-_CALLED = re.compile(rf"({_NAME}(?:\s*\.\s*{_NAME})+)\s*\(")
-_QUOTED_CALL = re.compile(r"`((?:``|[^`])*)`\s*\(")
+_TOKEN = re.compile(
+    r"""
+    (?P<blank>\s++ | //[^\n]*+ | /\*(?:[^*]|\*(?!/))*+(?:\*/)?)
+    | (?P<text>'(?:\\.|[^'\\])*+'? | "(?:\\.|[^"\\])*+"?)
+    | (?P<name>`(?:``|[^`])*+`? | \w++)
+    | (?P<sign>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""A piece of a statement. None is looked at twice, so that a long statement takes no longer for its length's square."""
 _ESCAPE = re.compile(r"\\u+([0-9A-Fa-f]{4})")
 
 
@@ -164,6 +170,24 @@ class Asked:
     picture: Picture
 
 
+def inspect(text: str) -> None:
+    """Make sure of what no plan shows: that it is one statement, and calls nothing that the language does not bring.
+
+    Raises:
+        InputError: it is none, or more than one.
+        NotReadOnlyError: it calls something else.
+    """
+    try:
+        statements = split(text)
+    except StatementError as error:
+        raise InputError(error.message) from None
+    if len(statements) != 1 or "\0" in text:
+        raise InputError(f"expected one statement, found {len(statements)}", cure="Run them one at a time")
+    for name in _called(text):
+        if name.partition(".")[0].lower() not in _NAMESPACES and name not in _PROCEDURES:
+            raise _refused(f"it calls {name[:100]}, which is not part of the language")
+
+
 def check(graph: Graph, text: str, seconds: float) -> tuple[str, list[Operator]]:
     """Make sure that a statement only reads the graph, without running it.
 
@@ -179,15 +203,7 @@ def check(graph: Graph, text: str, seconds: float) -> tuple[str, list[Operator]]
         InputError: it is no statement that the server understands, or more than one.
         NotReadOnlyError: it does something else than reading the graph.
     """
-    try:
-        statements = split(text)
-    except StatementError as error:
-        raise InputError(error.message) from None
-    if len(statements) != 1 or "\0" in text:
-        raise InputError(f"expected one statement, found {len(statements)}", cure="Run them one at a time")
-    for name in _called(text):
-        if name.partition(".")[0].lower() not in _NAMESPACES and name not in _PROCEDURES:
-            raise _refused(f"it calls {name}, which is not part of the language")
+    inspect(text)
     statement = f"CYPHER 25 {text.strip().rstrip(';')}"
     kind, plan = graph.examine(statement, {}, seconds=seconds)
     if kind != "r":
@@ -228,13 +244,18 @@ def _called(text: str) -> Iterator[str]:
     Where the server decodes them depends on the language's version, and decoded quotes begin and end strings elsewhere.
     """
     for read in {text, _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)}:
-        code = _NOT_CODE.sub(" ", read)
-        for found in _CALLED.finditer(code):
-            parts = re.findall(_NAME, found[1])
-            yield ".".join(part.strip("`") for part in parts)
-        for found in _QUOTED_CALL.finditer(code):
-            if "." in found[1]:
-                yield found[1]
+        name, is_open = "", False  # what was read of a name with dots, and whether a dot was last
+        for token in _TOKEN.finditer(read):
+            if token["blank"]:
+                continue
+            if token["name"]:
+                name, is_open = (name if is_open else "") + token["name"].strip("`"), False
+            elif token["sign"] == "." and name and not is_open:
+                name, is_open = f"{name}.", True
+            else:
+                if token["sign"] == "(" and "." in name and not is_open:
+                    yield name
+                name, is_open = "", False
 
 
 def _refused(why: str) -> NotReadOnlyError:

@@ -16,12 +16,13 @@ from cikg.graph.statements import cypher_directory
 
 _FILE = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.cypher")
 _PIECE = re.compile(
-    r"""(?P<comment>//[^\n]*|/\*.*?\*/)
+    r"""(?P<comment>//[^\n]*|/\*(?:[^*]|\*(?!/))*+(?:\*/)?)
       | (?P<quoted>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`(?:``|[^`])*`)
       | (?P<end>;)
       | (?P<code>[^'"`;/]+|/)""",
     re.VERBOSE | re.DOTALL,
 )
+_COMMENT = re.compile(r"//.*|/\*.*\*/", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,14 @@ def split(text: str) -> list[str]:
     """Split Cypher into statements at semicolons outside strings, quoted names and comments.
 
     Raises:
-        StatementError: a string or a quoted name is not closed.
+        StatementError: a string, a quoted name or a comment is not closed.
     """
     statements, current, position = [], "", 0
     while position < len(text):
         piece = _PIECE.match(text, position)
-        if piece is None:
-            line = text.count("\n", 0, position) + 1
-            raise StatementError(f"the quotation mark in line {line} is not closed")
+        if piece is None or (piece["comment"] and not _COMMENT.fullmatch(piece[0])):
+            line, what = text.count("\n", 0, position) + 1, "comment" if piece else "quotation mark"
+            raise StatementError(f"the {what} in line {line} is not closed")
         position = piece.end()
         if piece["end"]:
             statements.append(current.strip())

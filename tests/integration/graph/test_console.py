@@ -36,6 +36,7 @@ ATTACKS = {
     "plugin's function in one pair of quotes": "RETURN `apoc.util.sleep`(1)",
     "plugin's function after an escaped quote": r"RETURN 'a\u0027' + apoc.f('x') + '\u0027'",
     "plugin's function in a comment's shadow": "RETURN 1 /* ' */ + apoc.f('x') // '",
+    "plugin's function between names of quotes": "WITH 1 AS `'` RETURN apoc.util.sleep(1) AS x, 2 AS `'`",
     "settings by procedure": "CALL dbms.listConfig() YIELD name, value RETURN name, value",
     "connections by procedure": "CALL dbms.killConnection('bolt-1')",
     "beans by procedure": "CALL dbms.queryJmx('*:*') YIELD name RETURN name",
@@ -193,7 +194,7 @@ def test_a_list_of_everything_is_refused_and_the_server_lives(graph: Graph) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", ";", "// nothing", "RETURN 1; RETURN 2", "RETURN 'open", "MATCH (n RETURN n", "RETURN 1\0"]
+    "text", ["", ";", "// nothing", "RETURN 1 /* open", "RETURN 1 /*/", "RETURN 1; RETURN 2", "RETURN 'open", "MATCH (n RETURN n", "RETURN 1\0"]
 )
 def test_what_is_no_statement_is_said_to_be_none(graph: Graph, text: str) -> None:
     with pytest.raises(InputError) as caught:

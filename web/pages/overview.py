@@ -133,12 +133,13 @@ def load_dataset(graph: Graph, dataset: str) -> DatasetPage:
         ("interests", found["interest_count"], "interests.index"),
         ("held interests", edges["held"], None),
     )
+    served: str = (found["published"] or "").removeprefix(f"{dataset}:")
     facts = {
         "field": found["field"] or "items",
         "source": found["source"] or (f"built in: {found['format']}" if found["format"] else None),
         "state": found["state"] or "ready",
         "interests": found["interests"] or "none",
-        "served model": (found["published"] or "none").removeprefix(f"{dataset}:"),
+        "served model": served or "none",
     }
     known = {name: value for name, value in facts.items() if value is not None}
     interests = tuple(graph.many("top_interests", dataset=dataset, limit=12))
@@ -147,7 +148,7 @@ def load_dataset(graph: Graph, dataset: str) -> DatasetPage:
         counts=counts,
         facts=known,
         interests=interests,
-        headline=load_headline(graph, dataset, facts["served model"]) if found["published"] else None,
+        headline=load_headline(graph, dataset, served) if served else None,
         story=story.tell(graph, dataset),
         runs=newest,
         step=next_step(found, newest),

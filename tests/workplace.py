@@ -141,9 +141,13 @@ class Worker:
         self.process.wait()
 
 
-def start_worker(settings: Settings, log: Path, *options: str) -> Worker:
-    """Start a Celery worker as the supervisor does, unless options say otherwise; returns once it is ready."""
-    command = [sys.executable, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "INFO"]
+def start_worker(settings: Settings, log: Path, *options: str, first: str = "") -> Worker:
+    """Start a Celery worker as the supervisor does, unless options say otherwise; returns once it is ready.
+
+    `first` is what its process does before: a line of Python.
+    """
+    celery = ["-c", f"{first}; from celery.__main__ import main; main()"] if first else ["-m", "celery"]
+    command = [sys.executable, *celery, "--app", "workers.app", "worker", "--loglevel", "INFO"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--hostname", f"{log.stem}@localhost", *options],

@@ -1,4 +1,4 @@
-"""A Neo4j at its worst: it takes connections and says nothing."""
+"""A Neo4j at its worst: it says nothing, many write to it at once, or others keep their own data in it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 
+from cikg.datasets.drop import drop
+from cikg.datasets.loader import load
 from cikg.errors import UnreachableError
+from cikg.extraction import queue
 from cikg.graph import Graph, connect, database
+from cikg.graph.snapshot import take
 from cikg.schema import uid
 from cikg.settings import Settings
 from tests.conftest import CIKG
+from tests.integration.extraction.conftest import site
 
 BOLT_5_4 = b"\x00\x00\x04\x05"
 """What a server answers first: the version of the protocol that it chose."""
@@ -143,3 +149,83 @@ def test_a_statement_has_all_the_time_that_it_takes(
         waiting.join()
     (found,) = graph.execute("MATCH (run:Run {uid: $run}) RETURN run.state AS state", run=command["run"])
     assert found["state"] == "planned", "it came through once it could"
+
+
+WRITERS = 8
+
+
+def test_writers_in_opposite_orders_all_finish_with_exactly_the_edges(graph: Graph, dataset: str) -> None:
+    """Neo4j ends one of two that wait for each other, and the driver lets it try again."""
+    graph.execute(
+        "UNWIND range(0, 19) AS n "
+        "CREATE (:User {uid: $d + ':u' + n, dataset: $d}), (:Interest {uid: $d + ':i' + n, dataset: $d})",
+        d=dataset,
+    )
+    pairs = [(f"{dataset}:u{user}", f"{dataset}:i{interest}") for user in range(20) for interest in range(20)]
+    rows = [{"user": user, "interest": interest, "completion": "c", "evidence": []} for user, interest in pairs]
+    begin = threading.Barrier(WRITERS)
+
+    def write(number: int) -> None:
+        begin.wait()
+        graph.write_rows("write_holders", rows[:: -1 if number % 2 else 1], batch=100, run=f"{dataset}:{number}")
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, range(WRITERS)))
+    edges = graph.execute(
+        "MATCH (u:User {dataset: $d})-[:HAS_INTEREST]->(i) RETURN u.uid AS user, i.uid AS interest", d=dataset
+    )
+    assert sorted((edge["user"], edge["interest"]) for edge in edges) == sorted(pairs)
+
+
+def test_many_at_once_make_one_node_of_a_key(graph: Graph, dataset: str) -> None:
+    key, begin = f"{dataset}:answer", threading.Barrier(2 * WRITERS)
+
+    def write(number: int) -> None:
+        begin.wait()
+        properties = {"id": "answer", "text": f"{number}", "model": f"{number}", "status": "valid"}
+        graph.write("store_completions", dataset=dataset, rows=[{"uid": key, "properties": properties}])
+
+    with ThreadPoolExecutor(2 * WRITERS) as pool:
+        list(pool.map(write, range(2 * WRITERS)))
+    (kept,) = graph.execute("MATCH (c:Completion {uid: $uid}) RETURN c.text AS text, c.model AS model", uid=key)
+    assert kept["text"] == kept["model"], "one of them, and whole"
+
+
+FOREIGN = """
+CREATE (ann:Foreign:User {name: 'Ann', secret: 'of another program'}),
+       (ann)-[:INTERACTED]->(:Foreign:Item {title: 'x'}), (ann)-[:KNOWS]->(:Foreign:Person {uid: $d + ':0'}),
+       (:Foreign:Dataset {title: 'not ours'}), (:Foreign:Interest),
+       (:Foreign:Run {state: 'running'}), (:Foreign:Entity {dataset: 7}), (:Foreign:Subject {state: 'planned'}),
+       (:Foreign:Account {email: 'ann@example.org'}), (:Foreign:Query {text: 'SELECT 1'})
+"""
+
+
+def foreign(graph: Graph) -> list[database.Row]:
+    return graph.execute(
+        "MATCH (n:Foreign) OPTIONAL MATCH (n)-[e]-(other) "
+        "RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS properties, type(e) AS type, "
+        "properties(e) AS edge, elementId(other) AS other ORDER BY id, type, other"
+    )
+
+
+def test_data_of_others_in_the_same_database_is_neither_read_nor_touched(
+    graph: Graph, dataset: str, settings: Settings, environment: dict[str, str]
+) -> None:
+    alone = f"{dataset}-alone"
+    load(graph, "demo", None, alone)
+    expected = take(graph, alone, settings).manifest["counts"]
+    graph.execute(FOREIGN, d=dataset)
+    try:
+        before = foreign(graph)
+        load(graph, "demo", None, dataset)
+        assert take(graph, dataset, settings).manifest["counts"] == expected
+        queue.sweep(graph, queue.create_app(settings), settings)
+        listed = subprocess.run([*CIKG, "dataset", "list"], env=environment, capture_output=True, text=True, check=True)
+        assert dataset in listed.stdout and "not ours" not in listed.stdout
+        with site(settings) as browser:
+            for page in ("/", "/health", f"/d/{dataset}/", "/api/v1/datasets"):
+                assert browser.get(page, follow_redirects=True).status_code == 200, page
+        drop(graph, dataset)
+        assert foreign(graph) == before
+    finally:
+        graph.execute("MATCH (n:Foreign) DETACH DELETE n")

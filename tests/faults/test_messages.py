@@ -1,4 +1,4 @@
-"""Redis at its worst: messages that nobody of ours sent, a server that hangs, is full, or only reads."""
+"""Redis at its worst: messages that nobody of ours sent, a server that hangs, dies, forgets, is full, or only reads."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ from cikg.access.accounts import Scope
 from cikg.embedded import redis
 from cikg.embedded.supervisor import environment
 from cikg.errors import AuthenticationError, ServiceError, UnreachableError
-from cikg.extraction import commands, control, queue
+from cikg.extraction import commands, control, ledger, queue
+from cikg.extraction.job import job
 from cikg.settings import Settings
 from tests.integration.extraction.conftest import Workplace, site
-from tests.workplace import end, free_port, wait_for
+from tests.workplace import end, free_port, start_worker, wait_for
 
 pytestmark = pytest.mark.timeout(180)
-FROZEN = 3.0
+SILENCE, FROZEN = 0.5, 3.0
+"""What a worker and a command take for silence in these tests, and how long it lasts: as 10 s and a minute."""
 
 
 class Canary:
@@ -87,13 +89,19 @@ def _answers(port: int) -> bool:
             return False
 
 
+def _start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a Redis that keeps nothing; returns once it answers."""
+    command = [str(redis.binary(Settings())), "--port", str(port), "--dir", str(folder), "--save", ""]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_for(lambda: _answers(port), "Redis", 20)
+    return process
+
+
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A Redis that can be frozen; its address and process."""
     port = free_port()
-    command = [str(redis.binary()), "--port", str(port), "--dir", str(tmp_path), "--save", ""]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    wait_for(lambda: _answers(port), "Redis", 20)
+    process = _start_redis(port, tmp_path)
     yield f"redis://127.0.0.1:{port}/0", process
     process.send_signal(signal.SIGCONT)
     end(process)
@@ -108,15 +116,59 @@ def test_a_redis_that_hangs_is_told_and_work_goes_on_once_it_answers(
     settings = place.settings("http://127.0.0.1:9/v1", **changes)
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
-    place.worker(settings)
+    impatient = f"from cikg.extraction import queue; queue.SILENCE = {SILENCE}"
+    worker = start_worker(settings, tmp_path / "worker.log", first=impatient)
     process.send_signal(signal.SIGSTOP)
-    monkeypatch.setattr(queue, "SILENCE", FROZEN / 3)
+    monkeypatch.setattr(queue, "SILENCE", SILENCE)
     began = time.monotonic()
     with pytest.raises(UnreachableError, match="Redis does not answer"):  # while it is still stopped
         commands.enqueue(place.graph, settings, ["snapshot", "--dataset", place.dataset])
     time.sleep(max(0.0, began + FROZEN - time.monotonic()))
     process.send_signal(signal.SIGCONT)  # the command stands in the graph: the worker's sweeper finds it
-    wait_for(lambda: control.commands(place.graph, place.dataset)[0]["state"] == "done", "the command's end", 90)
+    try:
+        wait_for(lambda: control.commands(place.graph, place.dataset)[0]["state"] == "done", "the command's end", 90)
+        assert "Connection to broker lost" in worker.log.read_text(), "the worker noticed, too"
+    finally:
+        worker.stop()
+
+
+def test_a_redis_that_forgets_or_dies_costs_no_work(
+    place: Workplace, own_redis: tuple[str, subprocess.Popen[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, process = own_redis
+    readers = len(place.planted(60))
+    monkeypatch.setattr(ledger, "SHARD", 6)
+    llm = place.standin(latency_ms=500)
+    changes = {"home": tmp_path / "home", "redis_url": SecretStr(address), "sweep_seconds": 0.5}
+    settings = place.settings(llm, llm_concurrency=4, **changes)
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    worker = place.worker(settings)
+    plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "stand-in")
+    run, shards = plan.run.uid, ledger.start(place.graph, plan)
+    queue.enqueue(queue.create_app(settings), run, shards)
+    commands.enqueue(place.graph, settings, ["snapshot", "--dataset", place.dataset])
+
+    def done() -> int:
+        return int(ledger.progress(place.graph, run)["done"])
+
+    wait_for(lambda: done() > 0, "the first commit")
+    with Redis.from_url(address) as client:
+        assert client.llen(queue.LLM_QUEUE) > 0, "some wait while others are under way"
+        client.flushall()
+    before = done()
+    wait_for(lambda: done() > before + 30, "work that was found again")
+    process.kill()
+    process.wait()
+    again = _start_redis(int(address.rpartition(":")[2].partition("/")[0]), tmp_path)
+    try:
+        wait_for(lambda: ledger.progress(place.graph, run)["state"] == "done", "the end of the run", 60)
+        assert done() == llm.calls == readers, "nothing is left, and nothing was asked twice"
+        wait_for(lambda: control.commands(place.graph, place.dataset)[0]["state"] == "done", "the command's end", 60)
+        assert worker.poll() is None
+    finally:
+        end(worker)
+        end(again)
 
 
 def test_a_redis_that_is_full_or_only_reads_is_told_and_work_goes_on_once_it_writes(

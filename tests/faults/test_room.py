@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from cikg.datasets import drop as dropping
+from cikg.datasets.checking import Rules
 from cikg.datasets.loader import load
 from cikg.errors import MemoryLimitError
 from cikg.graph import Graph, database, statements
+from cikg.graph.snapshot import open_snapshot, take
+from cikg.settings import Settings
 from tests.integration.graph.state import digest
-from tests.unit.datasets.folders import write
+from tests.unit.datasets.folders import FILES, write
 
 pytestmark = pytest.mark.timeout(180)
 Hungry = Callable[..., list[str]]
@@ -85,3 +90,37 @@ def test_an_import_and_a_drop_that_exceed_it_go_on_in_smaller_batches(
     attempts = hungry("drop_nodes")
     dropping.drop(graph, dataset)
     assert dropping.held(graph, dataset) == 0 and len(attempts) > 2
+
+
+@contextmanager
+def room(characters: int) -> Iterator[None]:
+    """No file can have more than so many characters in this block."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (characters, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+
+
+def test_a_disk_without_room_costs_neither_snapshots_nor_the_graph(
+    graph: Graph, dataset: str, settings: Settings, tmp_path: Path
+) -> None:
+    own = settings.model_copy(update={"home": tmp_path / "home"})
+    wrong = write(tmp_path / "data", train=FILES["train.txt"] + "no numbers\n" * 40)
+    with room(100), pytest.raises(OSError, match="File too large"):  # the list of what was left out
+        load(graph, "cikgrec", wrong, dataset, Rules(max_rejected=0.9), home=own.home)
+    assert graph.many("find_dataset", dataset=dataset) == []
+    load(graph, "cikgrec", wrong, dataset, Rules(max_rejected=0.9), home=own.home)
+    old = take(graph, dataset, own)
+    before = sorted(path.name for path in old.path.parent.iterdir())
+    graph.execute(
+        "MATCH (d:Dataset {uid: $d}) SET d.version = d.version + 1 "
+        "CREATE (:User {uid: $d + ':n', id: 'n', dataset: $d})",
+        d=dataset,
+    )
+    with room(100), pytest.raises(OSError, match="File too large"):
+        take(graph, dataset, own)
+    assert sorted(path.name for path in old.path.parent.iterdir()) == before, "nothing is left half written"
+    assert open_snapshot(old.path).hash == old.hash
+    assert take(graph, dataset, own).hash != old.hash

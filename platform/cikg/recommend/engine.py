@@ -193,7 +193,7 @@ class _Task:
             "weights": runs.digest(weights),
         }
         runs.write_json(path / runs.MANIFEST, manifest)
-        for checkpoint in path.glob(runs.CHECKPOINT.format(phase="*")):
+        for checkpoint in path.glob(f"*{runs.CHECKPOINT.format(phase='*')}*"):  # and what was half saved
             checkpoint.unlink()
         for parts in path.glob(runs.PARTS.format(phase="*")):
             shutil.rmtree(parts)

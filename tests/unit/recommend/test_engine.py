@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
+import resource
 import signal
 import subprocess
 import sys
@@ -259,32 +259,62 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
     assert resumed.valid == whole.valid
 
 
-def test_a_killed_training_goes_on_with_the_same_curve(snapshot: Snapshot, tmp_path: Path, offline: Settings) -> None:
+def test_a_training_killed_as_it_saves_goes_on_with_the_same_curve(
+    snapshot: Snapshot, tmp_path: Path, offline: Settings
+) -> None:
+    """Its third checkpoint is written whole, and not yet in its place."""
     script = """
-import json, pathlib, sys, torch
+import json, os, pathlib, signal, sys, torch
+from cikg import files
 from cikg.graph.snapshot import open_snapshot
 from cikg.recommend.engine import train
 from cikg.settings import Settings
 torch.set_num_threads(1)
+sync, saved = files._sync, []
+def dying(path):
+    sync(path)
+    if path.name.startswith(".checkpoint-select"):
+        saved.append(path)
+        if len(saved) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+files._sync = dying
 train(open_snapshot(pathlib.Path(sys.argv[1])), "cikgrec", settings=Settings(home=sys.argv[2], device="cpu"),
-      overrides=json.loads(sys.argv[3]), epochs=8, checkpoint_seconds=0,
-      observer=lambda p: print(p.phase, p.done, flush=True))
+      overrides=json.loads(sys.argv[3]), epochs=8, checkpoint_seconds=0)
 """
     home = tmp_path / "killed"
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(snapshot.path), str(home), json.dumps(QUICK)],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        for line in process.stdout:
-            if line.strip() == "select 3":
-                os.kill(process.pid, signal.SIGKILL)
-                break
-    assert process.returncode == -signal.SIGKILL
-    resumed = quick(snapshot, Settings(home=home, device="cpu"))
+    command = [sys.executable, "-c", script, str(snapshot.path), str(home), json.dumps(QUICK)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (half,) = home.glob("runs/*/.checkpoint-select*")
+    seen: list[int] = []
+    resumed = quick(snapshot, Settings(home=home, device="cpu"), observer=lambda p: seen.append(p.done))
     whole = quick(snapshot, offline)
+    assert seen[0] == 3, "it went on from the second checkpoint"
     assert weights(resumed) == weights(whole)
     assert losses(resumed) == losses(whole)
+    assert not half.exists(), "what was half saved takes no room for ever"
+
+
+def test_a_disk_without_room_for_a_checkpoint_leaves_the_last_one(
+    snapshot: Snapshot, tmp_path: Path, offline: Settings
+) -> None:
+    room, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    elsewhere = Settings(home=tmp_path / "elsewhere", device="cpu")
+
+    def fill(progress: Progress) -> None:
+        if progress.done == 4:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, most))
+
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            quick(snapshot, elsewhere, checkpoint_seconds=0, observer=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
+    (folder,) = elsewhere.runs.iterdir()
+    assert [path.name for path in folder.glob("*checkpoint*")] == [runs.CHECKPOINT.format(phase="select")]
+    seen: list[int] = []
+    resumed = quick(snapshot, elsewhere, observer=lambda progress: seen.append(progress.done))
+    assert seen[0] == 4, "it goes on from the checkpoint before"
+    assert weights(resumed) == weights(quick(snapshot, offline))
 
 
 def test_a_damaged_checkpoint_costs_time_alone(snapshot: Snapshot, tmp_path: Path, offline: Settings) -> None:

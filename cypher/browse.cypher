@@ -78,7 +78,7 @@ RETURN size(found) AS total, COLLECT {
 // name: browse_items(dataset, text, by, skip, limit) -> one
 // One page of items whose name or id contains a text, most read first or `by` their 'facts', each with what it shares with
 // the fewest others. Facts are all edges but those of users, models and jobs: that is counted by degrees. Cost: the dataset's
-// items, and the edges of those shown.
+// items, and what leads out of those shown: their readers lead into them.
 MATCH (item:Item {dataset: $dataset})
 WHERE $text = '' OR toLower(item.id) CONTAINS $text OR toLower(item.name) CONTAINS $text
 WITH item, COUNT { (item)<-[:INTERACTED]-() } AS readers
@@ -91,7 +91,7 @@ RETURN size(found) AS total, COLLECT {
   WITH row, row.item AS item
   RETURN {id: row.id, name: row.name, readers: row.readers, facts: row.facts,
           about: COLLECT {
-            MATCH (item)-[fact]-(other:Item|Entity) WHERE fact.relation IS NOT NULL
+            MATCH (item)-[fact]->(other:Item|Entity) WHERE fact.relation IS NOT NULL
             WITH DISTINCT other, COUNT { (other)--() } AS degree
             RETURN coalesce(other.name, other.id) AS name ORDER BY degree < 2, degree, other.id LIMIT 3
           }}

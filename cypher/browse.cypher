@@ -16,14 +16,14 @@ RETURN name AS id, dataset.field AS field, dataset.format AS format, dataset.sou
 ORDER BY id
 
 // name: edge_counts(dataset) -> one
-// Interactions, facts and held interests of a dataset. Cost: its nodes, by their degrees.
+// Interactions, facts and held interests of a dataset; what items offer is no fact. Cost: its nodes, by their degrees.
 CALL () {
   MATCH (user:User {dataset: $dataset})
   RETURN sum(COUNT { (user)-[:INTERACTED]->() }) AS interactions,
          sum(COUNT { (user)-[has:HAS_INTEREST]->() WHERE has.pruned_by IS NULL }) AS held
 }
 CALL () {
-  MATCH (item:Item {dataset: $dataset}) RETURN sum(COUNT { (item)-->() }) AS item_facts
+  MATCH (item:Item {dataset: $dataset}) RETURN sum(COUNT { (item)-->() } - COUNT { (item)-[:SATISFIES]->() }) AS item_facts
 }
 CALL () {
   MATCH (entity:Entity {dataset: $dataset}) RETURN sum(COUNT { (entity)-->() }) AS entity_facts

@@ -29,7 +29,8 @@ def columns(rows: list[dict[str, Any]], *names: str) -> list[list[Any]]:
 def test_lists(graph: Graph, planted: str) -> None:
     (listed,) = graph.many("list_datasets", datasets=[planted, f"{planted}-absent"])
     assert listed["intents"] == 5
-    assert graph.one("edge_counts", dataset=planted)["held"] == 6
+    counts = graph.one("edge_counts", dataset=planted)
+    assert (counts["held"], counts["facts"]) == (6, 6), "what an item offers is no fact"
     held = [["green", 3], ["salt", 3], ["idle", 0]]
     assert columns(graph.many("top_interests", dataset=planted, limit=9), "id", "holders") == held
     users = graph.one("browse_users", dataset=planted, **PAGE)["rows"]

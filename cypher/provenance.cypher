@@ -33,7 +33,7 @@ RETURN coalesce(source.name, source.id) AS source, type(edge) AS kind, coalesce(
 ORDER BY run, completion, round
 
 // name: edge_evidence(dataset, kind, source, target) -> many
-// The evidence of an edge that an LLM wrote: the items, and what the edge's user did with each and when (UTC).
+// The evidence of an edge that an LLM wrote: the items, and what the edge's user did with each and when (UTC), if that is known.
 // Cost: local; two look-ups by key, then the edges between the two and one look-up by key for each piece of evidence.
 MATCH (source:User|Item|Profile {uid: $dataset + ':' + $source})
 MATCH (target:Intent|Interest|User|Item {uid: $dataset + ':' + $target})
@@ -45,7 +45,7 @@ WITH DISTINCT user, id
 OPTIONAL MATCH (item:Item {uid: $dataset + ':' + id})
 OPTIONAL MATCH (user)-[seen:INTERACTED]->(item)
 RETURN id AS item, item.name AS name, seen.split AS split, seen.rating AS rating,
-       toString(datetime({epochSeconds: seen.at})) AS at
+       CASE WHEN seen.at IS NOT NULL THEN toString(datetime({epochSeconds: toInteger(seen.at)})) END AS at
 ORDER BY at, item
 
 // name: written_by_run(dataset, run) -> many
@@ -172,10 +172,12 @@ CALL () {
   WHERE coalesce(profile.source, '') <> 'imported'
   RETURN user, made
 }
-WITH user, collect(coalesce(made.evidence, [])) AS edges,
-     COLLECT { MATCH (user)-[:INTERACTED {split: 'train'}]->(item:Item) RETURN item.id } AS train
+WITH user, collect(coalesce(made.evidence, [])) AS edges
+WITH edges, COLLECT { MATCH (user)-[:INTERACTED {split: 'train'}]->(item:Item) RETURN item.id } AS train,
+     COLLECT { UNWIND edges AS evidence UNWIND evidence AS id RETURN DISTINCT id } AS cited
+WITH edges, [id IN cited WHERE NOT id IN train] AS foreign
 UNWIND edges AS evidence
-WITH size(evidence) = 0 OR any(id IN evidence WHERE NOT id IN train) AS leaks
+WITH size(evidence) = 0 OR any(id IN evidence WHERE id IN foreign) AS leaks
 RETURN count(*) AS edges, count(CASE WHEN leaks THEN 1 END) AS leaks
 
 // name: leaking_edges(dataset, skip, limit) -> many
@@ -193,10 +195,12 @@ CALL () {
   WHERE coalesce(profile.source, '') <> 'imported'
   RETURN user, made, profile AS target
 }
-WITH user, collect({made: made, target: target}) AS edges,
-     COLLECT { MATCH (user)-[:INTERACTED {split: 'train'}]->(item:Item) RETURN item.id } AS train
+WITH user, collect({made: made, target: target}) AS edges
+WITH user, edges, COLLECT { MATCH (user)-[:INTERACTED {split: 'train'}]->(item:Item) RETURN item.id } AS train,
+     COLLECT { UNWIND edges AS edge UNWIND edge.made.evidence AS id RETURN DISTINCT id } AS cited
+WITH user, edges, [id IN cited WHERE NOT id IN train] AS foreign
 UNWIND edges AS edge
-WITH user, edge.made AS made, edge.target AS target, [id IN edge.made.evidence WHERE NOT id IN train] AS foreign
+WITH user, edge.made AS made, edge.target AS target, [id IN edge.made.evidence WHERE id IN foreign] AS foreign
 WHERE size(coalesce(made.evidence, [])) = 0 OR size(foreign) > 0
 RETURN type(made) AS kind, user.id AS user, target.id AS target, made.run AS run, coalesce(foreign, []) AS foreign
 ORDER BY kind, user, target SKIP $skip LIMIT $limit

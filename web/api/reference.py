@@ -181,7 +181,7 @@ def _kind(schema: Mapping[str, Any]) -> tuple[str, str]:
     return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(plain, plain), ""
 
 
-def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     name = schema.get("$ref", "").removeprefix(_REF)
-    found: dict[str, Any] = document()["components"]["schemas"][name] if name else schema
+    found: Mapping[str, Any] = document()["components"]["schemas"][name] if name else schema
     return found

@@ -309,6 +309,18 @@ def test_who_has_much_of_which_little_is_training_hides_nobody(graph: Graph, dat
         assert ask(graph, library()["users_without_intents"].text, dataset, {"limit": limit}) == everyone[:limit]
 
 
+def test_evidence_needs_no_time(graph: Graph, dataset: str) -> None:
+    graph.execute(
+        "CREATE (u:User {uid: $d + ':u', id: 'u', dataset: $d})-[:INTERACTED {split: 'train'}]->"
+        "(:Item {uid: $d + ':i', id: 'i', dataset: $d, name: 'Emma'}), (u)-[:POSSESSES {evidence: ['i', 'gone']}]->"
+        "(:Intent {uid: $d + ':n', id: 'n', dataset: $d})",
+        d=dataset,
+    )
+    asked = {"kind": "POSSESSES", "source": "u", "target": "n"}
+    rows = [["gone", None, None, None, None], ["i", "Emma", "train", None, None]]
+    assert ask(graph, library()["edge_evidence"].text, dataset, asked) == rows
+
+
 def questions() -> list[Statement]:
     """Those asked of the graph; what asks vectors is tested where vectors are made."""
     return [statement for statement in library().values() if statement.section and statement.domain != "embeddings"]

@@ -220,7 +220,8 @@ def test_data_of_others_in_the_same_database_is_neither_read_nor_touched(
         load(graph, "demo", None, dataset)
         assert take(graph, dataset, settings).manifest["counts"] == expected
         queue.sweep(graph, queue.create_app(settings), settings)
-        listed = subprocess.run([*CIKG, "dataset", "list"], env=environment, capture_output=True, text=True, check=True)
+        command = [*CIKG, "dataset", "list", "--json"]
+        listed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         assert dataset in listed.stdout and "not ours" not in listed.stdout
         with site(settings) as browser:
             for page in ("/", "/health", f"/d/{dataset}/", "/api/v1/datasets"):

@@ -13,7 +13,7 @@ from cikg.settings import Settings
 
 LONGEST_ANSWER = 200_000
 """Characters beyond which an answer is not read: no schema of ours needs a hundredth of it."""
-_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
+_FENCED = re.compile(r"```(?:json)?[^\S\n]*+\n(.*)\n[^\S\n]*+```", re.DOTALL)
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -101,7 +101,7 @@ def read(schema: type[Schema], text: str) -> Schema:
     Raises:
         ValidationError: it is not JSON, or does not follow the schema.
     """
-    fenced = _FENCED.fullmatch(text)
+    fenced = _FENCED.fullmatch(text.strip())
     return schema.model_validate_json(fenced[1] if fenced else text)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from cikg.datasets.reading.source import Source
 
-_STRING = re.compile(r"""('[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*")""", re.DOTALL)
+_STRING = re.compile(r"""('[^'\\]*+(?:\\.[^'\\]*+)*+'?|"[^"\\]*+(?:\\.[^"\\]*+)*+"?)""", re.DOTALL)
 _WORD = re.compile(r"\b(?:u|True|False|None)\b")
 _WORDS = {"u": "", "True": "true", "False": "false", "None": "null"}
 _USUAL = frozenset({": ", ", "})

@@ -23,7 +23,7 @@ LONGEST_TEXT = 2_000
 
 _FIRST_IN_MILLISECONDS = 10**11
 _LISTED = 6
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->", re.DOTALL)
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--(?:[^-]|-(?!->))*+(?:-->)?", re.DOTALL)
 _UNKNOWN = frozenset({"unknown", "n/a", "not applicable", "not applicable (na )", "none", "null", "nan"})
 
 

@@ -33,6 +33,8 @@ CONTENTS: dict[str, Callable[[bytes], bytes]] = {
     "one endless line": lambda content: content.replace(b"\n", b" ") * 2_000,
     "a long cell": lambda content: content + b"x" * 1_000_000 + b"\n",
     "a quote that stays open": lambda content: content[:20] + b'"' + content[20:],
+    "quotes that are escaped": lambda content: content + b"{'a': '" + b"\\'" * 50_000 + b"\n",
+    "comments that stay open": lambda content: content.replace(b"Zebra", b"<!--" * 50_000),
     "deep JSON": lambda _: b"[" * 100_000 + b"\n" + b'{"a":' * 50_000 + b"\n",
     "JSON of other kinds": lambda _: b'null\n[]\n1\n"x"\n{}\n{"asin": [], "user_id": {}, "business_id": 1.5}\n',
     "huge numbers": lambda content: content.replace(b"1", b"9" * 5_000),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from cikg.datasets.drop import drop
+from cikg.datasets.loader import load
 from cikg.embedded import guard, home, supervisor
 from cikg.embedded.diagnosis import Finding, Verdict, examine
 from cikg.embedded.services import ALL
@@ -26,6 +29,7 @@ from cikg.graph import connect
 from cikg.settings import SERVICES_FILE, Settings
 from tests.conftest import CIKG, newcomer
 from tests.integration.graph.state import digest
+from tests.unit.datasets.folders import write
 
 LIGHT = ("redis", "stand-in")
 """Services that start in a second; what holds for them holds for all."""
@@ -142,6 +146,31 @@ def test_the_whole_set_comes_back_after_kills_with_its_data(alone: Settings) -> 
     assert json.loads(stopped.stdout) == {"stopped": list(ALL)}
     assert _is_clean(alone)
     assert home.is_free(complete.web_port or 0)
+
+
+@pytest.mark.timeout(600)
+def test_a_neo4j_that_cannot_write_ends_and_is_started_again_with_all_that_it_had(
+    alone: Settings, tmp_path: Path
+) -> None:
+    """Its database would answer nothing more, not even with room again; here, no file of its can grow any more."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux lets a process say how large another's files may grow")
+    complete = supervisor.up(alone, ("neo4j",))
+    with connect(complete, retry_seconds=5) as graph:
+        load(graph, "cikgrec", write(tmp_path / "data"), "old")
+        held = digest(graph, "old")
+        pid = _states(alone)["neo4j"].pid or 0
+        log = alone.home / "neo4j" / "data" / "transactions" / "neo4j"
+        room = max(path.stat().st_size for path in log.iterdir())
+        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (room, most))
+        with pytest.raises(ServiceError, match=r"does not answer|has stopped its database"):
+            drop(graph, "old")
+    _until(lambda: _states(alone)["neo4j"].restarts == 1)
+    _until(lambda: supervisor._answers("neo4j", complete), seconds=120)
+    with connect(complete) as graph:
+        assert digest(graph, "old") == held
+        drop(graph, "old")
 
 
 def test_a_killed_supervisor_leaves_no_process_and_the_next_up_works(alone: Settings) -> None:

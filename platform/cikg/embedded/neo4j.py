@@ -7,10 +7,12 @@ The password comes from the home's secrets, never from the command line. SIGTERM
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from cikg.embedded import fetch, java, staging
 from cikg.embedded.home import Secrets
@@ -82,6 +84,20 @@ def _set_first_password(home: Path, password: str) -> None:
         )
 
 
+def _end_at_panic(service: Any) -> None:
+    """End this process where the database panics, as it does once it cannot write to its disk.
+
+    Only a new start recovers it, and the supervisor makes one. The end is sudden: an orderly one would write once more
+    what was half written, and no start could read such a log.
+    """
+    import jpype  # noqa: PLC0415
+
+    events = dict.fromkeys(("databaseStart", "databaseShutdown", "databaseCreate", "databaseDrop"), lambda _event: None)
+    events["databasePanic"] = lambda _event: os.kill(os.getpid(), signal.SIGKILL)
+    listener = "org.neo4j.graphdb.event.DatabaseEventListener"
+    service.registerDatabaseEventListener(jpype.JProxy(listener, dict=events))
+
+
 def serve(settings: Settings, port: int) -> None:
     """Run Neo4j until a signal comes."""
     import jpype  # noqa: PLC0415
@@ -97,6 +113,7 @@ def serve(settings: Settings, port: int) -> None:
     path = jpype.JClass("java.nio.file.Path")
     builder = jpype.JClass("org.neo4j.dbms.api.DatabaseManagementServiceBuilder")(path.of(str(home)))
     service = builder.loadPropertiesFromFile(path.of(str(configuration))).build()
+    _end_at_panic(service)
     print(f"Neo4j {fetch.NEO4J.version} listens on 127.0.0.1:{port}", flush=True)  # noqa: T201 — the service's log
     signal.sigwait(stop)
     service.shutdown()

@@ -194,7 +194,18 @@ def test_a_list_of_everything_is_refused_and_the_server_lives(graph: Graph) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", ";", "// nothing", "RETURN 1 /* open", "RETURN 1 /*/", "RETURN 1; RETURN 2", "RETURN 'open", "MATCH (n RETURN n", "RETURN 1\0"]
+    "text",
+    [
+        "",
+        ";",
+        "// nothing",
+        "RETURN 1 /* open",
+        "RETURN 1 /*/",
+        "RETURN 1; RETURN 2",
+        "RETURN 'open",
+        "MATCH (n RETURN n",
+        "RETURN 1\0",
+    ],
 )
 def test_what_is_no_statement_is_said_to_be_none(graph: Graph, text: str) -> None:
     with pytest.raises(InputError) as caught:

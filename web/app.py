@@ -11,23 +11,8 @@ from flask import Flask
 from cikg.access.sessions import SESSION_SECONDS
 from cikg.errors import SettingsError
 from cikg.settings import Settings, load_settings
-from web import (
-    api,
-    chrome,
-    errors,
-    formatting,
-    limits,
-    login,
-    metrics,
-    newcomers,
-    pages,
-    receiving,
-    security,
-    served,
-    store,
-    tasks,
-    urls,
-)
+from web import api, chrome, errors, formatting, limits, login, metrics, pages, security, store, urls
+from web.parts import newcomers, receiving, served, tasks
 
 SHORTEST_KEY = 16
 

@@ -25,9 +25,9 @@ from cikg.errors import (
     TooSlowError,
 )
 from web.api import problems
-from web.asking import ClosedError
 from web.chrome import render, wants_json
 from web.pages.session import ask_to_log_in
+from web.parts.asking import ClosedError
 from web.urls import without_slash
 
 _STATUS: dict[type[CikgError], int] = {

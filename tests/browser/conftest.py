@@ -145,7 +145,7 @@ def site(graph: Graph, settings: Settings) -> Iterator[Site]:
     model = graph.one("served_model", dataset=DATASET)["model"]
     app.extensions["cikg.served"].models[model] = Served(snapshot, recommender, known_items(snapshot))
     with pytest.MonkeyPatch.context() as patch, answering(app) as address:
-        patch.setattr("web.served.MOST", 100)  # what other files' tests publish does not push the planted model out
+        patch.setattr("web.parts.served.MOST", 100)  # so that what others publish pushes no planted model out
         yield Site(address, secret, app)
 
 

@@ -236,7 +236,7 @@ def test_a_worker_that_cannot_see_what_was_sent_is_noticed(
 ) -> None:
     address = browser.sent(("ratings.csv", RATINGS.encode()), format="table")
     assert browser.submit(address, "start", dataset=dataset).status_code == 303
-    monkeypatch.setattr("web.imports.LATE_SECONDS", -1)
+    monkeypatch.setattr("web.parts.imports.LATE_SECONDS", -1)
     assert "None has taken it yet" in browser.client.get(address).text
     graph.execute(
         "MATCH (r:Run {dataset: $d, kind: 'command'}) SET r.state = 'failed', r.error = 'there is no import'", d=dataset

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from cikg.graph import Graph
 from cikg.settings import Settings
 from tests import dashboard, planted
-from web import listing
+from web.parts import listing
 
 
 @pytest.fixture

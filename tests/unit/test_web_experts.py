@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.experts import HUES, experts_of, parts_of
+from web.parts.experts import HUES, experts_of, parts_of
 
 shares = st.dictionaries(st.sampled_from(["linear", "graph", "popularity", "other", "one_more"]), st.floats(-5, 5))
 

@@ -21,8 +21,8 @@ from cikg.errors import SettingsError
 from cikg.settings import Settings
 from web import errors, pages
 from web.pages.models import compare, read_curve, set_apart
-from web.pages.search import full_text
-from web.runs import flatten
+from web.parts.runs import flatten
+from web.parts.search import full_text
 from web.urls import IdConverter
 
 WEB = Path(web.__file__).parent

@@ -22,9 +22,10 @@ from cikg import __version__
 from cikg.access import audit
 from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
-from web import login, receiving, store
+from web import login, store
 from web.api import idempotency, problems, strict_json
 from web.api.answers import Answers
+from web.parts import receiving
 
 View = TypeVar("View", bound=Callable[..., Any])
 JSON = "application/json"

@@ -20,9 +20,9 @@ from cikg.graph.statements import Statement, named
 from cikg.spreadsheet import csv_text
 from web import login
 from web.api import strict_json
-from web.asking import Cell, cells, keep, known_nodes, require_console
 from web.chrome import Link, render
-from web.neighbourhood import Edge, Node
+from web.parts.asking import Cell, cells, keep, known_nodes, require_console
+from web.parts.neighbourhood import Edge, Node
 from web.store import graph, settings
 from web.urls import page
 

@@ -10,8 +10,8 @@ from flask import Blueprint, Response
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.schema import uid
-from web import listing
 from web.chrome import Link, render
+from web.parts import listing
 from web.store import graph
 from web.urls import page
 

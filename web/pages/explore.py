@@ -15,8 +15,8 @@ from flask import Blueprint, Response, request, url_for
 from cikg.graph import Graph
 from cikg.schema import Label, uid
 from web.chrome import Link, render
-from web.neighbourhood import Edge, Group, Node, edges_among
-from web.pages.search import load_search
+from web.parts.neighbourhood import Edge, Group, Node, edges_among
+from web.parts.search import search
 from web.store import graph
 from web.urls import page
 
@@ -212,7 +212,7 @@ def _target(graph: Graph, view: View) -> Node | None:
     exact = _parse(view.to)
     if exact and (found := _nodes(graph, view, [exact])):
         return found[0]
-    hits = load_search(graph, view.dataset, view.to).hits
+    hits = search(graph, view.dataset, view.to).hits
     return next(iter(_nodes(graph, view, [(hit.label, hit.id) for hit in hits[:1]])), None)
 
 

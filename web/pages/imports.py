@@ -18,10 +18,11 @@ from cikg.datasets.registry import formats
 from cikg.datasets.splits import SplitKind
 from cikg.errors import CikgError, ServiceError
 from cikg.graph import Graph
-from web import imports, login, receiving
+from web import login
 from web.chrome import render, wants_json
 from web.errors import status_of
-from web.imports import Import
+from web.parts import imports, receiving
+from web.parts.imports import Import
 from web.store import graph, settings
 from web.urls import page
 

@@ -15,9 +15,10 @@ from cikg.extraction.steps.merging import Pair, Verdict, pairs
 from cikg.graph import Graph
 from cikg.schema import uid
 from cikg.settings import Settings
-from web import listing, login, merging, neighbourhood
+from web import login
 from web.chrome import Link, render
-from web.merging import Looking
+from web.parts import listing, merging, neighbourhood
+from web.parts.merging import Looking
 from web.store import graph, settings
 from web.urls import page
 

@@ -12,9 +12,10 @@ from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.schema import uid
-from web import clustering, listing, login, neighbourhood
+from web import login
 from web.chrome import Link, render
-from web.clustering import Clustering
+from web.parts import clustering, listing, neighbourhood
+from web.parts.clustering import Clustering
 from web.store import graph, settings
 from web.urls import page
 

@@ -14,8 +14,9 @@ from cikg.graph import Graph
 from cikg.schema import Label, uid
 from cikg.serving import corrections
 from cikg.serving.corrections import Correction
-from web import correcting, listing, login, neighbourhood
+from web import login
 from web.chrome import Link, render
+from web.parts import correcting, listing, neighbourhood
 from web.store import graph
 from web.urls import page
 

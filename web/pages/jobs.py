@@ -13,8 +13,9 @@ from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.llm.prompts import template
 from cikg.schema import State, uid
-from web import jobs, login, runs
+from web import login
 from web.chrome import Link, render
+from web.parts import jobs, runs
 from web.store import graph, settings
 from web.urls import page
 

@@ -16,16 +16,17 @@ from cikg.graph import Graph
 from cikg.recommend.stages import METRIC
 from cikg.schema import uid
 from cikg.settings import Settings
-from web import comparing, login, publishing, queued, runs, training
-from web import stages as stage_lift
+from web import login
 from web.chrome import Link, render
-from web.comparing import ComparePage
 from web.formatting import plain
-from web.publishing import Standing
-from web.queued import Command
-from web.stages import StagesPage, has_stages
+from web.parts import comparing, publishing, queued, runs, training
+from web.parts import stages as stage_lift
+from web.parts.comparing import ComparePage
+from web.parts.publishing import Standing
+from web.parts.queued import Command
+from web.parts.stages import StagesPage, has_stages
+from web.parts.training import Trainings
 from web.store import graph, settings
-from web.training import Trainings
 from web.urls import page
 
 blueprint = Blueprint("models", __name__)

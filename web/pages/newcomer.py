@@ -24,8 +24,9 @@ from cikg.recommend.newcomers.newcomer import (
     places_of,
     read,
 )
-from web import login, newcomers
+from web import login
 from web.chrome import Link, render
+from web.parts import newcomers
 from web.store import settings
 from web.urls import page
 

@@ -11,10 +11,11 @@ from flask import Blueprint, Response, request, url_for
 from cikg.errors import NotFoundError
 from cikg.graph import Graph
 from cikg.settings import Settings
-from web import health, listing, runs, story
+from web import health
 from web.chrome import Link, render, wants_json
-from web.listing import Listing
 from web.pages.models import Headline, load_headline
+from web.parts import listing, runs, story
+from web.parts.listing import Listing
 from web.store import graph, settings
 from web.urls import page
 

@@ -1,4 +1,4 @@
-"""Search by name over everything, and by exact id."""
+"""Search: what is found by name or id, and items in a user's order."""
 
 from __future__ import annotations
 
@@ -10,27 +10,15 @@ from flask import Blueprint, Response, request, url_for
 
 from cikg.graph import Graph
 from cikg.recommend.newcomers.search import UserHits
-from cikg.recommend.newcomers.search import search as search_for
+from cikg.recommend.newcomers.search import search as ranked_search
 from cikg.schema import uid
-from web import newcomers
-from web.chrome import address, render, wants_json
+from web.chrome import render, wants_json
+from web.parts import newcomers
+from web.parts.search import SHOWN, Hit, search
 from web.store import graph
 from web.urls import page
 
 blueprint = Blueprint("search", __name__)
-SHOWN = 40
-LONGEST_QUERY = 200
-
-
-@dataclass(frozen=True)
-class Hit:
-    """Something found."""
-
-    label: str
-    id: str
-    name: str
-    degree: int
-    href: str
 
 
 @dataclass(frozen=True)
@@ -61,30 +49,6 @@ class SearchPage:
     looking: str = ""
 
 
-def full_text(text: str) -> str:
-    """A Lucene query that finds names with every word of `text`, the last one begun or whole.
-
-    Words are letters and digits, so none of Lucene's operators can occur in it; it is empty where no word is left.
-    """
-    words = re.findall(r"\w+", text.lower())
-    return " AND ".join([f'"{word}"' for word in words[:-1]] + [f'("{word}" OR {word}*)' for word in words[-1:]])
-
-
-def load_search(graph: Graph, dataset: str, text: str, limit: int = SHOWN) -> SearchPage:
-    """Find a text."""
-    text = text.strip()[:LONGEST_QUERY]
-    query = full_text(text)
-    rows = graph.many("search_id", uid=uid(dataset, text)) if text else []
-    rows += graph.many("search_names", dataset=dataset, query=query, limit=limit + 1) if query else []
-    unique = {(row["label"], row["id"]): row for row in reversed(rows)}
-    ordered = [row for row in rows if unique.pop((row["label"], row["id"]), None)]
-    hits = tuple(
-        Hit(row["label"], row["id"], row["name"], row["degree"], address(row["label"], dataset, row["id"]))
-        for row in ordered[:limit]
-    )
-    return SearchPage(dataset, text, hits, len(ordered) > limit)
-
-
 def in_order(graph: Graph, found: SearchPage, user: str, *, wait: bool = True) -> SearchPage:
     """What was found, and items in a user's order where one is named.
 
@@ -107,7 +71,7 @@ def in_order(graph: Graph, found: SearchPage, user: str, *, wait: bool = True) -
     if can_rank and not wait and not newcomers.is_ready(found.dataset):
         looking = url_for("search.index", dataset=found.dataset, q=found.text, user=user, look=1)
         return replace(found, looking=looking)
-    return replace(found, ranked=search_for(graph, newcomers.load(found.dataset), found.text, user, k=SHOWN))
+    return replace(found, ranked=ranked_search(graph, newcomers.load(found.dataset), found.text, user, k=SHOWN))
 
 
 def _user(graph: Graph, dataset: str, text: str) -> tuple[str, str]:
@@ -116,7 +80,7 @@ def _user(graph: Graph, dataset: str, text: str) -> tuple[str, str]:
         return "", ""
     found = graph.many("nodes_at", rows=[{"label": "User", "uid": uid(dataset, text)}])
     if not found:
-        hits = load_search(graph, dataset, text).hits
+        hits = search(graph, dataset, text).hits
         named = [hit for hit in hits if hit.label == "User" and hit.name.lower() == text.lower()]
         return (named[0].id, named[0].name) if len(named) == 1 else (text, text)
     return found[0]["id"], found[0]["name"]
@@ -125,7 +89,8 @@ def _user(graph: Graph, dataset: str, text: str) -> tuple[str, str]:
 @page(blueprint, "/d/<id:dataset>/search")
 def index(dataset: str) -> Response:
     """What was found for `?q=`, and, with `&user=`, items in a user's order."""
-    found = load_search(graph(), dataset, request.args.get("q", ""))
+    hits = search(graph(), dataset, request.args.get("q", ""))
+    found = SearchPage(dataset, hits.text, hits.hits, hits.cut)
     look, user = wants_json() or "look" in request.args, request.args.get("user", "")
     suggested = "HX-Request" in request.headers and not look
     return render(found if suggested else in_order(graph(), found, user, wait=look))

@@ -15,9 +15,10 @@ from cikg.extraction.job import job, names
 from cikg.extraction.pipelines import PIPELINES
 from cikg.graph import Graph
 from cikg.settings import Settings
-from web import jobs, login
+from web import login
 from web.chrome import render, wants_json
 from web.forms import whole
+from web.parts import jobs
 from web.store import graph, settings
 from web.urls import page
 

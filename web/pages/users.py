@@ -15,9 +15,10 @@ from cikg.schema import Label, uid
 from cikg.serving import corrections
 from cikg.serving.corrections import Correction
 from cikg.serving.recommend import Recommendation, read
-from web import correcting, listing, login, neighbourhood, served, what_if
+from web import login
 from web.chrome import Link, render
-from web.experts import Expert, Part, experts_of, parts_of
+from web.parts import correcting, listing, neighbourhood, served, what_if
+from web.parts.experts import Expert, Part, experts_of, parts_of
 from web.store import graph
 from web.urls import page
 

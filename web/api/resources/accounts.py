@@ -119,18 +119,27 @@ def list_tokens(query: Paged) -> Page[Any]:
     return by_key(query, "", lambda after, limit: tokens.listed(graph(), limit, after, only), lambda each: each.id)
 
 
+def _owner(wanted: NewToken) -> str | None:
+    """Whose token it is to be.
+
+    Raises:
+        Forbidden: it is somebody else's, or can do more than the caller.
+    """
+    who = login.caller()
+    account = wanted.account if "account" in wanted.model_fields_set else who.account
+    login.require_own(account)
+    if not who.scopes.issuperset(wanted.scopes):
+        raise Forbidden
+    return account
+
+
 @operation("POST", "/tokens", tag=TAG, answer=Made, status=201, body=NewToken, logged=False)
 def create_token(body: NewToken) -> Made:
     """Create a token.
 
     Only this response contains the token itself. It can do no more than the caller.
     """
-    who = login.caller()
-    account = body.account if "account" in body.model_fields_set else who.account
-    login.require_own(account)
-    if not who.scopes.issuperset(body.scopes):
-        raise Forbidden
-    made = tokens.create(graph(), account, body.name, body.scopes, actor=who.name, days=body.days)
+    made = tokens.create(graph(), _owner(body), body.name, body.scopes, actor=login.caller().name, days=body.days)
     return Made(id=made[0], token=made[1])
 
 

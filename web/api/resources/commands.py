@@ -11,9 +11,10 @@ from cikg.access.accounts import Scope
 from cikg.extraction import control
 from cikg.graph.database import Row
 from cikg.schema import State
-from web import jobs, login
+from web import login
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_place
+from web.parts import jobs
 from web.store import graph, settings
 
 TAG = "Jobs"

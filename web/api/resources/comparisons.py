@@ -8,9 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from cikg.recommend.evaluation.comparison import Verdict
 from cikg.recommend.evaluation.report import SHOWN, kept
-from web import comparing
 from web.api.operation import operation
 from web.api.resources.models import RUN_ID, TAG
+from web.parts import comparing
 from web.store import graph, settings
 
 Several = BeforeValidator(lambda given: [given] if isinstance(given, str) else given)

@@ -10,8 +10,8 @@ from cikg.errors import NotFoundError
 from cikg.schema import Label, uid
 from cikg.serving import corrections
 from cikg.serving.corrections import LONGEST_REASON, Correction, Kind, Owner
-from web import correcting
 from web.api.operation import operation
+from web.parts import correcting
 from web.store import graph
 
 TAG = "Corrections"

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from cikg.schema import Label
 from cikg.serving import corrections
 from cikg.serving.counterfactual import Counterfactual, Evidence, counterfactual
-from web import served
 from web.api.operation import operation
+from web.parts import served
 from web.store import graph
 
 TAG = "Recommendations"

@@ -11,7 +11,8 @@ from cikg.errors import NotFoundError
 from cikg.schema import Label, uid
 from web.api.operation import operation
 from web.api.paging import Filtered, Page, Paged, by_key, by_place
-from web.pages.search import SHOWN, load_search
+from web.parts.search import SHOWN
+from web.parts.search import search as find
 from web.store import graph
 
 TAG = "Datasets"
@@ -159,7 +160,7 @@ def dataset(dataset: str) -> dict[str, Any]:
 @operation("GET", "/datasets/<dataset>/search", tag=TAG, answer=Hits, query=SearchQuery, versioned=True)
 def search(dataset: str, query: SearchQuery) -> Hits:
     """Search users, items, entities, intents and interests by name or id."""
-    found = load_search(graph(), dataset, query.q, query.limit)
+    found = find(graph(), dataset, query.q, query.limit)
     hits = [Found(kind=hit.label, id=hit.id, name=hit.name, degree=hit.degree) for hit in found.hits]
     return Hits(items=hits, truncated=found.cut)
 

@@ -12,9 +12,10 @@ from cikg.datasets.prepared.intake import Choices, Intake, Intakes, Stage
 from cikg.datasets.prepared.proposal import Proposal as Proposed
 from cikg.datasets.prepared.proposal import Reader, propose
 from cikg.datasets.registry import formats as all_formats
-from web import imports, login
+from web import login
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_place
+from web.parts import imports
 from web.store import graph, settings
 
 TAG = "Imports"

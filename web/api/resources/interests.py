@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.access.accounts import Scope
 from cikg.graph.database import Row
-from web import clustering, jobs
 from web.api.operation import operation
 from web.api.resources.commands import CommandDetail
 from web.api.resources.jobs import TAG
+from web.parts import clustering, jobs
 from web.store import graph, settings
 
 MOST_CLUSTERS = 100_000

@@ -11,11 +11,12 @@ from cikg.access.accounts import Scope
 from cikg.extraction.steps.merging import Verdict, pairs
 from cikg.graph import vectors
 from cikg.graph.database import Row
-from web import jobs, login, merging
+from web import login
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_place
 from web.api.resources.commands import CommandDetail
 from web.api.resources.jobs import TAG
+from web.parts import jobs, merging
 from web.store import graph, settings
 
 MERGES, EMBEDDINGS = "/datasets/<dataset>/merges", "/datasets/<dataset>/embeddings"

@@ -12,11 +12,11 @@ from cikg.graph.database import Row
 from cikg.recommend import methods
 from cikg.schema import State
 from cikg.serving.publish import roll_back as roll_back_to
-from web import jobs, publishing, training
-from web import runs as pages
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_place
 from web.api.resources.commands import CommandDetail
+from web.parts import jobs, publishing, training
+from web.parts import runs as pages
 from web.store import graph, settings
 
 TAG = "Models"

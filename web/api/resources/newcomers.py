@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.access.accounts import Scope
 from cikg.recommend.newcomers.newcomer import LONGEST_SENTENCE, Suggestions, by_intents, suggest
-from web import newcomers
 from web.api.operation import operation
+from web.parts import newcomers
 from web.store import settings
 
 TAG = "Recommendations"

@@ -15,10 +15,11 @@ from cikg.graph import console
 from cikg.graph.database import Row
 from cikg.graph.questions import Parameter, arguments, asked, check_existence, readable
 from cikg.graph.statements import Statement, named
-from web import asking, login
+from web import login
 from web.api.operation import operation
 from web.api.paging import Page, Paged, by_key
-from web.asking import allowed_seconds, require_console
+from web.parts import asking
+from web.parts.asking import allowed_seconds, require_console
 from web.store import graph, settings
 
 TAG = "Questions"
@@ -171,17 +172,13 @@ def ask_question(dataset: str, question: str, body: Given) -> Any:
 
 @operation("POST", "/query", tag=TAG, answer=Answer, body=Asked, scope=Scope.QUERY, refusals=(504,))
 def ask(body: Asked) -> Any:
-    """Run a Cypher statement of your own.
-
-    It can only read. CIKG_CONSOLE must be on.
-    """
+    """Run a Cypher statement of your own, which can only read. CIKG_CONSOLE must be on."""
     require_console(settings())
     g.audited = {"cypher": body.cypher[:2000]}
-    found = console.ask(
-        graph(), body.cypher, body.parameters, limit=body.limit, seconds=allowed_seconds(settings(), body.seconds)
-    )
-    nodes, edges = found.picture.nodes.values(), found.picture.edges.values()
-    return vars(found.answer) | {"nodes": list(map(asdict, nodes)), "edges": list(map(asdict, edges))}
+    seconds = allowed_seconds(settings(), body.seconds)
+    found = console.ask(graph(), body.cypher, body.parameters, limit=body.limit, seconds=seconds)
+    picture = {"nodes": found.picture.nodes, "edges": found.picture.edges}
+    return vars(found.answer) | {name: [asdict(each) for each in drawn.values()] for name, drawn in picture.items()}
 
 
 @operation("POST", "/query/plan", tag=TAG, answer=Plan, body=Asked, scope=Scope.QUERY, logged=False, refusals=(504,))

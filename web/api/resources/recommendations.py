@@ -8,8 +8,8 @@ from cikg.errors import NotFoundError
 from cikg.recommend.newcomers.search import CANDIDATES, UserHits, search
 from cikg.schema import uid
 from cikg.serving.recommend import Recommendation, Recommendations, recommend
-from web import newcomers
 from web.api.operation import operation
+from web.parts import newcomers
 from web.store import graph
 
 TAG = "Recommendations"

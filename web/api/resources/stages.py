@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from cikg.access.accounts import Scope
 from cikg.recommend.evaluation.comparison import Verdict
 from cikg.recommend.stages import METRIC
-from web import stages
 from web.api.operation import operation
 from web.api.resources.comparisons import Interval
 from web.api.resources.jobs import COST
 from web.api.resources.models import TAG, Queued
+from web.parts import stages
 from web.store import graph, settings
 
 RULE = "/datasets/<dataset>/runs/<key:run>/stages"

@@ -14,8 +14,8 @@ from cikg.errors import CikgError, ServiceError
 from cikg.graph import Graph
 from cikg.schema import uid
 from cikg.serving.counterfactual import Change, Evidence, counterfactual, known_of
-from web import served
-from web.pages.search import load_search
+from web.parts import served
+from web.parts.search import search
 
 SHOWN = 20
 KINDS = {"interest": "interests", "intent": "intents", "item": "items"}
@@ -156,7 +156,7 @@ def _wanted(graph: Graph, question: Question, known: dict[str, list[tuple[str, s
     """The best of what a search for words finds that the user has not."""
     kinds = {label: kind for kind, label in LABELS.items()}
     had = {(kind, identifier) for kind, plural in KINDS.items() for identifier, _ in known[plural]} | {*question.added}
-    hits = ((kinds.get(hit.label), hit.id) for hit in load_search(graph, question.dataset, question.wanted).hits)
+    hits = ((kinds.get(hit.label), hit.id) for hit in search(graph, question.dataset, question.wanted).hits)
     return next(((kind, identifier) for kind, identifier in hits if kind and (kind, identifier) not in had), None)
 
 

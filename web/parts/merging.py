@@ -12,8 +12,8 @@ from cikg.extraction.steps.merging import Method, Verdict
 from cikg.graph import Graph, vectors
 from cikg.schema import Label
 from cikg.settings import Settings
-from web import queued
-from web.queued import Followed
+from web.parts import queued
+from web.parts.queued import Followed
 
 THRESHOLD = 0.9
 

@@ -14,7 +14,7 @@ from cikg.datasets.prepared.unpacking import MOST_FILES, OURS
 from cikg.errors import InputError
 from cikg.files import disk
 from web import store
-from web.imports import choose_format
+from web.parts.imports import choose_format
 
 VIEWS = ("web.pages.imports.send",)
 """Views that check the page's token themselves: the form that has it is not to be read before they say where to."""

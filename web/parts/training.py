@@ -12,9 +12,9 @@ from cikg.access import audit
 from cikg.graph import Graph
 from cikg.recommend import methods
 from cikg.settings import Settings
-from web import queued, runs
 from web.forms import whole
-from web.queued import Followed
+from web.parts import queued, runs
+from web.parts.queued import Followed
 
 FIRST = "mixture"
 MOST_SEEDS = 10

@@ -7,7 +7,7 @@ from flask import Flask
 from cikg.errors import NotFoundError
 from cikg.extraction.job import job
 from cikg.recommend import methods
-from web.runs import Run
+from web.parts.runs import Run
 
 _KINDS = {
     "extract": "LLM job",

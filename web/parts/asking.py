@@ -13,7 +13,7 @@ from cikg.graph import Graph
 from cikg.graph.console import Picture
 from cikg.settings import Settings
 from web.chrome import address
-from web.neighbourhood import Edge, Node
+from web.parts.neighbourhood import Edge, Node
 
 PAGED = ("User", "Item", "Entity", "Intent", "Interest")
 """Labels whose nodes have a page."""

@@ -15,7 +15,8 @@ from cikg.schema import Label, uid
 from cikg.serving import corrections
 from cikg.serving.corrections import Claim, Kind, Owner
 from cikg.serving.publish import relist
-from web import login, served
+from web import login
+from web.parts import served
 
 
 def claim(dataset: str, owner: Owner, identifier: str, kind: str, target: str) -> Claim:

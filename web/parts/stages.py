@@ -12,8 +12,8 @@ from cikg.graph import Graph
 from cikg.recommend.evaluation.places import parse_metric
 from cikg.recommend.stages import METRIC, STAGES, drawing, measured, of_method, priced
 from cikg.settings import Settings
-from web import runs
-from web.queued import Command, newest
+from web.parts import runs
+from web.parts.queued import Command, newest
 
 
 @dataclass(frozen=True)

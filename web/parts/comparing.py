@@ -18,7 +18,7 @@ from cikg.recommend.evaluation.comparison import Split, compare
 from cikg.recommend.evaluation.groups import By
 from cikg.recommend.evaluation.report import AXES, Question, drawing, is_kept, kept
 from cikg.settings import Settings
-from web.runs import training
+from web.parts.runs import training
 
 FEWEST, MOST = 2, 12
 MOST_ENTRIES = 4

@@ -22,8 +22,9 @@ from cikg.extraction import commands
 from cikg.graph import Graph
 from cikg.schema import State, dataset_name, uid
 from cikg.settings import Settings
-from web import runs, store
-from web.queued import LATE_SECONDS
+from web import store
+from web.parts import runs
+from web.parts.queued import LATE_SECONDS
 
 NONE = "-"
 _ANSWER, _WAS, _SEVERAL = "answer:", "was:", "several"

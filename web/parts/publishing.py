@@ -11,8 +11,8 @@ from cikg.graph import Graph
 from cikg.schema import uid
 from cikg.serving.publish import roll_back
 from cikg.settings import Settings
-from web import runs, training
-from web.queued import Command, newest
+from web.parts import runs, training
+from web.parts.queued import Command, newest
 
 
 @dataclass(frozen=True)

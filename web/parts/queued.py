@@ -10,8 +10,8 @@ from cikg.extraction import commands
 from cikg.graph import Graph
 from cikg.schema import State
 from cikg.settings import Settings
-from web import runs
-from web.runs import ACTIVE
+from web.parts import runs
+from web.parts.runs import ACTIVE
 
 LATE_SECONDS = 10
 """Within which a worker that is free has taken what was queued."""

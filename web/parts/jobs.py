@@ -12,7 +12,7 @@ from cikg.extraction.ledger import Plan
 from cikg.graph import Graph
 from cikg.schema import State, uid
 from cikg.settings import Settings
-from web import queued, runs
+from web.parts import queued, runs
 
 _OVER = (State.FAILED, State.CANCELLED)
 

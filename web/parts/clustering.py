@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from cikg.access import audit
 from cikg.graph import Graph
 from cikg.settings import Settings
-from web import queued
-from web.queued import Followed
+from web.parts import queued
+from web.parts.queued import Followed
 
 
 @dataclass(frozen=True)

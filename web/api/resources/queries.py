@@ -177,8 +177,8 @@ def ask(body: Asked) -> Any:
     g.audited = {"cypher": body.cypher[:2000]}
     seconds = allowed_seconds(settings(), body.seconds)
     found = console.ask(graph(), body.cypher, body.parameters, limit=body.limit, seconds=seconds)
-    picture = {"nodes": found.picture.nodes, "edges": found.picture.edges}
-    return vars(found.answer) | {name: [asdict(each) for each in drawn.values()] for name, drawn in picture.items()}
+    nodes, edges = found.picture.nodes.values(), found.picture.edges.values()
+    return vars(found.answer) | {"nodes": list(map(asdict, nodes)), "edges": list(map(asdict, edges))}
 
 
 @operation("POST", "/query/plan", tag=TAG, answer=Plan, body=Asked, scope=Scope.QUERY, logged=False, refusals=(504,))

@@ -46,8 +46,9 @@ def site(graph: Graph, settings: Settings, folder: Path, tmp_path_factory: pytes
             "import_folders": str(folder),
         }
     )
-    with answering(web.create_app(own)) as address:
-        yield Site(address, own)
+    app = web.create_app(own)
+    with answering(app) as address:
+        yield Site(address, own, app)
 
 
 @pytest.fixture

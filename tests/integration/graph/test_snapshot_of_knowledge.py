@@ -133,7 +133,7 @@ def test_vectors_by_index(snapshot: Snapshot, dataset: str, graph: Graph, home: 
         "SET d.version = d.version + 1, n.embedding_lexical_2 = [1.0, 2.0, 3.0]",
         d=dataset,
     )
-    with pytest.raises(ConflictError, match="not every embedding_lexical_2 has 2 numbers"):
+    with pytest.raises(ConflictError, match="not every vector embedding_lexical_2 has 2 numbers"):
         take(graph, dataset, home)
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -47,7 +48,7 @@ _UNSETTLED = 3
 """Subjects for each slot that may be asked about or wait for their commit. What a worker that is killed had been
 answered and had not committed is asked for again, and paid for again: a slow Neo4j must not let it pile up."""
 _READERS = 2
-"""Shards that are read at once: the first one's questions go out before the last one is read."""
+"""Shards that are leased and read at once: the first one's questions go out before the last one is read."""
 
 
 @dataclass
@@ -206,9 +207,11 @@ class Runner:
             async with asyncio.timeout(self._settings.task_time_limit):
                 more = True
                 while more:  # all at once, and then one by one those that workers died of
-                    leased, more = await asyncio.to_thread(lease)
-                    if leased:
-                        await self._work_part(run_uid, shard, leased)
+                    async with AsyncExitStack() as turn:
+                        await turn.enter_async_context(self._reading)
+                        leased, more = await asyncio.to_thread(lease)
+                        if leased:
+                            await self._work_part(run_uid, shard, leased, turn)
         except TimeoutError:
             raise ServiceError(
                 f"shard {shard} of {run_uid} took longer than {self._settings.task_time_limit:g} s",
@@ -218,13 +221,13 @@ class Runner:
             raise _first(group) from group
         await asyncio.to_thread(ledger.finish, self.graph, run_uid)
 
-    async def _work_part(self, run_uid: str, shard: int, leased: list[str]) -> None:
-        """Work on what was leased, and give back what is not wanted any more."""
+    async def _work_part(self, run_uid: str, shard: int, leased: list[str], turn: AsyncExitStack) -> None:
+        """Work on what was leased, and give back what is not wanted any more. The turn to read ends once it is read."""
         graph, began = self.graph, time.monotonic()
         run = await asyncio.to_thread(ledger.open_run, graph, run_uid)
         work = self._shard(run, shard, len(leased))
         try:
-            await self._work_leased(work, leased)
+            await self._work_leased(work, leased, turn)
         finally:
             await self._stop(work)
             if work.left:
@@ -263,12 +266,12 @@ class Runner:
         elif work.later is not None:
             await asyncio.to_thread(ledger.postpone, graph, run, work.later.seconds, work.later.message)
 
-    async def _work_leased(self, work: _Shard, leased: list[str]) -> None:
+    async def _work_leased(self, work: _Shard, leased: list[str], turn: AsyncExitStack) -> None:
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(self._keep(work))
             try:
-                async with self._reading:
-                    opened = await asyncio.to_thread(self._open, work, leased)
+                opened = await asyncio.to_thread(self._open, work, leased)
+                await turn.aclose()
                 async with asyncio.TaskGroup() as subjects:
                     for lost in sorted(set(leased) - {subject.id for subject, _, _ in opened}):
                         row = _row(work.run, lost, State.CANCELLED, "it has no input any more")

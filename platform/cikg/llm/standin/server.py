@@ -31,6 +31,8 @@ MODEL = "stand-in"
 
 _NUMBER = re.compile(r"(?<=[\[ ])-?\d+(?=[,\]}])")
 """A number of a JSON text, and not one within a string of it that reads like a list."""
+_LATE = 0.0005
+"""Seconds by which asyncio, whose clock counts milliseconds, wakes a sleeper late on average."""
 _Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -94,9 +96,10 @@ class StandIn:
         body = await _read_body(request)
         digest = _digest(body)
         fault = self._fault(request, body, digest)
+        completion = _complete(body, digest, fault)
         await self._wait(request, came)
         await _meet_before_answer(fault)
-        return await _send(request, _complete(body, digest, fault), fault)
+        return await _send(request, completion, fault)
 
     async def embeddings(self, request: web.Request) -> web.StreamResponse:
         """Vectors of texts."""
@@ -144,7 +147,7 @@ class StandIn:
             raise ApiError(401, "Incorrect API key provided to the stand-in.", code="invalid_api_key")
 
     async def _wait(self, request: web.Request, came: float) -> None:
-        left = came + self.latency(request) / 1000 - time.monotonic()
+        left = came + self.latency(request) / 1000 - time.monotonic() - _LATE
         if left > 0:
             await asyncio.sleep(left)
 

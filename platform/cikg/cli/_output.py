@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +27,8 @@ from cikg.spreadsheet import csv_text
 class _Console(Console):
     """Prints texts as they are, since other people wrote many of them: none has styles or moves the cursor."""
 
-    def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, markup=False, emoji=False)
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, width=width, markup=False, emoji=False)
 
     @override
     def render_str(self, text: str, **options: Any) -> Text:
@@ -37,6 +38,8 @@ class _Console(Console):
 console = _Console()
 messages = _Console(stderr=True)
 """Progress and remarks go to standard error, so that standard output holds data alone."""
+_piped = _Console(width=10_000)
+"""For tables that go to a file or another program, which a terminal's width would cut."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table.")
@@ -85,7 +88,8 @@ def print_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, fold: bool = False) -> None:
     """Print rows under named columns; numbers align right. Columns without names are printed without a header.
 
-    Words that are longer than their column are cut, or folded where `fold` says so.
+    On a terminal, or where COLUMNS says how wide, words that are longer than their column are cut, or folded where `fold`
+    says so.
     """
     named = any(columns)
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD)
@@ -95,7 +99,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         table.add_column(column, justify="right" if numeric else "left", overflow="fold" if fold else "ellipsis")
     for row in rows:
         table.add_row(*[Text(_show(value)) for value in row])  # a name may look like markup
-    console.print(table)
+    printer = console if console.is_terminal or "COLUMNS" in os.environ else _piped
+    printer.print(table)
 
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:

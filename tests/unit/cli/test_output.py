@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cikg.cli._output import print_facts
+from cikg.cli._output import print_facts, print_table
 
 
 def test_a_path_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
@@ -11,3 +11,17 @@ def test_a_path_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "12,345" in said
     assert path in "".join(said.split())
+
+
+def test_a_table_in_a_pipe_is_not_cut_to_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, name = "0123456789abcdef" * 4, "a name of many words " * 10
+    monkeypatch.delenv("COLUMNS", raising=False)
+    print_table("Snapshots", ["hash", "name"], [[digest, name], ["", ""]])
+    assert f"{digest}   {name}".strip() in capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "60")
+    print_table("Snapshots", ["hash", "name"], [[digest, name], ["", ""]])
+    said = capsys.readouterr().out
+    assert digest not in said
+    assert max(map(len, said.splitlines())) <= 60

@@ -56,9 +56,9 @@ WITH node WHERE size(again) + interests > 0
 SET node.corrected = coalesce(node.corrected, 0) + 1
 
 // name: corrected_nodes(dataset, label, nodes) -> many
-// Users or items (`label`) that something was corrected about: how often, and what stands corrected now, an intent on its
-// own only where no interest that it leads to is. By uids, or of the whole dataset where `nodes` is null. Keys: the nodes',
-// or the dataset's.
+// Users or items (`label`) that something was corrected about: how often, and what stands corrected now; intents that lead to
+// an interest which is corrected, too, are `implied` by it. By uids, or of the whole dataset where `nodes` is null. Keys: the
+// nodes', or the dataset's.
 CALL () {
   UNWIND $nodes AS uid
   MATCH (node:User|Item {uid: uid}) WHERE $label IN labels(node)
@@ -81,16 +81,17 @@ CALL (node) {
                   reason: coalesce(reason, '')}) AS interests
 }
 CALL (node) {
-  MATCH (node)-[edge:POSSESSES|SATISFIES]->(intent:Intent)
-  WHERE edge.pruned_by STARTS WITH 'person:' AND NOT EXISTS {
+  MATCH (node)-[edge:POSSESSES|SATISFIES]->(intent:Intent) WHERE edge.pruned_by STARTS WITH 'person:'
+  WITH intent, min(edge.pruned_by) AS by, min(edge.pruned_reason) AS reason, collect(edge.merged_from) AS over, EXISTS {
     MATCH (intent)-[:MEMBER_OF]->(:Interest)<-[whole:HAS_INTEREST]-(node) WHERE whole.pruned_by STARTS WITH 'person:'
-  }
-  WITH intent, min(edge.pruned_by) AS by, min(edge.pruned_reason) AS reason, collect(edge.merged_from) AS over
+  } AS implied
   ORDER BY coalesce(intent.name, intent.id), intent.id
-  RETURN collect({kind: 'intent', id: intent.id, name: coalesce(intent.name, intent.id), by: substring(by, 7),
-                  reason: coalesce(reason, '')}) AS intents, collect(over) AS merged
+  WITH implied, over, {kind: 'intent', id: intent.id, name: coalesce(intent.name, intent.id), by: substring(by, 7),
+                       reason: coalesce(reason, '')} AS intent
+  RETURN collect(CASE WHEN NOT implied THEN intent END) AS intents, collect(CASE WHEN implied THEN intent END) AS implied,
+         collect(CASE WHEN NOT implied THEN over END) AS merged
 }
-RETURN node.id AS id, coalesce(node.name, node.id) AS name, node.corrected AS corrected, interests + intents AS rows,
+RETURN node.id AS id, coalesce(node.name, node.id) AS name, node.corrected AS corrected, interests + intents AS rows, implied,
        COLLECT {
          UNWIND merged AS of UNWIND of AS over UNWIND over AS uid MATCH (phrase:Intent {uid: uid})
          RETURN DISTINCT phrase.id AS id ORDER BY id

@@ -142,6 +142,8 @@ def test_an_interest_and_its_intents_stand_and_fall_together(graph: Graph, datas
     correct(graph, intent(dataset), by="ann")
     assert stands(graph, dataset) == set()
     assert said(graph, dataset) == [("interest", "garden")], "its intents go without saying"
+    implied = corrections.about(graph, dataset, Label.USER, READER).implied
+    assert [(one.id, one.by) for one in implied] == [("gardens", "ann"), ("roses", "ann")]
     take_back(graph, intent(dataset, "roses"))
     assert stands(graph, dataset) == {"garden", "roses"}
     assert said(graph, dataset) == [("intent", "gardens")]

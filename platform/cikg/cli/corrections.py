@@ -144,7 +144,7 @@ def _claimed(graph: Graph, dataset: str, owner: Owner, identifier: str) -> list[
 def _corrected(graph: Graph, dataset: str, owner: Owner, identifier: str) -> list[Choice]:
     """What stands corrected about a user or an item."""
     found = corrections.about(graph, dataset, owner, identifier)
-    return [Choice(one.kind, one.id, one.name) for one in found.corrections]
+    return [Choice(one.kind, one.id, one.name) for one in found.corrections + found.implied]
 
 
 def _find(what: str, kind: Kind | None, choices: list[Choice], about: str) -> Choice:

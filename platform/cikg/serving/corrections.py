@@ -78,6 +78,7 @@ class Corrected:
         name: its name.
         times: how often something was corrected or taken back: a list made at another count is not up to date.
         corrections: what stands corrected now.
+        implied: intents that are corrected with an interest which they lead to.
         merged: the ids of intents that were merged into one of these: a model of before knows them.
     """
 
@@ -85,6 +86,7 @@ class Corrected:
     name: str
     times: int
     corrections: tuple[Correction, ...]
+    implied: tuple[Correction, ...] = ()
     merged: tuple[str, ...] = ()
 
     @property
@@ -134,6 +136,7 @@ def of(graph: Graph, dataset: str, owner: Owner, ids: Iterable[str] | None = Non
             row["name"],
             row["corrected"],
             tuple(Correction(**each) for each in row["rows"]),
+            tuple(Correction(**each) for each in row["implied"]),
             tuple(row["merged"]),
         )
         for row in graph.many("corrected_nodes", dataset=dataset, label=owner, nodes=keys)

@@ -58,6 +58,10 @@ def test_an_intent_alone_where_both_have_the_name(corrections: Cikg, graph: Grap
     added = corrections("add", "gardens", "--user", "3", "--kind", "intent", "--json")
     assert json.loads(added.stdout)["kind"] == "intent"
     assert not json.loads(added.stdout)["list_made_again"], "nothing is published"
+    listed = json.loads(corrections("list", "--json").stdout)["corrections"]
+    assert [each["wrong"]["kind"] for each in listed] == ["interest"], "it goes with its last intent"
+    assert corrections("undo", "gardens", "--user", "3", "--kind", "intent").returncode == 0
+    assert json.loads(corrections("list", "--json").stdout)["corrections"] == []
 
 
 def test_an_item(corrections: Cikg, graph: Graph, dataset: str) -> None:

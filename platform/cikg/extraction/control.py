@@ -85,7 +85,7 @@ def start(graph: Graph, settings: Settings, planned: ledger.Plan, budget: str = 
         UnreachableError: Redis does not answer.
     """
     run = planned.run
-    return _queue(settings, run.uid, ledger.start(graph, planned, _budget(settings, budget, run.model)))
+    return _queue(settings, run.uid, ledger.start(graph, planned, read_budget(settings, budget, run.model)))
 
 
 def stop(graph: Graph, settings: Settings, run: str, state: State, actor: str | None = None) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def resume(graph: Graph, settings: Settings, run: str, budget: str = "", *, unli
     stands, opened = ledger.progress(graph, run), ledger.open_run(graph, run)
     if not stands["planned"] and not stands["running"]:
         raise ConflictError("nothing of the run is left to do", cure="`cikg jobs retry` tries again what failed")
-    allowed = _budget(settings, budget, opened.model)
+    allowed = read_budget(settings, budget, opened.model)
     if opened.allowance is not None and allowed is None and not unlimited:
         raise ConflictError("the run has a budget", cure="Give a new one with --budget, or lift it with --no-budget")
     ledger.reopen(graph, run, allowed)
@@ -172,7 +172,12 @@ def retry(
     return count, _queue(settings, run, ledger.open_shards(graph, run))
 
 
-def _budget(settings: Settings, text: str, model: str) -> Budget | None:
+def read_budget(settings: Settings, text: str, model: str) -> Budget | None:
+    """A budget as a person writes it; None for empty text.
+
+    Raises:
+        InputError: there is no such budget.
+    """
     return parse_budget(text, settings, model) if text.strip() else None
 
 

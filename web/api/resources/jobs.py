@@ -172,6 +172,7 @@ def start(dataset: str, body: NewRun) -> Started:
     """
     again = body.retry_quarantined
     plan = control.plan(graph(), settings(), dataset, body.job, limit=body.limit, quarantined=again)
+    control.read_budget(settings(), body.budget or "", plan.run.model)  # so that an estimate refuses what a start would
     if not body.dry_run:
         _audit(plan.run.uid, control.start(graph(), settings(), plan, body.budget or ""))
     return _started(plan)

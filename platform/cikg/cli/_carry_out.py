@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import click
+
 from cikg.cli._batches import follow_batches
 from cikg.cli._follow import follow, no_worker
+from cikg.cli._output import messages
 from cikg.errors import JobError
 from cikg.extraction import batching, ledger, queue
 from cikg.extraction.budget import Budget
@@ -67,6 +70,17 @@ def failure(graph: Graph, result: dict[str, Any]) -> JobError | None:
         f"of {result['total']:,} subjects {counted}: {said.rstrip('.')}",
         cure="The same command resumes from there",
     )
+
+
+def end(error: JobError | None) -> None:
+    """Say what went wrong, if anything did, and end with the code that tells scripts.
+
+    Raises:
+        click.exceptions.Exit: something did.
+    """
+    if error is not None:
+        messages.print(f"cikg: {error}", style="red", soft_wrap=True)
+        raise click.exceptions.Exit(error.exit_code)
 
 
 def _run(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cikg.cli._carry_out import carry_out, failure
+from cikg.cli._carry_out import carry_out, end, failure
 from cikg.cli._output import dataset_option, json_option, messages, print_facts, print_json, print_table
 from cikg.cli._pipelines import Wanted, carry_out_all, expect, title
 from cikg.errors import InputError, JobError
@@ -129,9 +129,7 @@ def _end(result: dict[str, Any], error: JobError | None) -> None:
     """
     if result["quarantined"]:
         messages.print(f"{result['quarantined']} answers could not be used; their subjects are quarantined")
-    if error is not None:
-        messages.print(f"cikg: {error}", style="red", soft_wrap=True)
-        raise click.exceptions.Exit(error.exit_code)
+    end(error)
 
 
 def _list(as_json: bool) -> None:

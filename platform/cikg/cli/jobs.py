@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cikg.cli._carry_out import end, failure
 from cikg.cli._follow import follow
 from cikg.cli._output import console, dataset_option, json_option, messages, print_facts, print_json, print_table
 from cikg.errors import InputError
@@ -168,16 +169,23 @@ def retry(*, run: str, subjects: tuple[str, ...], quarantined: bool, wait: bool,
 
 
 def _report(graph: Graph, settings: Settings, run: str, *, wait: bool, as_json: bool) -> None:
-    """Follow a run that is queued, if wanted, and say where it stands."""
+    """Follow a run that is queued, if wanted, and say where it stands.
+
+    Raises:
+        click.exceptions.Exit: it was followed, and did not end well.
+    """
     if wait:
         follow(graph, queue.create_app(settings), run, settings, quiet=as_json)
     stands = ledger.progress(graph, run)
+    left = stands["planned"] + stands["running"]
+    error = failure(graph, {"run": run, "pending": left, **stands}) if wait else None
     if as_json:
-        print_json({"run": run, **stands})
-        return
-    wrong = "".join(f", {stands[name]:,} {name}" for name in ("failed", "quarantined") if stands[name])
-    done, left = f"{stands['done']:,} of {stands['total']:,} done", stands["planned"] + stands["running"]
-    messages.print(f"{run} is {stands['state']}: {done}{wrong}, {left:,} to go.")
+        print_json({"run": run, **stands, **(error.as_dict() if error else {})})
+    else:
+        wrong = "".join(f", {stands[name]:,} {name}" for name in ("failed", "quarantined") if stands[name])
+        done = f"{stands['done']:,} of {stands['total']:,} done"
+        messages.print(f"{run} is {stands['state']}: {done}{wrong}, {left:,} to go.")
+    end(error)
 
 
 @command.command("queue", context_settings={"ignore_unknown_options": True}, short_help="Queue a command for a worker.")

@@ -209,7 +209,7 @@ def _described(statement: Statement) -> dict[str, Any]:
 def _show_list(*, as_json: bool, with_all: bool) -> None:
     """All questions in their sections, and what their parameters mean."""
     if as_json:
-        print_json([_described(statement) for statement in readable()])
+        print_json({"queries": [_described(statement) for statement in readable()]})
         return
     others = sum(not statement.section for statement in readable())
     section, used = None, set()

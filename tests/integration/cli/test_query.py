@@ -221,7 +221,7 @@ def test_an_empty_answer_about_something_is_no_mistake(query: Query, planted: st
 
 
 def test_the_list_shows_what_reads(query: Query) -> None:
-    listed = json.loads(query("--list", "--json").out)
+    listed = json.loads(query("--list", "--json").out)["queries"]
     names = [entry["name"] for entry in listed]
     assert {"counts", "extraction_leaks"} <= set(names)
     assert not {"import_users", "drop_nodes", "record_migration"} & set(names)

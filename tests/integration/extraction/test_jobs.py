@@ -125,8 +125,11 @@ def test_the_commands(place: Workplace) -> None:
     refused = cikg("resume", "user_interests")
     assert (refused.code, refused.data["error"]) == (2, "ConflictError")
     place.worker(settings)
-    assert cikg("resume", "user_interests", "--budget", "1 call", "--wait").data["done"] == 3
-    assert cikg("resume", "user_interests", "--no-budget", "--wait").data["state"] == "done"
+    stopped = cikg("resume", "user_interests", "--budget", "1 call", "--wait")
+    assert (stopped.code, stopped.data["done"], stopped.data["error"]) == (1, 3, "JobError")
+    assert stopped.data["message"] == "of 6 subjects 3 were not asked: the budget of 1 calls is spent"
+    done = cikg("resume", "user_interests", "--no-budget", "--wait")
+    assert (done.code, done.data["state"], done.data["error"]) == (0, "done", None)
     assert cikg("retry", "user_interests").code == 2
     assert cikg("trace", "r0").data["trail"][0]["state"] == "done"
     assert cikg("quarantine", "user_interests").data == {"quarantined": []}

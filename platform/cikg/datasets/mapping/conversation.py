@@ -280,7 +280,7 @@ def _time_format(found: Look, time: Column) -> Talk[str]:
 
 def _items(found: Look, item_names: set[str], _describe: bool) -> Talk[dict[str, dict[str, Any]]]:
     """Ask about a file of items."""
-    columns = found.columns
+    columns = found.meant
     shared = next((column for column in columns if column.name in item_names), None)
     unique = next((column for column in columns if column.is_unique), columns[0])
     guess = shared or by_name(columns, ITEM) or unique
@@ -337,7 +337,7 @@ def _separator(found: Look, column: Column) -> Talk[str | None]:
 
 def _users(found: Look, _item_names: set[str], _describe: bool) -> Talk[dict[str, dict[str, Any]]]:
     """Ask about a file of users."""
-    guess = by_name(found.columns, USER) or found.columns[0]
+    guess = by_name(found.meant, USER) or found.meant[0]
     user = yield from _ask_column(found, "id", "Which column is the user's id?", guess, words=USER)
     named = by_name([column for column in found.columns if column is not user], f"{USER_NAME} {NAME}")
     name = yield from _ask_column(

@@ -42,7 +42,7 @@ def role_of(found: Look) -> str:
     if user:
         return "users" if user.is_unique else "interactions"
     described = item is not None and by_name(found.columns, NAME) is not None
-    return "items" if described or (item or found.columns[0]).is_unique else "interactions"
+    return "items" if described or (item or found.meant[0]).is_unique else "interactions"
 
 
 def roles_of(looks: Sequence[Look]) -> list[str]:
@@ -54,7 +54,7 @@ def roles_of(looks: Sequence[Look]) -> list[str]:
     users = {value for each in chosen if each.user for value in each.user.counts}
     items = {value for each in chosen if each.item for value in each.item.counts}
     for place, (found, role) in enumerate(zip(looks, roles, strict=True)):
-        key = next((column for column in found.columns if column.is_unique), None)
+        key = next((column for column in found.meant if column.is_unique), None)
         if role == "items" and key is not None and by_name(found.columns, ITEM) is None:
             ids = set(key.counts)
             roles[place] = "users" if len(ids & users) > len(ids & items) else "items"
@@ -78,7 +78,7 @@ class Interacting:
     """The likeliest columns of a file of interactions: by their names, and else by what their values look like."""
 
     def __init__(self, found: Look) -> None:
-        left = list(found.columns)
+        left = found.meant
 
         def take(column: Column | None) -> Column | None:
             if column is not None:

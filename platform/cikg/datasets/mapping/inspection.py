@@ -37,8 +37,10 @@ _FORMATS = (
     "%d.%m.%Y %H:%M",
     "%d.%m.%Y",
     "%d/%m/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M",
     "%d/%m/%Y",
     "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M",
     "%m/%d/%Y",
     "%m %d, %Y",
     "%b %d, %Y",
@@ -96,6 +98,11 @@ class Column:
     def is_whole(self) -> bool:
         """Whether most values are whole numbers."""
         return self._share(lambda value: value.lstrip("-").isdecimal()) >= MOST
+
+    @cached_property
+    def is_row_number(self) -> bool:
+        """Whether it numbers the rows: programs write such a column first, and give it no name."""
+        return not self.name and self.position == 0 and self.is_whole and self.is_unique
 
     @cached_property
     def length(self) -> float:
@@ -180,11 +187,16 @@ class Look:
     def find(self, name: str) -> Column | None:
         """The column of this name, or of this number from 1."""
         for column in self.columns:
-            if name == column.name:
+            if name and name == column.name:
                 return column
         if name.isdecimal() and 1 <= int(name) <= len(self.columns):
             return self.columns[int(name) - 1]
         return None
+
+    @property
+    def meant(self) -> list[Column]:
+        """The columns that may mean something: all but one that only numbers the rows."""
+        return [column for column in self.columns if not column.is_row_number]
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -264,13 +276,21 @@ def _shown(value: Any) -> str:
 
 
 def _has_header(found: Look) -> bool:
-    """Whether the first row looks like names: all there, all different, no numbers, and unlike what stands below."""
-    first = [column.values[0] for column in found.columns]
-    if not all(first) or len(set(first)) < len(first) or any(map(_is_number, first)):
+    """Whether the first row looks like names: neither numbers nor times, and unlike what stands below.
+
+    Where numbers or times stand below others, some names may be missing or there twice.
+    """
+    first = [replace(column, name=column.values[0], values=column.values[:1]) for column in found.columns]
+    below = [
+        replace(column, name=name.name, values=column.values[1:])
+        for column, name in zip(found.columns, first, strict=True)
+    ]
+    named = [column for column in below if column.name]
+    if 2 * len(named) < len(below) or any(column.is_number or column.is_time for column in first):
         return False
-    if found.rows == 1:
+    if any(column.is_number or column.is_time for column in named):
         return True
-    below = [replace(column, values=column.values[1:]) for column in found.columns]
-    if any(column.is_number or column.is_time for column in below):
-        return True
-    return all(name not in column.counts and len(name) <= 40 for name, column in zip(first, below, strict=True))
+    nameless = [column for column in below if not column.name and column.filled and not column.is_row_number]
+    if nameless or len({column.name for column in named}) < len(named):
+        return False
+    return all(column.name not in column.counts and len(column.name) <= 40 for column in named)

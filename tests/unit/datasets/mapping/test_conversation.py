@@ -12,9 +12,11 @@ import pytest
 
 from cikg.datasets.formats.table import read
 from cikg.datasets.mapping.conversation import Question, Talk, agree, answer, converse, mapping_path
+from cikg.datasets.mapping.inspection import look
 from cikg.datasets.mapping.model import Mapping, load_mapping, render
 from cikg.datasets.mapping.preview import Preview, Wrong, preview
 from cikg.datasets.reading.source import Source
+from cikg.datasets.reading.tabular import Dialect
 from cikg.datasets.tables import collect
 from cikg.errors import InputError
 
@@ -85,6 +87,41 @@ def test_names_that_nobody_knows(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        (",userId,movieId,rating,timestamp,", ["userId", "movieId", "rating", "timestamp"]),
+        (",foo,bar,baz,when,", ["foo", "bar", "baz", "when"]),
+        (",userId,movieId,value,value,", ["userId", "movieId", 4, 5]),
+    ],
+)
+def test_a_header_in_which_names_are_missing(tmp_path: Path, header: str, found: list[str | int]) -> None:
+    """Some programs number the rows in a column without a name, or end every line with a delimiter."""
+    rows = [[number, f"k{user}", f"z{item}", *more, ""] for number, (user, item, *more) in enumerate(log())]
+    mapping = proposed(file(tmp_path / "a.csv", [header.split(","), *rows]))
+    assert mapping.interactions[0].header is True
+    assert columns(mapping) == dict(zip(("user", "item", "rating", "time"), found, strict=True))
+    assert preview(mapping, tmp_path / "a.toml").rejected == 0
+
+
+def test_rows_that_are_numbered_hold_no_ids(tmp_path: Path) -> None:
+    """Neither where there is nothing but text, nor in a file that describes items or users."""
+    rows = [[number, f"k{user}", f"z{item}"] for number, (user, item, *_) in enumerate(log())]
+    plays = file(tmp_path / "plays.csv", [["", "who", "what"], *rows])
+    assert columns(proposed(plays)) == {"user": "who", "item": "what"}
+    titles = file(tmp_path / "t.csv", [["", "key", "title"], *([n, f"z{n}", f"Title {n}"] for n in range(100))])
+    mapping = proposed(plays, titles)
+    assert columns(mapping, "items") == {"id": "key", "name": "title"}
+
+
+@pytest.mark.parametrize("first", [["k1", "z1", ""], ["k1", "", "z2"], ["k1", "z1", "2020-01-01"], ["k1", "k1", "x"]])
+def test_a_first_row_that_is_data(tmp_path: Path, first: Row) -> None:
+    rows: list[Row] = [[f"k{user}", f"z{item}", "2020-01-02"] for user, item, *_ in log()]
+    if first[2] in ("x", "z2"):
+        rows = [[f"k{user}", f"k{item}", f"z{item}"] for user, item, *_ in log()]
+    assert look(file(tmp_path / "a.csv", [first, *rows])).dialect == Dialect(header=False)
+
+
 TIMES: list[tuple[str, Callable[[int], object]]] = [
     ("milliseconds", lambda time: time * 1000),
     ("iso", lambda time: datetime.fromtimestamp(time, UTC).isoformat()),
@@ -92,6 +129,8 @@ TIMES: list[tuple[str, Callable[[int], object]]] = [
     ("%d.%m.%Y", lambda time: datetime.fromtimestamp(time, UTC).strftime("%d.%m.%Y")),
     ("%m/%d/%Y", lambda time: datetime.fromtimestamp(time, UTC).strftime("%m/%d/%Y")),
     ("%m %d, %Y", lambda time: datetime.fromtimestamp(time, UTC).strftime("%m %d, %Y")),
+    ("%d/%m/%Y %H:%M", lambda time: datetime.fromtimestamp(time, UTC).strftime("%d/%m/%Y %H:%M")),
+    ("%m/%d/%Y %H:%M", lambda time: datetime.fromtimestamp(time, UTC).strftime("%m/%d/%Y %H:%M")),
 ]
 
 

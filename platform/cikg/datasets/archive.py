@@ -301,7 +301,7 @@ def table_frame(folder: Path, described: Mapping[str, Any], schema: Schema) -> p
     file = folder / str(described["file"])
     try:
         if fingerprint(file).items() <= described.items():
-            frame = pl.read_parquet(file) if file.suffix == ".parquet" else _read_csv(file, schema)
+            frame = pl.read_parquet(file, glob=False) if file.suffix == ".parquet" else _read_csv(file, schema)
             if frame.height == described["rows"] and frame.schema == dict(schema):
                 return frame
     except (OSError, pl.exceptions.PolarsError):
@@ -314,7 +314,7 @@ def table_frame(folder: Path, described: Mapping[str, Any], schema: Schema) -> p
 
 
 def _read_csv(file: Path, schema: Schema) -> pl.DataFrame:
-    cells = pl.read_csv(file, schema=dict.fromkeys(schema, pl.String()))
+    cells = pl.read_csv(file, glob=False, schema=dict.fromkeys(schema, pl.String()))
     return cells.with_columns(
         _text(pl.col(name)) if kind == pl.String else pl.col(name).cast(kind) for name, kind in schema.items()
     )

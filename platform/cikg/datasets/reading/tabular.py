@@ -129,7 +129,7 @@ class ParquetTable:
     def __init__(self, file: Path) -> None:
         self.file = file
         try:
-            self.schema = dict(pl.scan_parquet(file).collect_schema())
+            self.schema = dict(self._scan().collect_schema())
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _unreadable(file, error) from None
         self.columns = list(self.schema)
@@ -139,7 +139,7 @@ class ParquetTable:
         names = sorted({self.columns[place] for place in places if place is not None})
         position = {self.columns.index(name): number for number, name in enumerate(names)}
         chosen = [None if place is None else position[place] for place in places]
-        frame = pl.scan_parquet(self.file).select(names)
+        frame = self._scan().select(names)
         for start in range(0, self._height(), BATCH):
             try:
                 batch = frame.slice(start, BATCH).collect()
@@ -151,7 +151,10 @@ class ParquetTable:
                 yield values
 
     def _height(self) -> int:
-        return int(pl.scan_parquet(self.file).select(pl.len()).collect().item())
+        return int(self._scan().select(pl.len()).collect().item())
+
+    def _scan(self) -> pl.LazyFrame:
+        return pl.scan_parquet(self.file, glob=False)  # brackets in its name are no pattern
 
 
 def numbered(count: int) -> list[str]:

@@ -114,6 +114,13 @@ def test_parquet_in_any_types(tmp_path: Path) -> None:
     assert records(mapping) == EXPECTED
 
 
+def test_parquet_of_a_name_with_brackets(tmp_path: Path) -> None:
+    (tmp_path / "part [1]").mkdir()
+    mapping = folder(tmp_path / "part [1]", '[interactions]\nfile = "r[0].parquet"\nuser = "u"\nitem = "i"\n')
+    pl.DataFrame({"u": ["a"], "i": ["x"]}).write_parquet(mapping.parent / "r[0].parquet")
+    assert records(mapping)[-1] == Interaction("a", "x")
+
+
 def test_parquet_is_read_in_batches_and_rejects_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cikg.datasets.reading.tabular.BATCH", 2)
     mapping = folder(tmp_path, '[interactions]\nfile = "r.parquet"\nuser = "u"\nitem = "i"\nrating = "r"\n')

@@ -58,10 +58,10 @@ RETURN token.digest AS digest, token.scopes AS scopes, token.expires_at AS expir
        token.revoked_at IS NOT NULL AS revoked, token.account AS account, account.role AS role, token.name AS name
 
 // name: tokens(account, after, limit) -> many
-// Tokens in the order of their ids, those after one: of one account, or of all where it is null. Cost: what is returned,
-// and the account's tokens.
+// Tokens in the order of their ids, those after one: of one account, of the operator (''), or of all where it is null.
+// Cost: what is returned, and the account's tokens.
 MATCH (token:Token)
-WHERE token.uid > $after AND ($account IS NULL OR token.account = $account)
+WHERE token.uid > $after AND ($account IS NULL OR coalesce(token.account, '') = $account)
 RETURN token.uid AS id, token.name AS name, token.account AS account, token.scopes AS scopes,
        toString(token.created_at) AS created_at, token.expires_at AS expires_at, token.used_at AS used_at,
        toString(token.revoked_at) AS revoked_at

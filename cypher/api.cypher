@@ -8,7 +8,7 @@
 MATCH (dataset:Dataset {uid: $dataset})
 OPTIONAL MATCH (model:Model {uid: dataset.published})
 RETURN coalesce(dataset.version, 0) AS version, dataset.published AS published,
-       toString(model.published_at) AS published_at, model.recommendations AS recommendations
+       toString(model.published_at) AS published_at, model.digest AS digest
 
 // name: dataset_detail(dataset) -> one
 // A dataset with its counts. Key: Dataset.uid; counts are of index ranges.
@@ -102,7 +102,8 @@ ORDER BY at IS NULL, at DESC, name, id SKIP $skip LIMIT $limit
 
 // name: neighbours_by_type(label, uid, type, pruned, skip, limit) -> many
 // A part of a node's neighbours by one relationship type or ('') any, in the order of their keys; pruned edges where they
-// are asked for, with the reason. Of recommendations, those of the served model. Cost: the node's degree.
+// are asked for, with the reason. Of recommendations, those of the served model; of pairs of intents, none that differ.
+// Cost: the node's degree.
 MATCH (centre:User|Item|Entity|Interest|Intent {uid: $uid})
 WHERE $label IN labels(centre)
 OPTIONAL MATCH (served:Dataset {uid: centre.dataset})
@@ -110,6 +111,7 @@ MATCH (centre)-[edge]-(other:User|Item|Entity|Interest|Intent)
 WHERE ($type = '' OR type(edge) = $type)
   AND (type(edge) <> 'RECOMMENDED' OR edge.model = served.published)
   AND ($pruned OR edge.pruned_by IS NULL) AND other.merged_into IS NULL
+  AND NOT coalesce(edge.state, '') IN ['rejected', 'undone']
 WITH other, edge, startNode(edge) = centre AS outgoing
 ORDER BY type(edge), other.uid, elementId(edge) SKIP $skip LIMIT $limit
 RETURN type(edge) AS type, outgoing, head(labels(other)) AS kind, other.id AS id, coalesce(other.name, other.id) AS name,
@@ -118,7 +120,7 @@ RETURN type(edge) AS type, outgoing, head(labels(other)) AS kind, other.id AS id
 
 // name: shortest_paths(source_label, source, target_label, target, most) -> many
 // Those of the `most` shortest paths of at most four edges between two nodes that meet no node twice, without
-// recommendations, pruned edges and merged intents. Keys: the nodes' uids. A length is looked at only where shorter ones
+// recommendations, pruned edges, merged intents and what is said of pairs of intents. Keys: the nodes' uids. A length is looked at only where shorter ones
 // leave room, from the end that less lies around, and to no more paths than are wanted: `SHORTEST k` would walk all
 // that lies within four edges first, which is most of a dense dataset. Cost: what lies within two edges of that end, and
 // more only where the two have hardly a path.
@@ -130,21 +132,23 @@ CALL (target) { MATCH (target)--(around) RETURN sum(COUNT { (around)--() }) AS b
 WITH before > behind AS turned, CASE WHEN before > behind THEN target ELSE source END AS near,
      CASE WHEN before > behind THEN source ELSE target END AS far
 CALL (near, far) {
-  MATCH path = (near)-[e:!RECOMMENDED WHERE e.pruned_by IS NULL]-(far)
+  MATCH path = (near)-[e:!(RECOMMENDED|SAME_AS) WHERE e.pruned_by IS NULL]-(far)
   WITH path LIMIT $most
   RETURN collect(path) AS direct
 }
 CALL (near, far, direct) {
   WITH * WHERE size(direct) < $most
-  MATCH path = (near)-[e1:!RECOMMENDED WHERE e1.pruned_by IS NULL]-(a)-[e2:!RECOMMENDED WHERE e2.pruned_by IS NULL]-(far)
+  MATCH path = (near)-[e1:!(RECOMMENDED|SAME_AS) WHERE e1.pruned_by IS NULL]-(a)
+               -[e2:!(RECOMMENDED|SAME_AS) WHERE e2.pruned_by IS NULL]-(far)
   WHERE a:User|Item|Entity|Interest|Intent AND a.merged_into IS NULL
   WITH path LIMIT $most
   RETURN collect(path) AS of_two
 }
 CALL (near, far, direct, of_two) {
   WITH * WHERE size(direct) + size(of_two) < $most
-  MATCH path = (near)-[e1:!RECOMMENDED WHERE e1.pruned_by IS NULL]-(a)-[e2:!RECOMMENDED WHERE e2.pruned_by IS NULL]-(b)
-               -[e3:!RECOMMENDED WHERE e3.pruned_by IS NULL]-(far)
+  MATCH path = (near)-[e1:!(RECOMMENDED|SAME_AS) WHERE e1.pruned_by IS NULL]-(a)
+               -[e2:!(RECOMMENDED|SAME_AS) WHERE e2.pruned_by IS NULL]-(b)
+               -[e3:!(RECOMMENDED|SAME_AS) WHERE e3.pruned_by IS NULL]-(far)
   WHERE a:User|Item|Entity|Interest|Intent AND a.merged_into IS NULL AND a <> far
     AND b:User|Item|Entity|Interest|Intent AND b.merged_into IS NULL AND b <> near
   WITH path LIMIT $most
@@ -152,8 +156,10 @@ CALL (near, far, direct, of_two) {
 }
 CALL (near, far, direct, of_two, of_three) {
   WITH * WHERE size(direct) + size(of_two) + size(of_three) < $most
-  MATCH path = (near)-[e1:!RECOMMENDED WHERE e1.pruned_by IS NULL]-(a)-[e2:!RECOMMENDED WHERE e2.pruned_by IS NULL]-(b)
-               -[e3:!RECOMMENDED WHERE e3.pruned_by IS NULL]-(c)-[e4:!RECOMMENDED WHERE e4.pruned_by IS NULL]-(far)
+  MATCH path = (near)-[e1:!(RECOMMENDED|SAME_AS) WHERE e1.pruned_by IS NULL]-(a)
+               -[e2:!(RECOMMENDED|SAME_AS) WHERE e2.pruned_by IS NULL]-(b)
+               -[e3:!(RECOMMENDED|SAME_AS) WHERE e3.pruned_by IS NULL]-(c)
+               -[e4:!(RECOMMENDED|SAME_AS) WHERE e4.pruned_by IS NULL]-(far)
   WHERE a:User|Item|Entity|Interest|Intent AND a.merged_into IS NULL AND a <> far
     AND b:User|Item|Entity|Interest|Intent AND b.merged_into IS NULL AND b <> near AND b <> far
     AND c:User|Item|Entity|Interest|Intent AND c.merged_into IS NULL AND c <> near AND c <> a

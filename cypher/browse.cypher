@@ -238,7 +238,7 @@ ORDER BY at IS NULL, at DESC, toIntegerOrNull(id), id LIMIT $limit
 
 // name: item_interests(item, limit) -> many
 // The interests whose holders chose an item more often than everyone: those first that account for most readers beyond
-// the average. Cost: readers × their interests, then each interest's holders once.
+// the average. Each row has the total. Cost: readers × their interests, then each interest's holders once.
 MATCH (item:Item {uid: $item})
 WITH item, COUNT { MATCH (item)<-[edge:INTERACTED]-() WHERE edge.split <> 'test' } AS readers,
      COUNT { MATCH (:User {dataset: item.dataset}) } AS users
@@ -249,14 +249,21 @@ WHERE support >= 2
 WITH interest, support, share, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS cohort
 WITH interest, support, cohort, share, toFloat(support) / cohort / share AS lift
 WHERE lift > 1
-RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name, support, cohort, share, lift
-ORDER BY support * log(lift) DESC, id LIMIT $limit
+WITH interest, support, cohort, share, lift ORDER BY support * log(lift) DESC, interest.id
+WITH collect({id: interest.id, name: coalesce(interest.name, interest.id), support: support, cohort: cohort, share: share,
+              lift: lift}) AS found
+UNWIND found[..$limit] AS row
+RETURN row.id AS id, row.name AS name, row.support AS support, row.cohort AS cohort, row.share AS share,
+       row.lift AS lift, size(found) AS total
 
 // name: interest_detail(interest) -> many
 // One interest with its counts, or no row.
 MATCH (interest:Interest {uid: $interest})
 RETURN interest.id AS id, coalesce(interest.name, interest.id) AS name, interest.source AS source, interest.run AS run,
-       COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders
+       COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders,
+       COUNT {
+         MATCH (interest)<-[:MEMBER_OF]-(intent:Intent) WHERE intent.merged_into IS NULL RETURN DISTINCT intent
+       } AS intent_count
 
 // name: interest_holders(interest, limit) -> many
 // Some of an interest's holders, those with the most evidence first.
@@ -275,8 +282,8 @@ RETURN intent.id AS id, intent.name AS name,
 ORDER BY users DESC, name LIMIT $limit
 
 // name: interest_items(interest, limit) -> many
-// What an interest's holders chose more often than everyone, in the order of `item_interests`. Cost: holders × their
-// histories.
+// What an interest's holders chose more often than everyone, in the order of `item_interests`, each with the total. Cost:
+// holders × their histories.
 MATCH (interest:Interest {uid: $interest})
 WITH interest, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS cohort,
      COUNT { MATCH (:User {dataset: interest.dataset}) } AS users
@@ -288,8 +295,12 @@ WITH cohort, item, support,
      toFloat(COUNT { MATCH (item)<-[edge:INTERACTED]-() WHERE edge.split <> 'test' }) / users AS share
 WITH item, support, cohort, share, toFloat(support) / cohort / share AS lift
 WHERE lift > 1
-RETURN item.id AS id, coalesce(item.name, item.id) AS name, support, cohort, share, lift
-ORDER BY support * log(lift) DESC, id LIMIT $limit
+WITH item, support, cohort, share, lift ORDER BY support * log(lift) DESC, item.id
+WITH collect({id: item.id, name: coalesce(item.name, item.id), support: support, cohort: cohort, share: share,
+              lift: lift}) AS found
+UNWIND found[..$limit] AS row
+RETURN row.id AS id, row.name AS name, row.support AS support, row.cohort AS cohort, row.share AS share,
+       row.lift AS lift, size(found) AS total
 
 // name: entity_detail(entity) -> many
 // One entity, or no row.
@@ -351,6 +362,14 @@ WITH run ORDER BY coalesce(run.created_at, run.started_at) DESC, run.id LIMIT $l
 RETURN run {.*, created_at: toString(run.created_at), started_at: toString(run.started_at),
             finished_at: toString(run.finished_at)} AS run
 
+// name: training_of_method(dataset, method, run, snapshot) -> many
+// The newest training run of a method but for one run, on a snapshot where there is such a run, else on any.
+MATCH (run:Run {dataset: $dataset, kind: 'train', name: $method}) WHERE run.uid <> $run
+WITH run
+ORDER BY coalesce(run.snapshot = $snapshot, false) DESC, coalesce(run.created_at, run.started_at) DESC, run.id LIMIT 1
+RETURN run {.*, created_at: toString(run.created_at), started_at: toString(run.started_at),
+            finished_at: toString(run.finished_at)} AS run
+
 // name: search_names(dataset, query, limit) -> many
 // Users, items, entities, interests and intents of a dataset by full text over their names, items before phrases that fit as
 // well. `query` is Lucene syntax.
@@ -378,14 +397,15 @@ ORDER BY label
 
 // name: neighbours(label, uid, cap, pruned) -> many
 // The neighbours of a node, at most `cap` a relationship type, with the totals: by facts the rarest that lead on,
-// else the best connected. Only the served model's recommendations count; pruned edges where they are asked for, with
-// the reason. Cost: the node's degree.
+// else the best connected. Only the served model's recommendations count, and no pairs of intents that differ; pruned
+// edges where they are asked for, with the reason. Cost: the node's degree.
 MATCH (centre:User|Item|Entity|Interest|Intent {uid: $uid})
 WHERE $label IN labels(centre)
 OPTIONAL MATCH (served:Dataset {uid: centre.dataset})
 MATCH (centre)-[edge]-(other:User|Item|Entity|Interest|Intent)
 WHERE (type(edge) <> 'RECOMMENDED' OR edge.model = served.published)
   AND ($pruned OR edge.pruned_by IS NULL) AND other.merged_into IS NULL
+  AND NOT coalesce(edge.state, '') IN ['rejected', 'undone']
 WITH type(edge) AS type, elementId(centre) AS centre, other, min(edge.rank) AS rank, min(edge.relation) AS relation,
      CASE WHEN count(edge.pruned_by) = count(edge) THEN coalesce(min(edge.pruned_reason), 'pruned') END AS pruned
 WITH *, COUNT { (other)--() } AS degree
@@ -406,7 +426,7 @@ OPTIONAL MATCH (served:Dataset {uid: nodes[0].dataset})
 UNWIND nodes AS source
 MATCH (source)-[edge]->(target)
 WHERE target IN nodes AND (type(edge) <> 'RECOMMENDED' OR edge.model = served.published)
-  AND ($pruned OR edge.pruned_by IS NULL)
+  AND ($pruned OR edge.pruned_by IS NULL) AND NOT coalesce(edge.state, '') IN ['rejected', 'undone']
 RETURN elementId(source) AS source, elementId(target) AS target, type(edge) AS type,
        count(edge.pruned_by) = count(edge) AS pruned
 

@@ -33,7 +33,7 @@ CALL (user, row) {
 // How many items a model recommends to a user. Key: the user's, then their recommendations.
 RETURN COUNT { MATCH (:User {uid: $user})-[edge:RECOMMENDED]->() WHERE edge.model = $model } AS items
 
-// name: switch_model(dataset, model, expected, users, explained) -> many
+// name: switch_model(dataset, model, expected, users, explained, digest) -> many
 // Serve a model from now on, but only if all its edges are there; returns one row, or none when edges are missing.
 // Publishing the served model again changes nothing. Cost: one pass over the dataset's recommendations.
 MATCH (served:Dataset {uid: $dataset}), (model:Model {uid: $model})
@@ -42,7 +42,7 @@ SET model.published_at = CASE
       WHEN served.published = $model AND model.published_at IS NOT NULL THEN model.published_at
       ELSE datetime()
     END,
-    model.recommendations = $expected, model.users = $users, model.explained = $explained,
+    model.recommendations = $expected, model.users = $users, model.explained = $explained, model.digest = $digest,
     served.published = $model
 RETURN model.published_at AS published_at
 

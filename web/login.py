@@ -77,13 +77,15 @@ def caller() -> Principal:
 
 
 def require_own(account: str | None) -> None:
-    """Make sure that something of an account is the caller's business: their own, or they are an admin.
+    """Make sure that something of an account is the caller's business: they are an admin, or logged in with it.
+
+    A token is not: one that may do little, or not for long, must not make others or revoke them.
 
     Raises:
         Forbidden: it is not.
     """
     who = caller()
-    if account != who.account and Scope.ADMIN not in who.scopes:
+    if Scope.ADMIN not in who.scopes and (by_token() or account is None or account != who.account):
         raise Forbidden
 
 

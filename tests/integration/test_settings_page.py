@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from flask import Flask
@@ -50,6 +51,24 @@ def test_a_token_is_shown_once_and_revoked(viewer: FlaskClient, graph: Graph, da
     assert tokens.verify(graph, text) is None
     assert "revoked" in viewer.get("/settings").text
     assert send(viewer, "/tokens", name="none").status_code == 400
+
+
+def test_a_form_that_waited_for_hours_is_still_taken(
+    viewer: FlaskClient, graph: Graph, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value, now = dashboard.form_token(viewer.get("/settings").text), time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 4 * 60 * 60)
+    fields = {"csrf_token": value, "name": "phone", "scope": ["read"]}
+    assert viewer.post("/settings/tokens", data=fields).status_code == 200
+    assert [each.name for each in tokens.listed(graph, 10, account=dataset)] == ["phone"]
+
+
+def test_of_many_tokens_those_that_work_are_all_shown(
+    viewer: FlaskClient, graph: Graph, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.pages.settings.READ_AT_ONCE", 2)
+    made = [tokens.create(graph, dataset, f"phone {n}", [Scope.READ], actor="tests")[0] for n in range(5)]
+    assert all(identifier in viewer.get("/settings").text for identifier in made)
 
 
 def test_a_viewer_sees_and_changes_no_one_else(viewer: FlaskClient, graph: Graph, dataset: str) -> None:

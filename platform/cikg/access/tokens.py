@@ -16,6 +16,8 @@ from cikg.errors import InputError, NotFoundError
 from cikg.graph import Graph
 
 LONGEST_DAYS = 3650
+OPERATORS = ""
+"""The account of the operator's tokens, where a list is asked for: the operator has none."""
 _TEXT = re.compile(r"cikg_(?P<id>[0-9a-f]{12})_(?P<secret>[A-Za-z0-9_-]{43})")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
 _DAY = 24 * 60 * 60
@@ -95,7 +97,7 @@ def create(
 
 
 def listed(graph: Graph, limit: int, after: str = "", account: str | None = None) -> list[Token]:
-    """Tokens in the order of their ids, those after one; of one account, or (None) of all."""
+    """Tokens in the order of their ids, those after one; of one account, of `OPERATORS`, or (None) of all."""
     rows = graph.many("tokens", account=account, after=after, limit=limit)
     return [Token(**{**row, "scopes": tuple(Scope(scope) for scope in row["scopes"])}) for row in rows]
 

@@ -7,6 +7,7 @@ publication, so that going back to it is one transaction too.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,14 +83,15 @@ def publish(
         manifest=json.dumps(dict(recommender.manifest), sort_keys=True, default=str),
     )
     served, corrected = Served(snapshot, recommender, known_items(snapshot)), corrections.of(graph, dataset, Label.USER)
-    written = explained = 0
+    written, explained, seen = 0, 0, hashlib.sha256()
     for rows in lists(served, everyone(served), k, corrected):
+        seen.update(json.dumps(rows, sort_keys=True).encode())
         graph.write_rows("write_recommendations", rows, batch=WRITTEN_AT_ONCE, advance=progress, model=model)
         entries = [entry for row in rows for entry in row["items"]]
         written += len(entries)
         explained += sum(entry["because"] is not None for entry in entries)
     done = Published(recommender.run_id, len(snapshot.users.ids), written, explained / max(written, 1))
-    facts = {"users": done.users, "explained": done.explained}
+    facts = {"users": done.users, "explained": done.explained, "digest": seen.hexdigest()}
     if not graph.write("switch_model", dataset=dataset, model=model, expected=written, **facts):
         raise ConflictError(
             f"recommendations of {recommender.run_id} vanished while they were written; the model served before stays",

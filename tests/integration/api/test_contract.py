@@ -45,6 +45,22 @@ def test_an_error_is_a_problem_that_says_cause_and_cure(call: Call) -> None:
     }
 
 
+def test_a_token_that_may_little_neither_sees_nor_makes_nor_revokes_others(
+    call: Call, graph: Graph, dataset: str
+) -> None:
+    accounts.add(graph, dataset, Role.EDITOR, None, "tests")
+    of_ann, text = tokens.create(graph, dataset, "ann's", [Scope.READ, Scope.WRITE], actor="tests")
+    shown = [each["id"] for each in call("GET", "/tokens", bearer=text).json["items"]]
+    assert shown == [of_ann], "its own account's"
+    identifier, text = tokens.create(graph, None, "a day", [Scope.READ], actor="tests", days=1)
+    shown = [each["id"] for each in call("GET", "/tokens?limit=500", bearer=text).json["items"]]
+    assert (identifier in shown, of_ann in shown) == (True, False)
+    for bearer in (text, tokens.create(graph, dataset, "ann's", [Scope.WRITE, Scope.READ], actor="tests")[1]):
+        assert call("POST", "/tokens", json={"name": "without end"}, bearer=bearer).status_code == 403
+        assert call("DELETE", f"/tokens/{identifier}", bearer=bearer).status_code == 403
+    assert call("DELETE", f"/tokens/{identifier}").status_code == 204, "an admin's token may"
+
+
 def test_strangers_and_wrong_tokens_are_refused(call: Call, graph: Graph) -> None:
     identifier, text = tokens.create(graph, None, "soon gone", [Scope.READ], actor="tests")
     assert call("GET", "/me", bearer=text).json == {

@@ -41,6 +41,24 @@ def test_a_correction_shows_everywhere_and_is_taken_back(
         assert call("GET", path).json == answer.json | since
 
 
+def test_publishing_the_served_model_again_is_seen(
+    call: Call, graph: Graph, settings: Settings, dataset: str
+) -> None:
+    planted.write(graph, dataset)
+    snapshot = take(graph, dataset, settings)
+    publish(graph, snapshot, planted.Neighbours(snapshot), k=3)
+    user = f"/datasets/{dataset}/users/3"
+    call("POST", f"{user}/corrections", json={"kind": "interest", "id": "garden"})
+    stale = call("GET", f"{user}/recommendations")
+    assert stale.json["outdated"]
+    publish(graph, snapshot, planted.Neighbours(snapshot), k=3)
+    fresh = call("GET", f"{user}/recommendations", headers={"If-None-Match": stale.headers["ETag"]})
+    assert (fresh.status_code, fresh.json["outdated"]) == (200, False)
+    publish(graph, snapshot, planted.Neighbours(snapshot), k=3)
+    same = call("GET", f"{user}/recommendations", headers={"If-None-Match": fresh.headers["ETag"]})
+    assert same.status_code == 304, "nothing is different"
+
+
 def test_what_is_not_there_is_said(call: Call, planted_dataset: str) -> None:
     of = f"/datasets/{planted_dataset}"
     assert call("GET", f"{of}/users/nobody/corrections").status_code == 404

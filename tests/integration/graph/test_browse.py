@@ -127,6 +127,27 @@ def test_an_item_and_what_stands_around(graph: Graph, planted: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("verdict", ["rejected", "undone"])
+def test_intents_that_differ_are_no_neighbours(graph: Graph, planted: str, verdict: str) -> None:
+    pair = [f"{planted}:gardens", f"{planted}:walks"]
+    judge = "MATCH (:Intent {uid: $pair[0]})-[same:SAME_AS]-(:Intent {uid: $pair[1]}) SET same.state = $state"
+
+    def types() -> list[set[str]]:
+        around = graph.many("neighbours", label="Intent", uid=pair[0], cap=9, pruned=True)
+        page = {"type": "", "pruned": True, "skip": 0, "limit": 50}
+        listed = graph.many("neighbours_by_type", label="Intent", uid=pair[0], **page)
+        keys = graph.execute("MATCH (n:Intent) WHERE n.uid IN $pair RETURN elementId(n) AS key", pair=pair)
+        between = graph.many("edges_between", keys=[row["key"] for row in keys], pruned=True)
+        return [{row["type"] for row in rows} & {"SAME_AS"} for rows in (around, listed, between)]
+
+    assert types() == [{"SAME_AS"}] * 3
+    graph.execute(judge, pair=pair, state=verdict)
+    try:
+        assert types() == [set()] * 3
+    finally:
+        graph.execute(judge, pair=pair, state="proposed")
+
+
 def test_search_leaves_out_what_was_merged(graph: Graph, planted: str) -> None:
     graph.execute("CALL db.index.fulltext.awaitEventuallyConsistentIndexRefresh()")
     assert graph.many("search_names", dataset=planted, query="blooms", limit=9) == []

@@ -115,7 +115,7 @@ def remove(account: str) -> None:
 def list_tokens(query: Paged) -> Page[Any]:
     """List the caller's tokens without their secrets; for an admin, all tokens."""
     who = login.caller()
-    only = None if Scope.ADMIN in who.scopes else who.account
+    only = None if Scope.ADMIN in who.scopes else who.account or tokens.OPERATORS
     return by_key(query, "", lambda after, limit: tokens.listed(graph(), limit, after, only), lambda each: each.id)
 
 
@@ -137,7 +137,8 @@ def _owner(wanted: NewToken) -> str | None:
 def create_token(body: NewToken) -> Made:
     """Create a token.
 
-    Only this response contains the token itself. It can do no more than the caller.
+    Only this response contains the token itself. It can do no more than the caller. With a token instead of a session,
+    this needs the scope `admin`.
     """
     made = tokens.create(graph(), _owner(body), body.name, body.scopes, actor=login.caller().name, days=body.days)
     return Made(id=made[0], token=made[1])
@@ -147,7 +148,7 @@ def create_token(body: NewToken) -> Made:
 def revoke_token(token: str) -> None:
     """Revoke a token.
 
-    Another account's token needs the scope `admin`.
+    Another account's token needs the scope `admin`, and so does any with a token instead of a session.
     """
     login.require_own(tokens.owner(graph(), token))
     tokens.revoke(graph(), token, login.caller().name)

@@ -171,7 +171,6 @@ def search(dataset: str, query: SearchQuery) -> Hits:
     tag=TAG,
     answer=Page[Neighbour],
     query=NeighbourQuery,
-    versioned=True,
 )
 def neighbours(dataset: str, kind: str, node: str, query: NeighbourQuery) -> Page[Any]:
     """List the neighbours of a node, sorted by the type of the edge, with the origin of each edge."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
+import polars.selectors as cs
 
 from cikg.datasets.reading.packed import PACKED, opened
 from cikg.datasets.reading.source import Source
@@ -139,7 +140,7 @@ class ParquetTable:
         names = sorted({self.columns[place] for place in places if place is not None})
         position = {self.columns.index(name): number for number, name in enumerate(names)}
         chosen = [None if place is None else position[place] for place in places]
-        frame = self._scan().select(names)
+        frame = self._scan().select(names).with_columns(cs.float().fill_nan(None))  # NaN: how pandas says "none"
         for start in range(0, self._height(), BATCH):
             try:
                 batch = frame.slice(start, BATCH).collect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -119,6 +120,20 @@ def test_parquet_of_a_name_with_brackets(tmp_path: Path) -> None:
     mapping = folder(tmp_path / "part [1]", '[interactions]\nfile = "r[0].parquet"\nuser = "u"\nitem = "i"\n')
     pl.DataFrame({"u": ["a"], "i": ["x"]}).write_parquet(mapping.parent / "r[0].parquet")
     assert records(mapping)[-1] == Interaction("a", "x")
+
+
+def test_what_is_not_a_number_in_parquet_is_missing(tmp_path: Path) -> None:
+    text = '[interactions]\nfile = "r.parquet"\nuser = "u"\nitem = "i"\nrating = "r"\n[items]\nfile = "i.parquet"\n'
+    mapping = folder(tmp_path, text + 'id = "i"\nfacts = { year = "year" }\n')
+    rows = {"u": [1.0, math.nan, 2.0], "i": [7, 7, 8], "r": [math.nan, 5.0, 4.5]}
+    pl.DataFrame(rows).write_parquet(tmp_path / "r.parquet")
+    pl.DataFrame({"i": [7, 8], "year": [1994.0, math.nan]}).write_parquet(tmp_path / "i.parquet")
+    source = Source(mapping)
+    assert list(read(source)) == [
+        Item("7", "7"), Entity("year:1994", "1994"), Fact("7", "year", "year:1994"), Item("8", "8"),
+        User("1"), Interaction("1", "7"), User("2"), Interaction("2", "8", rating=4.5),
+    ]  # fmt: skip
+    assert [(one.line, one.reason) for one in source.rejected] == [(2, "the user is missing")]
 
 
 def test_parquet_is_read_in_batches_and_rejects_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

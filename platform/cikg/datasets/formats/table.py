@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -53,7 +54,8 @@ def _text(value: Any) -> str | None:
         return value
     if isinstance(value, (list, dict, bytes)):
         raise _UnusableError(f"expected text, found {type(value).__name__}")
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    whole = isinstance(value, (float, Decimal)) and math.isfinite(value) and value == int(value)
+    return str(int(value)) if whole else str(value)
 
 
 def _id(value: Any, what: str) -> str:
@@ -92,10 +94,9 @@ def _clock(written: str | None) -> Callable[[Any], int | None]:
     """
 
     def read(value: Any) -> int | None:
-        if value is None or (isinstance(value, str) and not value.strip()):
-            return None
         try:
-            return _seconds(value.strip() if isinstance(value, str) else value, written)
+            moment = value if isinstance(value, date) else (_text(value) or "").strip()
+            return _seconds(moment, written) if moment else None
         except (ValueError, TypeError, OverflowError):
             expected = (
                 written if written in (SECONDS, MILLISECONDS) else f"a time as {written or 'seconds or ISO 8601'}"
@@ -105,7 +106,7 @@ def _clock(written: str | None) -> Callable[[Any], int | None]:
     return read
 
 
-def _seconds(value: Any, written: str | None) -> int:
+def _seconds(value: str | date, written: str | None) -> int:
     if isinstance(value, date):  # a datetime is one, too
         moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
     elif written in (SECONDS, MILLISECONDS):
@@ -117,10 +118,9 @@ def _seconds(value: Any, written: str | None) -> int:
     return math.floor((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, str):
-        return value.lstrip("-").replace(".", "", 1).isdecimal() and not (len(value) == 8 and value.isdecimal())
-    return isinstance(value, (int, float))
+def _is_number(value: str) -> bool:
+    """Whether a time is a number; eight digits are a date, such as 20240131."""
+    return value.lstrip("-").replace(".", "", 1).isdecimal() and not (len(value) == 8 and value.isdecimal())
 
 
 def _things(value: Any, separator: str | None, null: tuple[str, ...]) -> Iterator[str]:

@@ -136,6 +136,15 @@ def test_what_is_not_a_number_in_parquet_is_missing(tmp_path: Path) -> None:
     assert [(one.line, one.reason) for one in source.rejected] == [(2, "the user is missing")]
 
 
+def test_decimals_of_parquet_are_numbers(tmp_path: Path) -> None:
+    mapping = folder(tmp_path, '[interactions]\nfile = "r.parquet"\nuser = "u"\nitem = "i"\nrating = "r"\n')
+    frame = pl.DataFrame({"u": ["7.00"], "i": ["12"], "r": ["4.50"]})
+    frame.cast({"u": pl.Decimal(38, 2), "i": pl.Decimal(38, 0), "r": pl.Decimal(5, 2)}).write_parquet(
+        tmp_path / "r.parquet"
+    )
+    assert records(mapping)[-1] == Interaction("7", "12", rating=4.5)
+
+
 def test_parquet_is_read_in_batches_and_rejects_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cikg.datasets.reading.tabular.BATCH", 2)
     mapping = folder(tmp_path, '[interactions]\nfile = "r.parquet"\nuser = "u"\nitem = "i"\nrating = "r"\n')
@@ -211,6 +220,28 @@ def test_times_are_in_utc_wherever_they_are_read(
     *, tmp_path: Path, tokyo: None, written: str, key: str, seconds: int | None
 ) -> None:
     assert [one.at for one in interactions(tmp_path, f"u,i,t\na,1,{written}\n", f'time = "t"\n{key}')] == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("kept", "key", "seconds"),
+    [
+        (pl.Series([20200304]), "", NOON - 43_200),
+        (pl.Series([20200304.0]), "", NOON - 43_200),
+        (pl.Series([20200304]), 'time_format = "%Y%m%d"', NOON - 43_200),
+        (pl.Series([20200304]), 'time_format = "seconds"', 20200304),
+        (pl.Series(["1583323200"]).cast(pl.Decimal(38, 0)), "", NOON),
+        (pl.Series([1583323200000]), "", NOON),
+        (pl.Series([1583323200.9]), "", NOON),
+        (pl.Series([math.nan]), "", None),
+    ],
+)
+def test_a_number_of_parquet_is_the_time_that_it_would_be_in_a_csv(
+    tmp_path: Path, kept: pl.Series, key: str, seconds: int | None
+) -> None:
+    text = f'[interactions]\nfile = "r.parquet"\nuser = "u"\nitem = "i"\ntime = "t"\n{key}\n'
+    mapping = folder(tmp_path, text)
+    pl.DataFrame({"u": ["a"], "i": ["x"], "t": kept}).write_parquet(tmp_path / "r.parquet")
+    assert records(mapping)[-1] == Interaction("a", "x", at=seconds)
 
 
 def test_a_date_of_parquet_is_its_midnight(tmp_path: Path) -> None:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    celeryd_after_setup,
+    setup_logging,
+    worker_process_init,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
 from celery.worker.consumer import Consumer
 
 from cikg import logs
 from cikg.errors import CikgError
 from cikg.extraction import batching
-from cikg.extraction.queue import create_app, sweep
+from cikg.extraction.queue import MOST_COMMANDS, create_app, room, sweep
 from cikg.extraction.runner import Runner
 from cikg.graph import connect
 from cikg.settings import load_settings
@@ -27,6 +35,9 @@ app.conf.worker_consumer = "workers.app:QuietConsumer"
 _log = logging.getLogger(__name__)
 leaving = threading.Event()
 """Set once this process is told to end: it waits for its tasks, and a command could take hours."""
+turned_away = threading.Event()
+"""Set once a command found no room here: it is announced again when another one ends."""
+_room = threading.Semaphore(MOST_COMMANDS)
 _ended = threading.Event()
 _lock = threading.Lock()
 _runners: list[Runner] = []
@@ -64,6 +75,29 @@ def _log_structured(loglevel: int = logging.INFO, **_signal: object) -> None:
     logs.configure(logging.getLevelName(loglevel))
 
 
+@celeryd_after_setup.connect  # type: ignore[untyped-decorator]
+def _make_room(instance: Any, **_signal: object) -> None:
+    """Leave threads to the shards that commands wait for, however many threads and queues the worker was given."""
+    global _room  # noqa: PLW0603
+    _room = threading.Semaphore(room(instance.concurrency, app.amqp.queues.consume_from))
+
+
+@contextmanager
+def place_for_command() -> Iterator[bool]:
+    """A command's place among those that are carried out here at once; False where none is free."""
+    free = _room.acquire(blocking=False)
+    try:
+        yield free
+    finally:
+        if free:
+            _room.release()
+    if not free:
+        turned_away.set()
+    elif turned_away.is_set() and not leaving.is_set():
+        turned_away.clear()
+        look_for_work()
+
+
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def _forget(**_signal: object) -> None:
     """A forked child must not use its parent's connections."""
@@ -80,7 +114,12 @@ def _sweep() -> None:
     _look(runner)  # made by the time that the first task comes
     while not _ended.wait(settings.sweep_seconds):
         _look(lambda: batching.tend(runner().graph, settings))
-        _look(lambda: sweep(runner().graph, app, settings))
+        look_for_work()
+
+
+def look_for_work() -> None:
+    """Announce what is to be done and no message announces."""
+    _look(lambda: sweep(runner().graph, app, settings))
 
 
 def _look(look: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ from celery import Task
 from cikg.errors import ServiceError
 from cikg.extraction import commands
 from cikg.extraction.queue import CARRY_OUT, WORK_SHARD
-from workers.app import app, leaving, runner, settings
+from workers.app import app, leaving, place_for_command, runner, settings
 
 
 @app.task(bind=True, name=WORK_SHARD, autoretry_for=(ServiceError,), retry_backoff=True, max_retries=5)  # type: ignore[untyped-decorator]
@@ -20,5 +20,7 @@ def work_shard(self: Task, run: str, shard: int) -> None:
 
 @app.task(name=CARRY_OUT, acks_late=False)  # type: ignore[untyped-decorator] # a training outlasts what Redis waits for
 def carry_out(run: str) -> None:
-    """Carry out a command; a sweeper sends it again where its worker dies."""
-    commands.carry_out(runner().graph, settings, run, leaving.is_set)
+    """Carry out a command; it is sent again where its worker dies, or has no room for it."""
+    with place_for_command() as free:
+        if free:
+            commands.carry_out(runner().graph, settings, run, leaving.is_set)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from celery import Celery
@@ -29,6 +29,8 @@ QUEUES = (LLM_QUEUE, "graph", "training")
 CARRY_OUT = "cikg.carry_out"
 WORK_SHARD = "cikg.work_shard"
 """The name of the task that `workers.tasks` defines: the sending end does not import it."""
+MOST_COMMANDS = 4
+"""Commands that a worker carries out at once: each has a process of its own, which may be a training."""
 SILENCE = 10.0
 """Seconds after which a Redis that says nothing counts as away."""
 _MOST_CALLS = 2  # of one subject's request: the answer and its one repair
@@ -61,7 +63,7 @@ def create_app(settings: Settings) -> Celery:
         worker_pool="threads",
         # A thread waits for its shard, or for a command. Beside the shards that fill the slots, one is read and one is
         # committed.
-        worker_concurrency=3 + math.ceil(settings.llm_concurrency / ledger.SHARD),
+        worker_concurrency=MOST_COMMANDS + 3 + math.ceil(settings.llm_concurrency / ledger.SHARD),
         worker_soft_shutdown_timeout=10.0,
         worker_cancel_long_running_tasks_on_connection_loss=False,  # a thread cannot be cancelled; leases guard it
         worker_hijack_root_logger=False,
@@ -79,6 +81,19 @@ def create_app(settings: Settings) -> Celery:
         },
     )
     return app
+
+
+def room(threads: int, queues: Collection[str]) -> int:
+    """How many commands a worker carries out at once.
+
+    A command such as `cikg extract` waits for shards. Were it to hold the last thread of the worker that has to work on
+    them, both would wait for ever.
+
+    Args:
+        threads: that the worker has.
+        queues: that it takes from.
+    """
+    return max(1, min(MOST_COMMANDS, threads - 1)) if LLM_QUEUE in queues else threads
 
 
 _GRACE = 30.0

@@ -19,7 +19,7 @@ from cikg.recommend.runs import CHECKPOINT
 from cikg.schema import State
 from cikg.settings import Settings
 from tests.dashboard import form_token
-from tests.workplace import wait_for
+from tests.workplace import start_worker, wait_for
 
 from .conftest import Workplace, site
 
@@ -34,7 +34,7 @@ def settings_of(place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     place.graph.execute("MATCH (:User {dataset: $d})-[r:INTERACTED {at: 3}]->() SET r.split = 'valid'", d=place.dataset)
 
     def make(**changes: Any) -> Settings:
-        settings = place.settings("http://127.0.0.1:9/v1", home=tmp_path, **changes)
+        settings = place.settings("http://127.0.0.1:9/v1", home=tmp_path).model_copy(update=changes)
         for name, value in environment(settings).items():
             monkeypatch.setenv(name, value)
         return settings
@@ -176,3 +176,23 @@ def test_a_command_that_no_message_announces_is_found(place: Workplace, settings
     with app.connection_for_write() as connection:
         connection.default_channel.client.delete("graph")
     control.stop(place.graph, settings, run, State.CANCELLED)
+
+
+def test_commands_that_wait_for_shards_leave_their_worker_threads_for_them(
+    place: Workplace, settings_of: Callable[..., Settings], tmp_path: Path
+) -> None:
+    names = [f"{place.dataset}-{number}" for number in range(3)]
+    for name in names:
+        place.planted(2, name)
+    settings = settings_of(sweep_seconds=3600.0, openai_base_url=place.standin().url)
+    for name in names:
+        commands.enqueue(place.graph, settings, ["extract", "user_interests", "--dataset", name])
+    worker = start_worker(settings, tmp_path / "narrow.log", "--concurrency", "2")
+    try:
+
+        def ended() -> bool:
+            return all(control.commands(place.graph, name)[0]["state"] == State.DONE for name in names)
+
+        wait_for(ended, "the end of all commands", 60)
+    finally:
+        worker.stop()

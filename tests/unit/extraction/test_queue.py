@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from cikg import metrics
 from cikg.errors import SettingsError, UnreachableError
 from cikg.extraction.commands import COMMANDS
-from cikg.extraction.queue import QUEUES, create_app, enqueue
+from cikg.extraction.queue import LLM_QUEUE, MOST_COMMANDS, QUEUES, create_app, enqueue, room
 from cikg.settings import Settings
 
 
@@ -49,3 +49,11 @@ def test_a_worker_takes_from_every_queue_that_there_is(tmp_path: Path) -> None:
     app = create_app(settings(tmp_path))
     assert {each.name for each in app.conf.task_queues} == set(QUEUES) == set(metrics.QUEUES)
     assert set(COMMANDS.values()) < set(QUEUES)
+
+
+def test_commands_leave_threads_to_the_shards_that_they_wait_for(tmp_path: Path) -> None:
+    threads = create_app(settings(tmp_path)).conf.worker_concurrency
+    assert room(threads, QUEUES) == MOST_COMMANDS < threads - 1
+    assert [room(number, QUEUES) for number in (2, 3, 100)] == [1, 2, MOST_COMMANDS]
+    assert room(1, ["training"]) == 1
+    assert room(6, set(QUEUES) - {LLM_QUEUE}) == 6, "none of its threads is any shard's"

@@ -60,7 +60,7 @@ _SAID = {
     413: ("This request is too large", None),
     415: ("This type of content is not accepted here", "Send JSON, as application/json"),
     429: ("Too many requests", "Wait as long as the Retry-After header says"),
-    500: ("Something went wrong on our side", "The cause is in the log: `cikg status` names the file"),
+    500: ("Something went wrong on our side", "The cause is in the log: `cikg status --json` names the file"),
 }
 
 

@@ -96,10 +96,10 @@ class Settings(BaseSettings):
     )
     cache: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("cikg")),
-        description="Directory for what set-up downloads (the embedded Neo4j); shared by every home",
+        description="Directory for what set-up downloads (the embedded Neo4j and Redis); shared by every home",
     )
     maven_url: str | None = Field(
-        None, description="Maven repository to download the embedded Neo4j from, instead of the public one"
+        None, description="Maven repository to download the embedded Neo4j and Redis from, instead of the public one"
     )
     neo4j_uri: str | None = Field(None, description="Bolt address of your own Neo4j")
     neo4j_user: str = Field("neo4j", description="Its user")
@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None, description="Key that signs sessions; generated for the embedded services"
     )
-    device: str = Field("auto", description="Device for training: auto, cpu, cuda, cuda:1, …")
+    device: str = Field("auto", description="Device for training and sentence-transformers: auto, cpu, cuda, cuda:1, …")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @field_validator("redis_url")

@@ -23,12 +23,12 @@ def edges() -> list[Edge]:
     found = [
         (*drawn.sample(NODES, 2), drawn.choice(["SAYS", "SAYS", "MEANS"]), drawn.random() < 0.1) for _ in range(24)
     ]
-    return [*found, ("u1", "i1", "RECOMMENDED", False), ("u1", "i2", "SAYS", False), ("u1", "i2", "SAYS", False)]
+    return [*found, ("u1", "i1", "RECOMMENDED", False), ("n1", "n2", "SAME_AS", False), ("u1", "i2", "SAYS", False), ("u1", "i2", "SAYS", False)]
 
 
 def simple_paths(edges: list[Edge], source: str, target: str) -> Counter[tuple[str, ...]]:
     """Nodes and types in turn of every path that meets no node twice; parallel edges make several."""
-    usable = [each for each in edges if each[2] != "RECOMMENDED" and not each[3]]
+    usable = [each for each in edges if each[2] not in ("RECOMMENDED", "SAME_AS") and not each[3]]
     found: Counter[tuple[str, ...]] = Counter()
 
     def walk(at: str, seen: tuple[str, ...], said: tuple[str, ...]) -> None:

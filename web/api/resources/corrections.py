@@ -25,7 +25,7 @@ class Wrong(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Kind = Field(description="What is wrong; for an item, only `intent`", examples=["intent"])
-    id: str = Field(max_length=500, description="The id of the interest or intent", examples=["gothic"])
+    id: str = Field(max_length=500, description="The id of the interest or intent", examples=["4c1a0c520f73"])
     reason: str = Field(
         "", max_length=LONGEST_REASON, description="Why, in your words; may be empty", examples=["These were presents"]
     )

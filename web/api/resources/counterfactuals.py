@@ -36,7 +36,7 @@ class WhatIf(BaseModel):
     without: Parts = Field(
         default_factory=Parts,
         description="What to take away; the user must have it",
-        examples=[{"interests": ["gothic"]}],
+        examples=[{"interests": ["4c1a0c520f73"]}],
     )
     added: Parts = Field(
         default_factory=Parts, description="What to add; the user must not have it", examples=[{"items": ["dracula"]}]

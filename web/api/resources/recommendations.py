@@ -44,7 +44,7 @@ class Batch(TopQuery):
     """Which users, and how many items for each."""
 
     users: list[str] = Field(
-        min_length=1, max_length=MOST_USERS, description="Ids of users", examples=[["alba", "ben"]]
+        min_length=1, max_length=MOST_USERS, description="Ids of users", examples=[["reader-0001", "reader-0002"]]
     )
 
 

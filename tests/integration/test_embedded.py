@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 import psutil
 import pytest
@@ -90,6 +91,20 @@ def test_redis_asks_for_its_password_and_never_drops_a_key(settings: Settings) -
         port = client.connection_pool.connection_kwargs["port"]
     with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
+
+
+def test_services_run_nothing_that_lies_where_they_are_started(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("web.py", "workers.py", "celery.py", "redis.py", "supervisor.py", "psutil.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'taken')!r}, 'a').write({name!r})")
+    monkeypatch.chdir(tmp_path)
+    here = settings.model_copy(update={"home": Path("home")})
+    with supervisor.serving(here, ("worker", "web")) as complete:
+        assert {service.name for service in supervisor.status(complete) if service.state == "running"} == {
+            "worker", "web"
+        }  # fmt: skip
+    assert not (tmp_path / "taken").exists()
 
 
 def test_status_tells_where_each_service_is(settings: Settings) -> None:

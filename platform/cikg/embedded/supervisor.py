@@ -97,6 +97,8 @@ def up(
         ServiceError: a service does not start; then none that this call started is left.
         CikgError: the home cannot be written, or something to run is missing.
     """
+    # The services run in another folder than this process does.
+    settings = settings.model_copy(update={"home": settings.home.absolute(), "cache": settings.cache.absolute()})
     wanted = needed(settings, services)
     home.prepare(settings)
     with home.locked(settings):

@@ -35,7 +35,6 @@ chmod=0600
 [supervisord]
 logfile=%(here)s/../logs/supervisor.log
 pidfile=%(here)s/supervisor.pid
-directory=%(here)s/..
 nodaemon=true
 silent=true
 umask=077
@@ -44,9 +43,11 @@ umask=077
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
 
+# Python, Celery and granian import from the folder they are started in, before anything that is installed.
 _PROGRAM = """
 [program:{name}]
 command={command}
+directory=%(here)s
 priority={priority}
 autostart=false
 autorestart=true
@@ -82,10 +83,10 @@ def start(settings: Settings, environment: dict[str, str], attached: bool) -> No
             name=service.name, command=command, priority=priority, stop_seconds=service.stop_seconds
         )
     configuration = write_file(run / "supervisord.conf", text.encode())
-    command_line = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(configuration)]
+    command_line = [sys.executable, "-P", "-m", "supervisor.supervisord", "--configuration", str(configuration)]
     add_commands(settings, {NAME: command_line})
     marked = environment | {guard.MARK: guard.mark(settings.home, NAME), guard.PARENT: str(os.getpid())}
-    line = [sys.executable, "-m", "cikg.embedded.guard", NAME] if attached else command_line
+    line = [sys.executable, "-P", "-m", "cikg.embedded.guard", NAME] if attached else command_line
     # Not `subprocess`: it wants its children awaited, and this one is to outlive us.
     no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     said = (os.POSIX_SPAWN_OPEN, 1, settings.logs / _SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

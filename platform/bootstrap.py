@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 MARKS = ENVIRONMENT / "cikg-setup.json"
+CONFIGURATION = ENVIRONMENT / "pyvenv.cfg"
 OLDEST = (3, 11)
 NEWEST = (3, 14)  # the newest Python for which every locked package has a wheel
 # What the rehearsal's outcome depends on.
@@ -99,9 +100,12 @@ def read_marks() -> dict[str, str]:
     """The marks of an environment that can be used, or none."""
     try:
         marks = json.loads(MARKS.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        # Its scripts name the place where it was made: moved they fail, and copied they run the other checkout.
+        made_at = re.findall(r"^command = .* -m venv (?:--\S+ )*(.*)$", CONFIGURATION.read_text(encoding="utf-8"), re.M)
+        usable = Path(made_at[-1]).samefile(ENVIRONMENT) and (ENVIRONMENT / "bin" / "python").exists()
+    except (OSError, ValueError, IndexError):
         return {}
-    return marks if isinstance(marks, dict) and (ENVIRONMENT / "bin" / "python").exists() else {}
+    return marks if isinstance(marks, dict) and usable else {}
 
 
 def write_marks(marks: dict[str, str]) -> None:

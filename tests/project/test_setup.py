@@ -6,10 +6,11 @@ import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -158,6 +159,21 @@ def test_sets_up_then_does_nothing_then_follows_a_changed_lock(finished_checkout
     assert checkout.run().returncode == 0
     assert checkout.has("import cikg; assert cikg.VALUE == 2")
     assert (checkout.root / "fetched").read_text() == "x", "what did not change is not fetched again"
+
+
+@pytest.mark.parametrize("take", [Path.rename, shutil.copytree], ids=["moved", "copied"])
+def test_a_checkout_that_was_taken_elsewhere_is_set_up_anew(
+    checkout: Checkout, tmp_path: Path, take: Callable[[Path, Path], object]
+) -> None:
+    assert checkout.run().returncode == 0
+    elsewhere = Checkout(tmp_path / "else where", checkout.index)
+    take(checkout.root, elsewhere.root)
+    assert elsewhere.run().returncode == 0
+    assert elsewhere.has(f"import backend; assert backend.__file__ == {str(elsewhere.root / 'backend.py')!r}")
+    pip = (elsewhere.root / ".venv" / "bin" / "pip").read_text()
+    assert str(elsewhere.root) in pip and str(checkout.root) not in pip
+    again = elsewhere.run(PIP_FIND_LINKS="/nowhere")
+    assert (again.returncode, again.stderr) == (0, ""), "once"
 
 
 def test_interrupted_setup_is_redone_from_the_start(checkout: Checkout) -> None:

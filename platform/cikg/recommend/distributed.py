@@ -39,6 +39,8 @@ def join(device: torch.device) -> None:
     """Join the other processes, if `torchrun` has started any, until this one ends."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or size() > 1:
         return
+    if device.type == "cuda":
+        torch.cuda.set_device(device.index or 0)  # what is agreed on travels through the current device
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     atexit.register(distributed.destroy_process_group)
 

@@ -106,3 +106,15 @@ def test_alone_there_is_no_team(snapshot: Snapshot) -> None:
     model.embeddings.grad = torch.ones_like(model.embeddings)
     distributed.average_gradients(model.parameters())
     assert bool((model.embeddings.grad == 1).all())
+
+
+def test_each_process_takes_its_own_gpu_before_it_joins(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.cuda, "set_device", done.append)
+    monkeypatch.setattr(torch.distributed, "init_process_group", done.append)
+    monkeypatch.setattr(distributed.atexit, "register", lambda _: None)
+    distributed.join(torch.device("cuda:1"))
+    assert done == [1, "nccl"]
+    distributed.join(torch.device("cpu"))
+    assert done[2:] == ["gloo"]

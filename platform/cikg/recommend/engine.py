@@ -22,9 +22,10 @@ import torch
 
 from cikg import __version__
 from cikg.errors import InputError, SettingsError, SnapshotError
-from cikg.memory import available_memory, peak_memory
+from cikg.memory import peak_memory
 from cikg.recommend import distributed, runs
 from cikg.recommend.data.views import TrainingData, training_data
+from cikg.recommend.devices import free_memory
 from cikg.recommend.evaluation.measuring import Metrics, judge, measure, split_digest
 from cikg.recommend.evaluation.places import total
 from cikg.recommend.fitting import Fitted, GradientFit
@@ -317,7 +318,7 @@ def _check_memory(need: int, device: torch.device) -> None:
     Raises:
         InputError: it needs more than there is; says both.
     """
-    have = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
+    have = free_memory(device)
     if need > have:
         raise InputError(
             f"training needs about {need / 2**30:.1f} GiB of memory on {device}, but {have / 2**30:.1f} GiB are free",

@@ -17,6 +17,7 @@ from torch import nn
 from cikg.errors import InputError, NotFoundError, SettingsError, SnapshotError
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import method, runs
+from cikg.recommend.devices import free_memory
 from cikg.recommend.engine import Trained, pick_device, train
 from cikg.recommend.evaluation.measuring import evaluate, split_digest
 from cikg.recommend.evaluation.places import Places
@@ -403,10 +404,18 @@ def test_nothing_to_fit_or_to_select_on_is_said(tmp_path: Path, offline: Setting
 def test_a_training_that_does_not_fit_in_memory_is_refused_before_it_begins(
     name: str, snapshot: Snapshot, offline: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cikg.recommend.engine.available_memory", lambda: 2**28)
+    monkeypatch.setattr("cikg.recommend.devices.available_memory", lambda: 2**28)
     train(snapshot, name, settings=offline, overrides={"dimension": 8}, epochs=1)
     with pytest.raises(InputError, match=r"needs about \d+\.\d GiB of memory on cpu, but 0\.2 GiB are free.*dimension"):
         train(snapshot, name, settings=offline, overrides={"dimension": 10**6}, epochs=1)
+
+
+def test_memory_that_an_earlier_training_has_given_back_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch keeps it, and the GPU says that it is taken."""
+    sizes = {"mem_get_info": (10, 100), "memory_reserved": 80, "memory_allocated": 30}
+    for name, size in sizes.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _, size=size: size)
+    assert free_memory(torch.device("cuda:0")) == 10 + 80 - 30
 
 
 def test_unknown_methods_and_settings_name_the_known() -> None:

@@ -90,9 +90,15 @@ class TrainingData:
     @property
     def trusted_user_profile(self) -> Array:
         """Users' profiles as far as they may be read: none while something is selected on what they may know."""
-        if self.selection is None or self.profiles_proven:
-            return self.user_profile
-        return np.full_like(self.user_profile, np.nan)
+        return self._trusted(self.user_profile)
+
+    @property
+    def trusted_user_vectors(self) -> Array:
+        """The same of what was written about users, in the space of the intents."""
+        return self._trusted(self.intents.user_vectors)
+
+    def _trusted(self, vectors: Array) -> Array:
+        return vectors if self.selection is None or self.profiles_proven else np.full_like(vectors, np.nan)
 
 
 def training_data(snapshot: Snapshot, fit: tuple[SplitCode, ...], selection: SplitCode | None) -> TrainingData:

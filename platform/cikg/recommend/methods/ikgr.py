@@ -94,7 +94,7 @@ class Ikgr(Gradient):
         nn.init.zeros_(self.layer.bias)
         known = data.intents
         of_items = known.item_vectors if config.item_texts else np.zeros_like(known.item_vectors)
-        texts = np.concatenate([known.user_vectors, of_items, known.vectors[: self._intents]])
+        texts = np.concatenate([data.trusted_user_vectors, of_items, known.vectors[: self._intents]])
         self._has_text = texts.shape[1] > 0
         if self._has_text:
             self.projection = nn.Linear(texts.shape[1], width, bias=False)

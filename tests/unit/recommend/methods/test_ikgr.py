@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +24,33 @@ from tests.unit.recommend.planted import write_snapshot
 USERS, ITEMS, INTENTS = 40, 24, 6
 
 
-def with_intents(folder: Path) -> Snapshot:
+def with_intents(folder: Path, *, users: int = USERS, satisfied: bool = True) -> Snapshot:
     """User u, item i and intent k share a taste if they are all even or all odd; the last four items are unread."""
     random = np.random.default_rng(3)
     read = []
-    for user in range(USERS):
+    for user in range(users):
         own = random.permutation(np.arange(user % 2, ITEMS - 4, 2))[:7]
         splits = [SplitCode.TEST, SplitCode.VALID, *[SplitCode.TRAIN] * 5]
         read += [(user, int(item), split) for item, split in zip(own, splits, strict=True)]
-    has = [(user, intent, 1 + (intent > 3)) for user in range(USERS) for intent in range(user % 2, INTENTS, 2)]
+    has = [(user, intent, 1 + (intent > 3)) for user in range(users) for intent in range(user % 2, INTENTS, 2)]
     serves = [(item, intent, 1 + (intent > 3)) for item in range(ITEMS) for intent in range(item % 2, INTENTS, 2)]
     texts = np.eye(INTENTS, 8, dtype=np.float32)
     columns = {
         **_table("possesses", "user", has),
-        **_table("satisfies", "item", serves),
+        **_table("satisfies", "item", serves if satisfied else []),
         "embeddings.intents.lexical_8": texts,
         "embeddings.items.lexical_8": random.normal(size=(ITEMS, 8)).astype(np.float32),
     }
-    return write_snapshot(folder, sizes=(USERS, ITEMS, 0, 0), interactions=read, columns=columns, intents=INTENTS)
+    return write_snapshot(folder, sizes=(users, ITEMS, 0, 0), interactions=read, columns=columns, intents=INTENTS)
+
+
+def with_intents_of_users_alone(folder: Path) -> Snapshot:
+    """The same, but no item is known to satisfy an intent."""
+    return with_intents(folder, satisfied=False)
 
 
 def _table(name: str, owner: str, rows: list[tuple[int, int, int]]) -> dict[str, np.ndarray[Any, Any]]:
-    table = np.array(rows, dtype=np.int32)
+    table = np.array(rows, dtype=np.int32).reshape(-1, 3)
     ends = {f"{name}.{owner}_index": table[:, 0].copy(), f"{name}.intent_index": table[:, 1].copy()}
     return {**ends, f"{name}.round": table[:, 2].astype(np.int8)}
 
@@ -210,6 +216,21 @@ def test_ablations_leave_out_what_they_say(library: Snapshot) -> None:
         for each in (True, False)
     )
     assert given != learnt
+
+
+def test_what_texts_about_users_may_know_is_kept_from_the_selection(library: Snapshot) -> None:
+    data = training_data(library, (SplitCode.TRAIN,), SplitCode.VALID)
+    written = dataclasses.replace(data.intents, user_vectors=np.ones((USERS, 8), np.float32))
+
+    def texts(**changed: object) -> torch.Tensor:
+        known = dataclasses.replace(data, intents=written, **changed)
+        return Ikgr(known, IkgrConfig(dimension=8), torch.device("cpu"))._texts
+
+    unproven = texts(profiles_proven=False)
+    assert not unproven[:USERS].any()
+    assert unproven[USERS:].any(1).all(), "items and intents keep theirs"
+    assert texts()[:USERS].all()
+    assert texts(profiles_proven=False, selection=None)[:USERS].all()
 
 
 def test_intents_tell_which_unread_items_are_to_whose_taste(library: Snapshot) -> None:

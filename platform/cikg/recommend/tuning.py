@@ -44,6 +44,11 @@ JOURNAL = "journal.log"
 STARTUP, WARMUP = 5, 3
 """Trials, and epochs of a trial, before any is given up for being worse than the median of others at the same epoch."""
 
+GRAPH = "graph"
+"""The setting that says whether a model sees interests."""
+UNSEARCHED = "unsearched"
+"""Where a study notes what it must not search."""
+
 DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -75,12 +80,14 @@ class Tuned:
         metric: what was looked for.
         best: the best trial that was completed.
         trials: all of them, in order.
+        warnings: what people should know of the search.
     """
 
     method: str
     metric: str
     best: Trial
     trials: tuple[Trial, ...]
+    warnings: tuple[str, ...] = ()
 
 
 Observer = Callable[[int, Tuned | None, Progress | None], None]
@@ -103,7 +110,8 @@ def tune(
 ) -> Tuned:
     """Try configurations until there are enough trials or time is up; go on where an earlier call stopped.
 
-    The first trial is the method as it is by default, where that lies in what is searched.
+    The first trial is the method as it is by default, where that lies in what is searched. The graph is not searched
+    where interests may know the validation split, which would favour the graphs that have them.
 
     Args:
         snapshot: the data.
@@ -123,7 +131,8 @@ def tune(
         ConflictError: another process is tuning the same.
     """
     fixed = dict(overrides or {})
-    search = {name: where for name, where in find(method).search.items() if name not in fixed}
+    unsearched = _unsearched(snapshot, method)
+    search = {name: where for name, where in find(method).search.items() if name not in {*fixed, *unsearched}}
     configure(method, fixed)
     if not search:
         raise nothing_to_search(method)
@@ -131,7 +140,7 @@ def tune(
     folder = _folder(settings, snapshot, method)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _only_here(folder, method):
-        study = _study(folder, metric, {"fixed": fixed, **options})
+        study = _study(folder, metric, {"fixed": fixed, **options} | ({UNSEARCHED: unsearched} if unsearched else {}))
         _first(study, method, search)
         tuning = _Tuning(snapshot, method, fixed, search, options, study, settings.model_copy(update={"home": folder}))
         begun, tell = time.monotonic(), observer or (lambda *_: None)
@@ -145,13 +154,16 @@ def tune(
 def best(settings: Settings, snapshot: Snapshot, method: str, metric: str = "ndcg@50") -> Tuned:
     """The best of all tunings of a method for this metric, on this very snapshot.
 
-    On another snapshot the splits may be others, and what was valid there may be test here.
+    On another snapshot the splits may be others, and what was valid there may be test here. A study that searched what
+    must not be searched here does not count.
 
     Raises:
         NotFoundError: there is none.
     """
     journal = _folder(settings, snapshot, method) / JOURNAL
-    known = [_tuned(method, metric, study) for study in _studies(journal, metric)]
+    unsearched = _unsearched(snapshot, method)
+    studies = (study for study in _studies(journal, metric) if study.user_attrs.get(UNSEARCHED, []) == unsearched)
+    known = [_tuned(method, metric, study) for study in studies]
     found = [tuned for tuned in known if tuned is not None]
     if not found:
         raise NotFoundError(
@@ -249,6 +261,12 @@ def _suggest(trial: optuna.Trial, name: str, where: Search) -> Any:
     return trial.suggest_float(name, where.low, where.high, log=where.log)
 
 
+def _unsearched(snapshot: Snapshot, method: str) -> list[str]:
+    """Settings that a search on valid must not choose: the graph, where interests may know what is in valid."""
+    proven = bool(np.all(snapshot.has_interest.from_evidence))
+    return [] if proven or GRAPH not in find(method).search else [GRAPH]
+
+
 def _folder(settings: Settings, snapshot: Snapshot, method: str) -> Path:
     return settings.home / "tuning" / snapshot.dataset / snapshot.hash[:16] / method
 
@@ -300,6 +318,8 @@ def _study(folder: Path, metric: str, parts: dict[str, Any]) -> optuna.Study:
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=WARMUP),
     )
+    if UNSEARCHED in parts:
+        study.set_user_attr(UNSEARCHED, parts[UNSEARCHED])
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
     return study
@@ -338,7 +358,14 @@ def _tuned(method: str, metric: str, study: optuna.Study) -> Tuned | None:
     complete = [trial for trial in trials if trial.state == "complete"]
     if not complete:
         return None
-    return Tuned(method, metric, max(complete, key=lambda trial: trial.value or 0.0), trials)
+    return Tuned(method, metric, max(complete, key=lambda trial: trial.value or 0.0), trials, _warnings(study))
+
+
+def _warnings(study: optuna.Study) -> tuple[str, ...]:
+    return tuple(
+        f"{name!r} was not searched: interests have no evidence, and may know what is in the validation split"
+        for name in study.user_attrs.get(UNSEARCHED, ())
+    )
 
 
 def _trial(trial: FrozenTrial) -> Trial:

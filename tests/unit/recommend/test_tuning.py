@@ -22,8 +22,9 @@ from cikg.recommend.data.views import TrainingData
 from cikg.recommend.method import ClosedForm, Config, Method, Span
 from cikg.recommend.scorers import Scorer, StaticScorer
 from cikg.recommend.tuning import best, tune
+from cikg.schema import SplitCode
 from cikg.settings import Settings
-from tests.unit.recommend.planted import two_tastes
+from tests.unit.recommend.planted import two_tastes, write_snapshot
 
 
 class AimConfig(Config):
@@ -180,6 +181,38 @@ def test_tuning_sees_no_test_item(aim: Method, tmp_path: Path, offline: Settings
     here, there = two_tastes(tmp_path / "a"), two_tastes(tmp_path / "a", test_seed=7)
     assert tried(tune(here, "aim", settings=offline, trials=6)) == tried(tune(there, "aim", settings=offline, trials=6))
     assert not list(offline.home.rglob("places-test*"))
+
+
+def test_valid_does_not_choose_the_graph_where_interests_may_know_it(
+    tmp_path: Path, offline: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = [
+        (user, item, SplitCode.VALID if item == user else SplitCode.TRAIN) for user in range(6) for item in range(6)
+    ]
+    quick: dict[str, Any] = {"settings": offline, "overrides": {"dimension": 4, "layers": 1}, "epochs": 1, "trials": 2}
+
+    def planted(*, proven: bool) -> Snapshot:
+        return write_snapshot(
+            tmp_path, sizes=(6, 8, 0, 1), interactions=read, has_interest=[(0, 0)], from_evidence=proven
+        )
+
+    free = tune(planted(proven=True), "lightgcn", **quick)
+    assert all("graph" in trial.settings for trial in free.trials)
+    assert free.warnings == ()
+    unproven = planted(proven=False)
+    with monkeypatch.context() as before:
+        before.setattr(tuning, "_unsearched", lambda *_: [])
+        older = tune(unproven, "lightgcn", **quick)
+    with pytest.raises(NotFoundError, match="has not been tuned"):  # an older search may have chosen a graph
+        best(offline, unproven, "lightgcn")
+    found = tune(unproven, "lightgcn", **quick)
+    assert [trial.settings.keys() for trial in found.trials] == [older.trials[0].settings.keys() - {"graph"}] * 2
+    assert found.warnings == (
+        "'graph' was not searched: interests have no evidence, and may know what is in the validation split",
+    )
+    assert best(offline, unproven, "lightgcn") == found
+    fixed = quick | {"overrides": quick["overrides"] | {"graph": "ckg"}}
+    assert {trial.settings["graph"] for trial in tune(unproven, "lightgcn", **fixed).trials} == {"ckg"}
 
 
 def test_hopeless_trials_of_a_gradient_method_are_given_up(

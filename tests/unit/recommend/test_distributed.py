@@ -95,6 +95,36 @@ def test_shares_of_a_batch_add_up_to_its_loss_and_gradient(
         torch.testing.assert_close(parts, gradient)
 
 
+@pytest.mark.parametrize("loss", ["bpr", "psl"])
+def test_who_has_no_share_of_a_small_batch_of_neighbourhoods_adds_nothing(
+    loss: str, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
+    count = len(data.fit)
+    config = LightgcnConfig(loss=loss, dimension=8, layers=1, fan_out=(-1,), batch_size=count - 1, negatives=7)
+
+    def losses_and_gradients(size: int) -> list[torch.Tensor]:
+        """Of each batch, as one row; the last batch is of one interaction."""
+        monkeypatch.setattr(distributed, "size", lambda: size)
+        whole: list[torch.Tensor] = []
+        for rank in range(size):
+            monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+            torch.manual_seed(0)
+            model = Lightgcn(data, config, torch.device("cpu"))
+            parts = []
+            for _, part in model.steps(0, torch.Generator().manual_seed(0)):
+                (gradient,) = torch.autograd.grad(part, [model.embeddings])
+                parts.append(torch.cat([part.detach()[None], gradient.to_dense().flatten()]) / size)
+            whole = [sum(both) for both in zip(whole, parts, strict=True)] if whole else parts
+        return whole
+
+    alone, together = losses_and_gradients(1), losses_and_gradients(3)
+    assert len(alone) == 2
+    for one, three in zip(alone, together, strict=True):
+        assert one.any()
+        torch.testing.assert_close(three, one)
+
+
 def test_alone_there_is_no_team(snapshot: Snapshot) -> None:
     assert (distributed.size(), distributed.rank(), distributed.follows()) == (1, 0, False)
     assert distributed.share(10) == slice(0, 10)

@@ -109,7 +109,8 @@ class Lightgcn(Gradient):
     ) -> Iterator[tuple[str, Tensor]]:
         """Each process draws around its own share of a batch, and touches no other rows of the table."""
         batches, first = list(self._ranking.batches(generator)), self.nodes.first_item
-        shares = [batch[distributed.share(len(batch))] for batch in batches]
+        # A last batch may be smaller than the team: who has no share of it takes a row, which then weighs nothing.
+        shares = [batch[distributed.share(len(batch))] or batch[:1] for batch in batches]
         around = neighbourhoods.around([share.pairs(first) for share in shares], epoch)
         for batch, share, near in zip(batches, shares, around, strict=True):
             own = F.embedding(near.nodes, self.embeddings, sparse=True)

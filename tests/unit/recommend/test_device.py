@@ -29,13 +29,15 @@ SIZED = ("cikgrec", "lightgcn", "simplex")
 OWN: dict[str, tuple[Callable[[Path], Snapshot], dict[str, Any]]] = {
     "colakg": (test_colakg.comprehended, test_colakg.SMALL),
     "ikgr": (test_ikgr.with_intents, {"dimension": 16, "batch_size": 64}),
+    "ikgr, no item with intents": (test_ikgr.with_intents_of_users_alone, {"dimension": 16, "batch_size": 64}),
     "seekrec": (test_seekrec.described, test_seekrec.SMALL),
 }
-"""Methods with data of their own, as their tests plant it."""
+"""Methods and cases with data of their own, as the methods' tests plant it."""
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, SMALL if name in SIZED else {}) for name in methods.names()},
     **{f"lightgcn, {loss}": ("lightgcn", SMALL | {"loss": loss}) for loss in ("bsl", "psl", "directau")},
     "lightgcn, bpr": ("lightgcn", SMALL | {"loss": "bpr"}),
+    "ikgr, no item with intents": ("ikgr", {}),
     "cikgrec, paper": ("cikgrec", SMALL | {"fidelity": "paper"}),
     "cikgrec, reference": ("cikgrec", SMALL | {"fidelity": "reference", "self_loops": True}),
 }
@@ -48,7 +50,7 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
     for case, (name, overrides) in CASES.items():
-        plant, own = OWN.get(name, (two_tastes, {}))
+        plant, own = OWN.get(case) or OWN.get(name, (two_tastes, {}))
         snapshot = plant(folder / "snapshots" / plant.__module__)
         found[case] = {}
         for device in ("cpu", pretend_device.NAME):

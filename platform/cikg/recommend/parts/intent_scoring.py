@@ -138,7 +138,7 @@ class IntentScorer(Scorer):
             parts.append(
                 torch.segment_reduce(cosines.T, "max", offsets=self.item_offsets, axis=0, initial=-1.0).T
                 if len(self.item_intents)
-                else torch.zeros(len(block), len(self.item_vectors))
+                else cosines.new_zeros(len(block), len(self.item_vectors))
             )
         likeness = torch.cat(parts)
         likeness[:, self.item_offsets.diff() == 0] = 0.0

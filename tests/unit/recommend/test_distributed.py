@@ -69,11 +69,13 @@ def test_two_processes_have_the_curve_of_one(snapshot: Snapshot, tmp_path: Path,
 
 
 @pytest.mark.parametrize("loss", ["softmax", "psl", "cosine", "bpr", "margin"])
+@pytest.mark.parametrize("negatives", [7, 40])
 def test_shares_of_a_batch_add_up_to_its_loss_and_gradient(
-    loss: str, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+    loss: str, negatives: int, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where a batch shares as many negatives as it has interactions."""
     data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
-    ranking = Ranking(data, RankingConfig(loss=loss, batch_size=50, negatives=7), torch.device("cpu"))
+    ranking = Ranking(data, RankingConfig(loss=loss, batch_size=40, negatives=negatives), torch.device("cpu"))
     batch = next(ranking.batches(torch.Generator().manual_seed(0)))
 
     def loss_and_gradient(size: int) -> tuple[float, torch.Tensor]:

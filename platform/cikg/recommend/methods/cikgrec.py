@@ -173,7 +173,7 @@ class Cikgrec(Gradient):
     def _decay(self, batch: Batch) -> Tensor:
         """Of a batch's own embeddings; one look-up, since each writes a gradient of the whole table."""
         ends = [batch.user, batch.item + self.nodes.first_item]
-        if batch.negative is not None and len(batch.negative) == len(batch):
+        if batch.negative is not None and not batch.shared:
             ends.append(batch.negative + self.nodes.first_item)
         return losses.squared_length(*F.embedding(torch.cat(ends), self.embeddings).chunk(len(ends)))
 

@@ -9,6 +9,7 @@ A method makes the vectors; this turns them into a loss over a batch of interact
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -73,11 +74,13 @@ class Batch:
         item: int64, shape (n,).
         negative: for each interaction an item that the user does not have, or items drawn for all of them, or None
             where the loss needs none; int64, shape (n,) or (k,).
+        shared: whether they were drawn for all.
     """
 
     user: Tensor
     item: Tensor
     negative: Tensor | None
+    shared: bool = False
 
     def __len__(self) -> int:
         return len(self.user)
@@ -85,9 +88,9 @@ class Batch:
     def __getitem__(self, part: slice) -> Batch:
         """Some of the interactions, with their negatives, or with all where they share them."""
         negative = self.negative
-        if negative is not None and len(negative) == len(self):
+        if negative is not None and not self.shared:
             negative = negative[part]
-        return Batch(self.user[part], self.item[part], negative)
+        return Batch(self.user[part], self.item[part], negative, self.shared)
 
     def pairs(self, first_item: int) -> Tensor:
         """The interactions and what they are compared with, as pairs of rows of an embedding table.
@@ -100,15 +103,14 @@ class Batch:
         if self.negative is None:
             return torch.stack([self.user, item])
         other = self.negative + first_item
-        beside = self.user if len(other) == len(self) else other
+        beside = other if self.shared else self.user
         return torch.stack([torch.cat([self.user, beside]), torch.cat([item, other])])
 
     def numbered(self) -> Batch:
         """The same, its negatives counted from 0."""
-        negative = self.negative
-        return Batch(
-            self.user, self.item, None if negative is None else torch.arange(len(negative), device=negative.device)
-        )
+        if self.negative is None:
+            return self
+        return dataclasses.replace(self, negative=torch.arange(len(self.negative), device=self.negative.device))
 
 
 class Ranking:
@@ -152,7 +154,7 @@ class Ranking:
         for start in range(0, len(order), self._batch_size):
             part = slice(start, start + self._batch_size)
             negative = self._sample(generator) if drawn is None else drawn[part]
-            yield Batch(user[part], item[part], negative)
+            yield Batch(user[part], item[part], negative, shared=self._samples)
 
     def _sample(self, generator: torch.Generator) -> Tensor | None:
         if not self._samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import starmap
 from pathlib import Path
 
@@ -50,6 +51,18 @@ def build(snapshot: Snapshot, **overrides: object) -> Cikgrec:
     data = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID)
     torch.manual_seed(0)
     return Cikgrec(data, CikgrecConfig(**{"dimension": 8, **overrides}), CPU)
+
+
+@pytest.mark.parametrize(("loss", "counts"), [("bpr", True), ("psl", False)])
+def test_negatives_decay_where_they_were_drawn_for_one_interaction_each(
+    loss: str, counts: bool, snapshot: Snapshot
+) -> None:
+    """Those that a batch shares do not, even if they are as many."""
+    model = build(snapshot, loss=loss, batch_size=40, negatives=40)
+    batch = next(model._ranking.batches(torch.Generator().manual_seed(0)))
+    assert len(batch.negative) == len(batch)
+    without = model._decay(dataclasses.replace(batch, negative=None))
+    assert torch.equal(model._decay(batch), without) != counts
 
 
 def names_of_steps(model: Cikgrec) -> set[str]:

@@ -60,7 +60,7 @@ def extend(settings: Settings, directory: Path, snapshot: Snapshot) -> Trained:
         return Trained(run, path, runs.read_json(path / runs.MANIFEST), {}, reused=True)
     began = datetime.now(UTC)
     model = newcomer.load(settings, directory)
-    scorer = carried_over(model, snapshot)
+    scorer = carried_over(model, snapshot, exact=before["config"]["knowledge"] == "exact")
     weights = path / runs.WEIGHTS
     runs.write_tensors(weights, scorer.tensors(), {"kind": type(scorer).__name__})
     runs.write_json(path / runs.CURVE, {"epochs": []})
@@ -86,17 +86,27 @@ def extend(settings: Settings, directory: Path, snapshot: Snapshot) -> Trained:
     return Trained(run, path, manifest, {})
 
 
-def carried_over(model: Model, snapshot: Snapshot) -> IntentScorer:
-    """What a trained model scores, by the indices of a later snapshot."""
+def carried_over(model: Model, snapshot: Snapshot, *, exact: bool = False) -> IntentScorer:
+    """What a trained model scores, by the indices of a later snapshot.
+
+    Args:
+        model: the trained one.
+        snapshot: the later one.
+        exact: whether the model knows none but exact intents, so that what is new has no others either.
+    """
     old, scorer = model.snapshot, model.scorer
     users, items, pool = (places(getattr(old, kind), getattr(snapshot, kind)) for kind in ("users", "items", "intents"))
     new_pool = torch.full((len(old.intents.ids),), -1).index_copy_(
         0, pool[pool >= 0], torch.arange(len(pool))[pool >= 0]
     )  # by old places; -1 what the newer snapshot has no more
-    possessed = _known(Links.of(snapshot.possesses.user_index, snapshot.possesses.intent_index,
-                                snapshot.possesses.round), pool)  # fmt: skip
-    satisfied = _known(Links.of(snapshot.satisfies.item_index, snapshot.satisfies.intent_index,
-                                snapshot.satisfies.round), pool)  # fmt: skip
+    has, serves = snapshot.possesses, snapshot.satisfies
+    possessed, satisfied = (
+        _known(links.exact() if exact else links, pool)
+        for links in (
+            Links.of(has.user_index, has.intent_index, has.round),
+            Links.of(serves.item_index, serves.intent_index, serves.round),
+        )
+    )
     most = scorer.user_intents.shape[1]
     own = torch.from_numpy(possessed.padded(len(users), most))
     its = torch.from_numpy(satisfied.padded(len(items), most))

@@ -28,6 +28,7 @@ import torch
 from pydantic import Field, field_validator
 from typing_extensions import override
 
+from cikg.errors import InputError
 from cikg.recommend.data.views import TrainingData, View
 from cikg.recommend.fitting import GradientFit
 from cikg.recommend.method import ClosedForm, Config, Method
@@ -109,9 +110,18 @@ class MixtureConfig(Config):
 
 
 class Mixture(ClosedForm):
-    """Fits the experts; in a selection also the gate."""
+    """Fits the experts; in a selection also the gate.
+
+    Raises:
+        InputError: the gate that was given weighs interests without evidence.
+    """
 
     def __init__(self, data: TrainingData, config: MixtureConfig, device: torch.device) -> None:
+        if config.gate is not None and "interests" in config.gate and not data.interests_proven:
+            raise InputError(
+                "the gate weighs the expert 'interests', but interests have no evidence, and may know what is held out",
+                cure="Leave it out of the gate; in the refit it weighs unproven_weight",
+            )
         self._data, self._config, self._device = data, config, device
         self._seed = torch.initial_seed() % 2**31
         self._absent: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -245,6 +246,15 @@ def test_an_expert_is_worth_what_another_does_not_know(snapshot: Snapshot) -> No
 def test_a_gate_of_unknown_experts_is_refused(snapshot: Snapshot, offline: Settings) -> None:
     with pytest.raises(InputError, match="popularity, spectral, texts, interests, graph, factors, linear"):
         train(snapshot, "mixture", settings=offline, overrides={"gate": {"oracle": (0.0, 0.0)}})
+
+
+def test_a_gate_that_weighs_interests_without_evidence_is_refused(snapshot: Snapshot) -> None:
+    data = training_data(snapshot, (SplitCode.TRAIN,), None)
+    config = MixtureConfig(gate={"popularity": (0.0, 0.0), "interests": (0.0, 0.0)})
+    ((_, scorer),) = Mixture(data, config, CPU).candidates()
+    assert scorer.scores(torch.arange(60)).isfinite().all()
+    with pytest.raises(InputError, match=r"interests have no evidence.*unproven_weight"):
+        Mixture(dataclasses.replace(data, interests_proven=False), config, CPU)
 
 
 def test_the_gate_looks_at_the_length_of_a_history() -> None:

@@ -53,6 +53,8 @@ class LightgcnConfig(RankingConfig):
             raise ValueError(f"fan_out has {len(self.fan_out)} numbers, but there are {self.layers} layers")
         if self.fan_out and self.loss == "bsl":
             raise ValueError("the loss bsl compares with all items, which fan_out does not allow")
+        if self.fan_out and self.edge_dropout:
+            raise ValueError("edge_dropout drops edges of the whole graph, which fan_out does not read")
         return self
 
 

@@ -102,3 +102,5 @@ def test_what_cannot_be_sampled_is_refused() -> None:
         configure("lightgcn", {"fan_out": "10,10"})
     with pytest.raises(InputError, match="bsl compares with all items"):
         configure("lightgcn", {"fan_out": "10,10,5", "loss": "bsl"})
+    with pytest.raises(InputError, match="edge_dropout drops edges of the whole graph"):
+        configure("lightgcn", {"fan_out": "10,10,5", "edge_dropout": 0.1})

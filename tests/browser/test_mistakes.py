@@ -14,6 +14,7 @@ from cikg.access import tokens
 from cikg.graph import Graph
 from tests import planted
 from tests.browser.conftest import DATASET, Visit
+from web.parts import training
 
 RUN = f"/d/{DATASET}/jobs/extraction"
 
@@ -59,6 +60,26 @@ def test_a_double_click_sends_once(visit: Visit, graph: Graph, dataset: str, mon
     assert [token.name for token in tokens.listed(graph, 10_000)].count(dataset) == 1
 
 
+def test_a_form_with_a_field_called_method_is_sent_once(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, sent = visit.page, []
+
+    def slowly(*given: Any) -> None:
+        sent.append(given)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(training, "act", slowly)
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{DATASET}/models")
+    page.get_by_text("Choose a method").click()
+    button = page.get_by_role("button", name="Train", exact=True)
+    page.evaluate("window.before = true")
+    button.evaluate("(button) => { button.click(); setTimeout(() => button.click(), 100); }")
+    page.wait_for_timeout(1000)  # as long as two would take
+    assert not page.evaluate("window.before"), "it was answered"
+    visit.check()
+    assert len(sent) == 1
+
+
 def test_a_button_that_is_pressed_stays_until_it_is_let_go(visit: Visit, page: Page) -> None:
     page.evaluate("window.pressed = document.getElementById('do-pause')")
     page.get_by_role("button", name="Pause").hover()
@@ -79,6 +100,36 @@ def test_the_focus_stays_where_a_page_looks_again(visit: Visit, page: Page) -> N
     page.evaluate("window.focused = document.activeElement")
     wait_until_replaced(page, "focused")
     expect(page.get_by_role("button", name="Pause")).to_be_focused()
+    visit.check()
+
+
+@pytest.mark.parametrize("name", ["Reader 1", "trail"])
+def test_the_focus_stays_on_a_link_without_an_id(visit: Visit, page: Page, name: str) -> None:
+    link = page.locator("#subjects-table").get_by_role("link", name=name).last
+    link.focus()
+    page.evaluate("window.focused = document.activeElement")
+    wait_until_replaced(page, "focused")
+    expect(link).to_be_focused()
+    visit.check()
+
+
+def test_a_page_that_looks_again_tells_once_what_it_does_not_get(visit: Visit, page: Page) -> None:
+    cause = "<div class=error><h1>No <i>graph</i>.</h1><p class=cure>Start <code>one</code>.</p></div>"
+    page.route(re.compile(RUN), lambda route: route.fulfill(status=503, content_type="text/html", body=cause))
+    told = page.get_by_role("alert").filter(has_text="No graph.")
+    expect(told).to_have_text("No graph.Start one.What is shown below may be out of date.")
+    page.evaluate("window.told = document.querySelector('[data-told]')")
+    for _ in range(2):
+        with page.expect_response(looks_again):
+            pass
+    page.wait_for_timeout(100)  # as long as an answer needs to be shown
+    expect(told).to_have_count(1)
+    assert page.evaluate("window.told.isConnected"), "it is not said again"
+    expect(page.get_by_role("heading", name="Subjects")).to_be_visible()
+    page.unroute_all()
+    expect(told).to_have_count(0)
+    assert all("503" in complaint for complaint in visit.complaints)
+    visit.complaints.clear()
     visit.check()
 
 

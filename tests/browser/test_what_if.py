@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from cikg.graph import Graph
 from tests import planted
 from tests.browser.conftest import DATASET, Visit, in_two
 
@@ -39,9 +40,29 @@ def test_an_interest_is_taken_away_and_given_back(visit: Visit, axe: str) -> Non
     page.get_by_role("link", name="Put back gardens").first.click()
     expect(page.get_by_role("link", name="Leave out gardens").first).to_be_focused()
     page.get_by_role("link", name="undo adding").click()
-    expect(page.get_by_role("heading", name=re.compile("^Recommended"))).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("^Recommended"))).to_be_focused()
     expect(listed.first).to_contain_text(missing)
     expect(page.locator(".change")).to_have_count(0)
+    visit.check()
+
+
+def test_what_was_folded_open_stays_open(visit: Visit, graph: Graph) -> None:
+    many = {"user": f"{DATASET}:7", "dataset": DATASET, "names": [f"folded {index}" for index in range(9)]}
+    graph.execute(
+        """
+        MATCH (user:User {uid: $user}) UNWIND $names AS name
+        CREATE (intent:Intent {uid: $dataset + ':' + name, id: name, name: name, dataset: $dataset})
+        CREATE (user)-[:POSSESSES {round: 1}]->(intent)
+        """,
+        **many,
+    )
+    page = visit.page
+    page.goto(visit.site.link())
+    page.goto(f"{visit.site.address}/d/{DATASET}/users/7")
+    page.get_by_text("2 more").click()
+    page.get_by_role("link", name="Leave out folded 8").click()
+    expect(page.get_by_role("link", name="Put back folded 8")).to_be_focused()
+    graph.execute("UNWIND $names AS name MATCH (n:Intent {uid: $dataset + ':' + name}) DETACH DELETE n", **many)
     visit.check()
 
 

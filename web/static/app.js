@@ -32,21 +32,34 @@ if (search) {
 }
 
 // What changes a page in place and fails leads where it would have led without a script, so that the cause is seen. A
-// page that looks again by itself does so once more, as a whole, where the session has ended.
+// page that looks again by itself does so once more, as a whole, where the session has ended. Elsewhere the cause stands
+// where the answer would, or above what stays until there is one, and is said once however often the page asks.
 document.addEventListener("htmx:responseError", (event) => {
-  if (event.target.matches("a[href], form")) location.href = event.detail.pathInfo.finalRequestPath;
-  else if (event.detail.xhr.status === 401) location.reload();
-  else if (event.target.getAttribute("hx-trigger") === "load") tell(event.target, event.detail.xhr.response);
+  const { target, xhr, pathInfo } = event.detail;
+  if (event.target.matches("a[href], form")) location.href = pathInfo.finalRequestPath;
+  else if (xhr.status === 401) location.reload();
+  else if (event.target.getAttribute("hx-trigger") === "load") event.target.replaceChildren(failure(xhr));
+  else if (target !== suggestions && !toldAbove(target)) {
+    target.before(failure(xhr));
+    toldAbove(target).appendChild(document.createElement("p")).append("What is shown below may be out of date.");
+  }
 });
 
-// What a page asks for once it is there, and does not get: the cause stands where the answer would.
-function tell(place, page) {
-  const said = new DOMParser().parseFromString(page, "text/html").querySelectorAll(".error > h1, .error > .cure");
+function failure(answer) {
+  const page = new DOMParser().parseFromString(answer.response, "text/html");
+  const said = [...page.querySelectorAll(".error > h1, .error > .cure")].map((each) => [...each.childNodes]);
+  if (!said.length) said.push([`The dashboard could not answer (${answer.status}).`]); // a proxy's page is not ours
   const box = document.createElement("div");
   box.className = "failure";
+  box.dataset.told = "";
   box.setAttribute("role", "alert");
-  for (const each of said) box.appendChild(document.createElement("p")).append(...each.childNodes);
-  place.replaceChildren(box);
+  for (const each of said) box.appendChild(document.createElement("p")).append(...each);
+  return box;
+}
+
+function toldAbove(place) {
+  const above = place.previousElementSibling;
+  return above?.matches("[data-told]") ? above : null;
 }
 
 // While nobody answers, the page says so: what it shows may be old.
@@ -62,9 +75,13 @@ document.addEventListener("htmx:sendError", () => {
 });
 
 // A page that looks again by itself takes nothing away from under a finger, since the next look brings the same, and leaves
-// tables where they were scrolled to. Nor does a late answer replace suggestions that somebody has gone on to.
+// tables where they were scrolled to. Nor does a late answer replace suggestions that somebody has gone on to. Whatever
+// changes in place leaves open what was, and the focus where it was: htmx finds it again by its id, and links and buttons
+// without one are known by what they are and send. Were their place alone to tell, it could be another row's by then.
 let pressing = false;
 let scrolled = null;
+let kept = null;
+const NAMELESS = "main :is(a[href], button):not([id])";
 const tables = () => [...document.querySelectorAll(".scroll")];
 for (const name of ["pointerdown", "keydown"]) addEventListener(name, () => { pressing = true; }, true);
 for (const name of ["pointerup", "pointercancel", "keyup", "blur"]) {
@@ -74,12 +91,34 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const { requestConfig, target } = event.detail;
   const looks = requestConfig.elt.getAttribute("hx-trigger")?.startsWith("every");
   if ((looks && pressing) || (target === suggestions && suggestions.contains(document.activeElement))) event.detail.shouldSwap = false;
-  else if (looks) scrolled = tables().map((table) => table.scrollLeft);
+  if (!event.detail.shouldSwap) return;
+  toldAbove(target)?.remove();
+  if (looks) scrolled = tables().map((table) => table.scrollLeft);
+  const active = document.activeElement;
+  const what = active.matches(NAMELESS) && knownBy(active);
+  kept = {
+    id: active.id,
+    what,
+    at: what ? alike(what).indexOf(active) : -1,
+    open: [...document.querySelectorAll("details[id][open]")].map((each) => each.id),
+  };
 });
 document.addEventListener("htmx:afterSettle", () => {
   if (scrolled) tables().forEach((table, index) => { table.scrollLeft = scrolled[index] ?? 0; });
-  scrolled = null;
+  for (const id of kept?.open ?? []) document.getElementById(id)?.setAttribute("open", "");
+  const lost = kept && document.activeElement === document.body;
+  const again = lost && (kept.id ? document.getElementById(kept.id) : kept.what && alike(kept.what)[kept.at]);
+  if (again) again.focus({ preventScroll: true });
+  scrolled = kept = null;
 });
+
+function knownBy(element) {
+  const sent = [...(element.form?.elements ?? [])].filter((each) => each.type === "hidden" && each.name !== "csrf_token");
+  return [element.outerHTML, ...sent.map((each) => each.value)].join("\n");
+}
+function alike(what) {
+  return [...document.querySelectorAll(NAMELESS)].filter((each) => knownBy(each) === what);
+}
 
 // On a phone the rows of a wide table stand below each other: each value then says what it is.
 document.addEventListener("htmx:load", (event) => {
@@ -90,10 +129,12 @@ document.addEventListener("htmx:load", (event) => {
   }
 });
 
-// Whoever asks what would be recommended is shown it: on a narrow screen the list stands far above the question.
+// Whoever asks what would be recommended is shown it: on a narrow screen the list stands far above the question. Where
+// they stood on what the answer does without, as `undo`, they go on from its heading.
 document.addEventListener("htmx:afterSettle", (event) => {
   const heading = event.target.id === "taste" && document.getElementById("recommended");
   if (!heading) return;
+  if (document.activeElement === document.body) heading.focus({ preventScroll: true });
   const { top, bottom } = heading.getBoundingClientRect();
   if (top < 0 || bottom > innerHeight) heading.closest("section").scrollIntoView();
 });
@@ -102,7 +143,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
 let sent = new WeakMap();
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.method !== "post" || event.defaultPrevented) return;
+  if (form.getAttribute("method") !== "post" || event.defaultPrevented) return; // a field may be called `method`
   const button = event.submitter ?? form;
   const question = button.dataset.confirm;
   if (sent.get(form) === button || (question && !confirm(question))) {

@@ -87,6 +87,7 @@ def test_the_documentation_of_the_api_can_be_read_and_tried(visit: Visit, axe: s
     operation.get_by_role("button", name="Try GET").click()
     expect(operation.get_by_role("status")).to_contain_text("200 OK")
     expect(operation.get_by_role("status")).to_contain_text('"because"')
+    expect(page.locator("#busy")).to_be_hidden()
     visit.check()
     visit.find_no_barrier(axe)
 

@@ -16,6 +16,7 @@
   const part = (text) => encodeURIComponent(text.replace(/~/g, "~7E").replace(/\//g, "~2F").replace(/^\.+$/, (dots) => "~2E".repeat(dots.length)));
   const page = document.querySelector(".docs");
 
+  // On the way down: what app.js does with every form that is sent, it then leaves to this.
   document.addEventListener("submit", async (event) => {
     const form = event.target.closest("form.try");
     if (!form) return;
@@ -42,5 +43,5 @@
     let told = text;
     try { told = JSON.stringify(JSON.parse(text), null, 2); } catch { /* shown as it came */ }
     shown.textContent = `${method} ${address}${query.size ? `?${query}` : ""}\n${answer.status} ${answer.statusText}\n\n${told}`;
-  });
+  }, true);
 })();

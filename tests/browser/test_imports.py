@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -127,6 +128,39 @@ def test_what_cannot_be_read_is_told_beside_the_form(visit: Visit, page: Page, t
     expect(page.get_by_role("alert")).to_contain_text("Expected")
     visit.check()
     visit.find_no_barrier(axe)
+
+
+def test_what_was_typed_outlives_a_preview_and_a_preview_that_fails(visit: Visit, page: Page, folder: Path) -> None:
+    page.get_by_label("A file or folder on the server").fill(str(folder))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Preview")).to_be_visible()
+    name, rating = page.get_by_label("Dataset name"), page.get_by_label("Which column is the rating?")
+    name.fill("typed-by-hand")
+    page.evaluate("document.body.dataset.stays = 'yes'")  # gone if the page were loaded anew
+    with page.expect_response(re.compile("look=1")):
+        page.get_by_role("button", name="Update the preview").click()
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.body.dataset.stays") == "yes"
+    expect(name).to_have_value("typed-by-hand")
+    expect(page.get_by_role("button", name="Update the preview")).to_be_focused()
+    cause = "<div class=error><h1>The disk is full.</h1></div>"
+    page.route("**/preview", lambda route: route.fulfill(status=503, content_type="text/html", body=cause))
+    rating.select_option("none")
+    expect(page.get_by_role("alert").filter(has_text="The disk is full.")).to_be_visible()
+    visit.forgive("503")
+    visit.forgive("503")
+    page.unroute_all()
+    rating.select_option("sku")
+    expect(page.get_by_text("The disk is full.")).to_have_count(0)
+    visit.check()
+
+
+def test_an_upload_notices_that_its_session_has_ended(visit: Visit, page: Page, folder: Path) -> None:
+    page.get_by_label("Files: tables").set_input_files(folder / "films.csv")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Upload and preview").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    expect(page.locator("input[name=to]")).to_have_value("/import")
 
 
 def test_a_path_of_the_server_by_keyboard_and_cancelled(visit: Visit, page: Page, folder: Path, dataset: str) -> None:

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import TestResponse, encode_multipart
 
-from cikg.access import tokens
+from cikg.access import audit, tokens
 from cikg.access.accounts import Scope
 from cikg.datasets.drop import drop
 from cikg.datasets.loader import load
@@ -284,10 +284,40 @@ def test_paths_of_the_server(browser: Browser, own: Settings, tmp_path: Path) ->
     for outside in (tmp_path / "secret.csv", folder / "link.csv", folder / ".." / "x", "/etc/passwd"):
         answer = begin(outside)
         assert (answer.status_code, "not below a folder" in said(answer)) == (400, True)
+        assert f'name="path" value="{outside}"' in answer.text, "it can be corrected"
     (folder / "link.csv").unlink()
     inside = begin(folder / "ratings.csv")
     assert inside.status_code == 303
     assert browser.client.get(f"{inside.location}.json").json["preview"]["found"]["interactions"] == 63
+
+
+def test_a_start_that_is_refused_keeps_what_was_typed(browser: Browser, name: str) -> None:
+    address = browser.sent(("ratings.csv", RATINGS.encode()))
+    wrong = {"dataset": name, "split": "leave-one-out", "test_share": "30", "core": "2"}
+    refused = browser.submit(address, "start", **wrong)
+    assert refused.status_code == 400, said(refused)
+    shown = dict(re.findall(r'<input[^>]*name="([^"]+)"[^>]* value="([^"]*)"', refused.text))
+    assert [shown[field] for field in ("dataset", "test_share", "core")] == [name, "30.0", "2"]
+    assert "<option selected>leave-one-out" in refused.text
+    assert '<details class="options" open>' in refused.text
+    unread = browser.submit(address, "start", **{**wrong, "test_share": "many"})
+    assert (unread.status_code, f'value="{name}"' in unread.text) == (400, True)
+
+
+def test_what_is_prepared_and_removed_is_logged(browser: Browser, own: Settings, graph: Graph) -> None:
+    (Path(own.import_folders) / "named.csv").write_text(RATINGS)
+    fields = {"csrf_token": browser.token(), "path": str(Path(own.import_folders) / "named.csv")}
+    named = key(browser.client.post("/import/begin", data=fields).location)
+    sent = key(browser.sent(("ratings.csv", RATINGS.encode())))
+    assert browser.submit(f"/import/{named}", "remove").status_code == 303
+    entries = [
+        (entry.actor, entry.action, entry.target) for entry in audit.read(graph, 50) if entry.target in (named, sent)
+    ]
+    assert entries == [
+        ("operator", "imports.remove", named),
+        ("operator", "imports.create", sent),
+        ("operator", "imports.create", named),
+    ]
 
 
 def test_only_editors_may_and_only_with_the_pages_token(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from flask import Blueprint, Response, redirect, request, send_file, url_for
@@ -16,7 +17,7 @@ from cikg.datasets.prepared.intake import STARTABLE, Intake, Intakes, Stage
 from cikg.datasets.prepared.proposal import TABLE, Beginning, Proposal, Reader, propose
 from cikg.datasets.registry import formats
 from cikg.datasets.splits import SplitKind
-from cikg.errors import CikgError, ServiceError
+from cikg.errors import CikgError, InputError, ServiceError
 from cikg.graph import Graph
 from web import login
 from web.chrome import render, wants_json
@@ -50,6 +51,7 @@ class ImportsPage:
         megabytes: the most that can be sent.
         imports: those of the last day, the newest first.
         error: what is wrong with what was sent, and what to do.
+        path: what was sent, where it was a path that is refused.
     """
 
     template: ClassVar[str] = "import.html"
@@ -58,6 +60,7 @@ class ImportsPage:
     megabytes: int
     imports: tuple[Import, ...]
     error: tuple[str, str | None] | None
+    path: str
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ class ImportedPage:
     rejected: tuple[dict[str, Any], ...]
 
 
-def load_imports(error: CikgError | None = None) -> ImportsPage:
+def load_imports(error: CikgError | None = None, path: str = "") -> ImportsPage:
     """Read what can be imported, and what is being."""
     intakes = Intakes(settings())
     intakes.sweep()
@@ -159,6 +162,7 @@ def load_imports(error: CikgError | None = None) -> ImportsPage:
         megabytes=settings().upload_megabytes,
         imports=tuple(imports.stands(intakes, each) for each in intakes.listed()),
         error=(error.message, error.cure) if error else None,
+        path=path,
     )
 
 
@@ -258,10 +262,15 @@ def prepare(identifier: str) -> Intake:
 
 
 def _refused(identifier: str, error: CikgError) -> Response:
-    """The page of an import with what is wrong with what was sent."""
+    """The page of an import with what is wrong with what was sent, which stays in its fields to be corrected."""
     if isinstance(error, ServiceError):
         raise error
-    return render(load_import(identifier, error), status_of(error))
+    found = load_import(identifier, error)
+    if isinstance(found, PreparePage):
+        found = replace(found, dataset=request.form.get("dataset", found.dataset))
+        with suppress(InputError):
+            found = replace(found, choices=imports.choices(request.form).model_dump(mode="json"))
+    return render(found, status_of(error))
 
 
 @page(blueprint, "/import")
@@ -279,18 +288,24 @@ def send() -> ResponseReturnValue:
         made = receiving.receive(login.caller().name)
     except CikgError as error:
         return render(load_imports(error), status_of(error))
-    return redirect(url_for("imports.show", identifier=made.id), 303)
+    return _made(made)
 
 
 @blueprint.post("/import/begin")
 @login.needs(Scope.WRITE)
 def name_path() -> ResponseReturnValue:
     """Take a path of the server, or a format that brings its own data."""
+    path = request.form.get("path", "")
     try:
-        made = begin(request.form.get("path", ""), request.form.get("format", ""))
+        made = begin(path, request.form.get("format", ""))
     except CikgError as error:
-        return render(load_imports(error), status_of(error))
-    return redirect(url_for("imports.show", identifier=made.id), 303)
+        return render(load_imports(error, path), status_of(error))
+    return _made(made)
+
+
+def _made(intake: Intake) -> ResponseReturnValue:
+    audit.record(graph(), login.caller().name, "imports.create", intake.id)
+    return redirect(url_for("imports.show", identifier=intake.id), 303)
 
 
 @page(blueprint, "/import/<id:identifier>")
@@ -334,6 +349,7 @@ def cancel(identifier: str) -> ResponseReturnValue:
 def remove(identifier: str) -> ResponseReturnValue:
     """Remove what was prepared; what is in the graph stays."""
     Intakes(settings()).open(identifier).remove()
+    audit.record(graph(), login.caller().name, "imports.remove", identifier)
     return redirect(url_for("imports.index"), 303)
 
 

@@ -26,11 +26,16 @@ for (const form of document.querySelectorAll("[data-upload]")) {
         location.assign(request.responseURL);
         return;
       }
+      if (request.status === 401) { // the session has ended: the form to log in leads back here
+        location.assign(form.action);
+        return;
+      }
       const answer = new DOMParser().parseFromString(request.responseText, "text/html");
       const failure = answer.querySelector(".failure, .error");
       form.closest("main").querySelectorAll(".failure").forEach((old) => old.remove());
       if (failure) form.closest("main").querySelector(".summary").after(document.adoptNode(failure));
-      told.hidden = true;
+      else say(`The server refused the upload (${request.status}). Check whether it is too large, or try again.`, 0);
+      told.hidden = Boolean(failure);
       button.disabled = false;
       form.querySelector("[type=file]").focus();
     });

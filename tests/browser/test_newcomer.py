@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from cikg.access import audit
 from cikg.graph import Graph
 from tests import planted_tastes
 from tests.browser.conftest import DATASET, Site, Visit, in_two
@@ -24,7 +25,7 @@ def shelf(graph: Graph, site: Site) -> Iterator[str]:
 
 
 @in_two
-def test_an_intent_is_switched_off_and_on(visit: Visit, shelf: str, axe: str) -> None:
+def test_an_intent_is_switched_off_and_on(visit: Visit, shelf: str, graph: Graph, axe: str) -> None:
     page = visit.page
     page.goto(visit.site.link())
     page.goto(f"{shelf}/newcomer")
@@ -37,6 +38,8 @@ def test_an_intent_is_switched_off_and_on(visit: Visit, shelf: str, axe: str) ->
     sentence.fill("I love ghosts and chess and dragons")
     page.get_by_role("button", name="Recommend").click()
     expect(page.get_by_text("This took 2 questions")).to_be_visible()
+    logged = audit.read(graph, 1, action="newcomers.from_sentence")
+    assert [(entry.actor, entry.target, entry.detail) for entry in logged] == [("operator", SHELF, {})]
     listed = page.locator(".changes li")
     expect(listed).to_have_count(20)
     expect(page.get_by_text("dragons", exact=True)).to_be_visible()

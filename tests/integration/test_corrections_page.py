@@ -69,7 +69,9 @@ def test_a_question_of_what_if_starts_from_what_was_corrected(client: FlaskClien
     assert 'value="wrong"' not in again.text, "what has no answer is not asked for again"
 
 
-def test_a_list_made_before_says_so_and_is_made_again(client: FlaskClient, app: Flask, dataset: str) -> None:
+def test_a_list_made_before_says_so_and_is_made_again(
+    client: FlaskClient, app: Flask, graph: Graph, dataset: str
+) -> None:
     """The model's files were elsewhere when the correction was made."""
     address = f"/d/{dataset}/users/{READER}"
     ready = app.extensions["cikg.served"].models
@@ -80,6 +82,8 @@ def test_a_list_made_before_says_so_and_is_made_again(client: FlaskClient, app: 
     assert send(client, address, verdict="again").status_code == 404, "there is no model that could"
     ready.update(kept)
     assert send(client, address, verdict="again").status_code == 303
+    logged = audit.read(graph, 20, action="corrections.again")
+    assert f"{dataset}:{READER}" in [entry.target for entry in logged]
     page = client.get(f"{address}.json").json
     assert not page["outdated"]
     assert all(item["interest"] is None for item in page["recommendations"])

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from flask import Blueprint, Response, request, url_for
 
+from cikg.access import audit
 from cikg.access.accounts import Scope
 from cikg.errors import InputError
 from cikg.recommend.newcomers.newcomer import (
@@ -27,7 +28,7 @@ from cikg.recommend.newcomers.newcomer import (
 from web import login
 from web.chrome import Link, render
 from web.parts import newcomers
-from web.store import settings
+from web.store import graph, settings
 from web.urls import page
 
 blueprint = Blueprint("newcomer", __name__)
@@ -214,4 +215,6 @@ def index(dataset: str) -> Response:
 @login.needs(Scope.WRITE)
 def begin(dataset: str) -> Response:
     """The list for a sentence: asks the LLM, which costs."""
-    return render(ask(dataset, request.form.get("sentence", "")))
+    found = ask(dataset, request.form.get("sentence", ""))
+    audit.record(graph(), login.caller().name, "newcomers.from_sentence", dataset)
+    return render(found)

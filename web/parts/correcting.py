@@ -77,6 +77,7 @@ def decide(graph: Graph, dataset: str, owner: Owner, identifier: str, form: Mult
             take_back(graph, claims)
         case "again":
             relist(graph, served.load(graph, dataset), identifier)
+            audit.record(graph, login.caller().name, "corrections.again", uid(dataset, identifier))
         case _:
             raise NotFoundError(f"there is no verdict {verdict!r}", cure="Use `wrong` or `stands`")
     for each in claims:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Protocol
 
-from flask import Flask, Response, g, jsonify, render_template, request, url_for
+from flask import Flask, Response, current_app, g, jsonify, render_template, request, url_for
 from flask_login import current_user
 
 from cikg.access.accounts import Scope
 from cikg.errors import NotFoundError, did_you_mean
-from web import pages, security, store
+from web import login, pages, security, store
 from web.api import problems
 
 _PARTS = {"start": "jobs", "costs": "jobs", "trail": "jobs"}
@@ -61,7 +61,7 @@ class Chrome:
         area: the blueprint of this page, or of the area that it is a part of.
         theme: `light`, `dark` or empty, where the browser's own preference holds.
         nonce: marks this answer's scripts.
-        json: the address of this page's data.
+        json: the address of this page's data; empty where it has none, as what answers a form.
         signed_in: whether a session is open.
         may_write: whether it may change anything.
         query: what was searched for.
@@ -105,8 +105,11 @@ def wants_json() -> bool:
 
 def _check_dataset(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     dataset = (values or {}).get("dataset")
-    if dataset is None or problems.asked() or not current_user.is_authenticated:
+    if dataset is None or problems.asked():
         return  # the API asks for the dataset's version anyway
+    who = login.principal()
+    if who is None or Scope.READ not in who.scopes:
+        return  # who may not look is told that first
     g.datasets = _datasets()
     g.dataset = next((known for known in g.datasets if known.id == dataset), None)
     if g.dataset is None:
@@ -128,7 +131,7 @@ def _chrome() -> Chrome:
         area=_PARTS.get(request.blueprint or "", request.blueprint or ""),
         theme=request.cookies.get("theme", "") if request.cookies.get("theme") in ("light", "dark") else "",
         nonce=security.nonce(),
-        json=f"{path}.json" + (f"?{query}" if query else ""),
+        json=f"{path}.json" + (f"?{query}" if query else "") if _has_data() else "",
         signed_in=_signed_in(),
         may_write=_signed_in() and Scope.WRITE in current_user.principal.scopes,
         query=request.args.get("q", "") if request.endpoint == "search.index" else "",
@@ -138,6 +141,11 @@ def _chrome() -> Chrome:
 def _is_shown(link: Link) -> bool:
     is_on = not link.setting or getattr(store.settings(), link.setting)
     return bool(is_on) and link.scope in current_user.principal.scopes
+
+
+def _has_data() -> bool:
+    rules = current_app.url_map.iter_rules(request.endpoint) if request.endpoint else ()
+    return any(rule.rule.endswith(".json") for rule in rules)
 
 
 def _signed_in() -> bool:

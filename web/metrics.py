@@ -9,9 +9,10 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import Forbidden
 
 from cikg import metrics
+from cikg.access.accounts import Scope
 from cikg.errors import ServiceError
 from web import login, store
 
@@ -39,10 +40,11 @@ def guard() -> None:
 
     Raises:
         Unauthorized: it is neither.
+        Forbidden: whoever asks may not read.
     """
     local = request.remote_addr in ("127.0.0.1", "::1") and not any(name in request.headers for name in _FORWARDED)
-    if not local and login.principal() is None:
-        raise Unauthorized
+    if not local and Scope.READ not in login.caller().scopes:
+        raise Forbidden
 
 
 def exposition() -> bytes:

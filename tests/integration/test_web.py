@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 
 import web
+from cikg.access import accounts, tokens
 from cikg.access.sessions import one_time_token
 from cikg.extraction import commands
 from cikg.graph import Graph
@@ -180,6 +181,9 @@ def test_lists_are_filtered_and_paged(client: FlaskClient) -> None:
     assert client.get(f"/d/{DATASET}/users.json?q=nobody").json["listing"]["total"] == 0
     beyond = client.get(f"/d/{DATASET}/users.json?page=99999999999999999999").json["listing"]
     assert (beyond["total"], beyond["rows"]) == (41, [])
+    for kind in ("users", "items", "entities", "intents", "interests"):
+        page = client.get(f"/d/{DATASET}/{kind}?page=99").text
+        assert "on this page." in page and "has no entities" not in page and "No " not in page.split("<main")[1], kind
 
 
 def test_search_orders_an_exact_id_first(client: FlaskClient) -> None:
@@ -409,6 +413,77 @@ def test_an_unforeseen_failure_is_a_500_without_details(
     assert "canary" not in answer.text
     assert "cikg status" in answer.text
     assert "default-src" in answer.headers["Content-Security-Policy"]
+
+
+def test_lists_that_are_cut_say_of_how_many(
+    client: FlaskClient, graph: Graph, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted.write(graph, dataset)
+    graph.execute(
+        """
+        MATCH (garden:Interest {uid: $dataset + ':garden'}) UNWIND ['soil', 'seeds'] AS name
+        CREATE (:Intent {uid: $dataset + ':' + name, id: name, name: name, dataset: $dataset})-[:MEMBER_OF]->(garden)
+        WITH DISTINCT garden
+        CREATE (roses:Interest {uid: $dataset + ':roses', id: 'roses', name: 'roses', dataset: $dataset})
+        WITH roses UNWIND range(0, 4) AS reader MATCH (user:User {uid: $dataset + ':' + reader})
+        CREATE (user)-[:HAS_INTEREST]->(roses)
+        """,
+        dataset=dataset,
+    )
+    monkeypatch.setattr("web.pages.interests.SHOWN", 2)
+    monkeypatch.setattr("web.pages.items.SHOWN_INTERESTS", 1)
+    interest = client.get(f"/d/{dataset}/interests/garden").text
+    assert re.search(r'Phrases <span class="total">2 of 3<', interest)
+    assert re.search(r'choose <span class="total">2 of 6<', interest)
+    item = client.get(f"/d/{dataset}/items/garden-1").text
+    assert re.search(r'lead to it <span class="total">1 of 2<', item)
+
+
+def test_beyond_a_hundred_runs_the_newest_are_shown_and_popularity_is_found(
+    client: FlaskClient, graph: Graph, dataset: str
+) -> None:
+    planted.write(graph, dataset)
+    planted.write_training(graph, dataset, "popularity-1", "popularity", 0.1)
+    planted.write_training(graph, dataset, "ease-0", "ease", 0.4)
+    graph.execute(
+        """
+        MATCH (first:Run {uid: $dataset + ':ease-0'}) UNWIND range(1, 100) AS index
+        CREATE (run:Run) SET run = first {.*, uid: first.uid + index, id: first.id + index,
+          created_at: first.created_at + duration({seconds: index})}
+        """,
+        dataset=dataset,
+    )
+    for area in ("models", "jobs"):
+        assert re.search(r'uns <span class="total">the newest 100<', client.get(f"/d/{dataset}/{area}").text), area
+    figure = client.get(f"/d/{dataset}/models/ease-0100.json").json["metrics"]["rows"]["ndcg"][0]
+    assert figure == {"value": 0.4, "baseline": 0.1, "gain": pytest.approx(3.0)}
+
+
+def test_no_page_leads_to_data_that_is_not_there(client: FlaskClient) -> None:
+    def leads(page: str) -> list[str]:
+        return re.findall(r'href="([^"]+)">This page as JSON', page)
+
+    assert leads(client.get(f"/d/{DATASET}/users?page=2").text) == [f"/d/{DATASET}/users.json?page=2"]
+    assert leads(client.get("/api/v1/docs").text) == []
+    fields = {"csrf_token": form_token(client.get("/import").text), "path": "/etc/passwd"}
+    refused = client.post("/import/begin", data=fields)
+    assert (refused.status_code, leads(refused.text)) == (400, [])
+
+
+def test_a_token_is_told_which_dataset_is_not_there(app: Flask, graph: Graph, dataset: str) -> None:
+    accounts.add(graph, dataset, accounts.Role.EDITOR, None, "tests")
+    reader, writer = (
+        {"Authorization": f"Bearer {tokens.create(graph, dataset, scope.value, [scope], actor='tests')[1]}"}
+        for scope in (accounts.Scope.READ, accounts.Scope.WRITE)
+    )
+    client = app.test_client()
+    assert client.get(f"/d/{DATASET}/users.json", headers=reader).json["listing"]["total"] == 41
+    answer = client.get(f"/d/{DATASET[:-1]}/users.json", headers=reader)
+    assert (answer.status_code, DATASET in answer.json["cure"]) == (404, True)
+    assert client.get(f"/d/{DATASET[:-1]}/users.json", headers=writer).status_code == 403, "names are for readers"
+    far = {"REMOTE_ADDR": "192.0.2.1"}
+    statuses = [client.get("/metrics", headers=who, environ_overrides=far).status_code for who in (reader, writer, {})]
+    assert statuses == [200, 403, 401]
 
 
 def test_nothing_is_shown_without_a_session(stranger: FlaskClient) -> None:

@@ -45,7 +45,8 @@ class InterestPage:
         source: `extracted` or `imported`.
         holder_count: how many users hold it.
         items: what they chose more often than everyone.
-        intents: the phrases that make it up.
+        intents: some of the phrases that make it up.
+        intent_count: how many do.
         holders: some of them.
         neighbourhood: what stands around it.
     """
@@ -58,6 +59,7 @@ class InterestPage:
     holder_count: int
     items: tuple[dict[str, Any], ...]
     intents: tuple[dict[str, Any], ...]
+    intent_count: int
     holders: tuple[dict[str, Any], ...]
     neighbourhood: neighbourhood.Neighbourhood
 
@@ -80,6 +82,7 @@ def load_interest(graph: Graph, dataset: str, identifier: str) -> InterestPage:
         holder_count=found[0]["holders"],
         items=tuple(graph.many("interest_items", interest=key, limit=SHOWN)),
         intents=tuple(graph.many("interest_intents", interest=key, limit=SHOWN)),
+        intent_count=found[0]["intent_count"],
         holders=tuple(graph.many("interest_holders", interest=key, limit=SHOWN)),
         neighbourhood=neighbourhood.load(graph, dataset, "Interest", identifier, found[0]["name"]),
     )

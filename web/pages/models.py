@@ -161,9 +161,8 @@ def load_model(graph: Graph, dataset: str, identifier: str) -> ModelPage:
         NotFoundError: there is no such run.
     """
     row = runs.training(graph, dataset, identifier)
-    rows = [other["run"] for other in graph.many("training_runs", dataset=dataset, limit=SHOWN_RUNS)]
     published = {other["run"]: other for other in graph.many("published_runs", dataset=dataset)}
-    model, baseline = _model(row, published), _baseline(row, rows)
+    model, baseline = _model(row, published), _baseline(graph, row)
     split = "test" if model.test else "valid"
     manifest = runs.unpack(row.get("manifest")) or {}
     return ModelPage(
@@ -184,8 +183,7 @@ def load_headline(graph: Graph, dataset: str, identifier: str) -> Headline | Non
     row = next((found["run"] for found in graph.many("run_detail", run=uid(dataset, identifier))), None)
     if row is None:
         return None
-    rows = [other["run"] for other in graph.many("training_runs", dataset=dataset, limit=SHOWN_RUNS)]
-    model, baseline = _model(row, {}), _baseline(row, rows)
+    model, baseline = _model(row, {}), _baseline(graph, row)
     split = "test" if HEADLINE in model.test else "valid"
     value = getattr(model, split).get(HEADLINE)
     other = getattr(baseline, split).get(HEADLINE) if baseline else None
@@ -206,11 +204,11 @@ def set_apart(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     return found
 
 
-def _baseline(row: dict[str, Any], rows: list[dict[str, Any]]) -> Model | None:
+def _baseline(graph: Graph, row: dict[str, Any]) -> Model | None:
     """Popularity's newest run, of the same snapshot where there is one."""
-    found = [other for other in rows if other.get("name") == BASELINE and other["id"] != row["id"]]
-    same = [other for other in found if other.get("snapshot") == row.get("snapshot")]
-    return _model((same or found)[0], {}) if found else None
+    wanted = {"dataset": row["dataset"], "method": BASELINE, "run": row["uid"], "snapshot": row.get("snapshot")}
+    found = graph.many("training_of_method", **wanted)
+    return _model(found[0]["run"], {}) if found else None
 
 
 def compare(values: dict[str, float], baseline: dict[str, float]) -> Metrics:

@@ -159,6 +159,12 @@ MATCH (run:Run {uid: $run})
 SET run.state = 'done', run.finished_at = datetime()
 RETURN dataset.version AS version
 
+// name: rename_field(dataset, fingerprint, field) -> none
+// What the items of a dataset are, where an import differs from the last one in nothing else. One look-up by key.
+MATCH (dataset:Dataset {uid: $dataset})
+WHERE dataset.fingerprint = $fingerprint
+SET dataset.field = $field, dataset.version = dataset.version + 1
+
 // name: beside_import(dataset, run) -> one
 // The nodes of an import that has begun, and how many the database has besides them and its schema's. Two look-ups by
 // key and three counts that the database keeps.

@@ -84,8 +84,11 @@ class _Import:
         found = next((row["dataset"] for row in self.graph.many("find_dataset", dataset=self.dataset)), None)
         done = 0
         if found is not None and found.get("fingerprint") == self.fingerprint:
+            renamed = found.get("field") != self.field
+            if renamed:
+                self.graph.write("rename_field", dataset=self.dataset, fingerprint=self.fingerprint, field=self.field)
             if found["state"] == "ready":
-                return False
+                return renamed
             done = found["imported"]
         else:
             if found is not None:

@@ -75,6 +75,21 @@ def test_what_is_written(graph: Graph, dataset: str, tmp_path: Path) -> None:
     assert interest == [{"run": report.run, "evidence": None, "source": "imported"}]
 
 
+def test_what_the_items_are_can_be_corrected(graph: Graph, dataset: str, tmp_path: Path) -> None:
+    (tmp_path / "plays.csv").write_text("user,item\na,x\na,y\nb,x\n")
+    mapping, unchanged, versions = tmp_path / "m.toml", [], []
+    for field in ("songs", "films", "films"):
+        mapping.write_text(f'field = "{field}"\n[interactions]\nfile = "plays.csv"\nuser = "user"\nitem = "item"\n')
+        unchanged.append(load(graph, "table", mapping, dataset).unchanged)
+        found = properties(graph, dataset)
+        assert found["field"] == field
+        versions.append(found["version"])
+    assert unchanged == [False, False, True]
+    assert versions[0] != versions[1] == versions[2], "whoever keeps what they read reads it again"
+    (counts,) = graph.many("counts", dataset=dataset)
+    assert (counts["users"], counts["items"], counts["interactions"]) == (2, 2, 3), "it was not imported twice"
+
+
 def test_twice_is_once(graph: Graph, dataset: str, tmp_path: Path) -> None:
     folder = write(tmp_path)
     assert not load(graph, "cikgrec", folder, dataset).unchanged

@@ -26,6 +26,8 @@ ADVANCE = 10_000
 LONGEST_LINE = 2**24
 """Bytes of a line; a file without ends of lines would have to be kept in memory as a whole."""
 
+csv.field_size_limit(2**20)  # characters of a cell, by default 2**17: less than the longest text of an item
+
 LEAST_MEMORY = 2**27
 """Bytes that have to be free: a process that takes the last ones is killed, and perhaps another one in its place."""
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cikg.datasets.reading.source import ADVANCE, KEPT, SHOWN, Rejected, Source
+from cikg.datasets.tables import LONGEST_TEXT
 from cikg.errors import InputError
 
 
@@ -201,6 +202,14 @@ def test_an_unusable_file_is_refused_with_the_line(tmp_path: Path) -> None:
 def test_what_json_can_hold_is_read_back(tmp_path_factory: pytest.TempPathFactory, row: dict[str, object]) -> None:
     path = packed(tmp_path_factory.mktemp("json") / "a.json", json.dumps(row).encode())
     assert list(Source(path).json_lines(path)) == [row]
+
+
+def test_a_cell_may_hold_the_longest_text(tmp_path: Path) -> None:
+    text = "a word\n" * (LONGEST_TEXT // 7)
+    path = packed(tmp_path / "a.csv", f'id,text\n1,"{text}"\n2,short\n'.encode())
+    source = Source(path)
+    assert list(source.csv(path)) == [["id", "text"], ["1", text], ["2", "short"]]
+    assert source.rejections == 0
 
 
 def test_lines_of_an_old_mac_are_named(tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ _SPELLINGS = {
 }
 """Fields of text: what they look like, and how that is said. Whether a server answers is found by who asks it."""
 
+_REACHED = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1", "::1": "localhost"}  # noqa: S104
+"""How to reach a dashboard that listens there. It answers to names and IPv4 alone: its framework checks no other."""
+
 
 def settings_file(start: Path | None = None) -> Path | None:
     """The nearest `cikg.toml` at or above `start` (default: the working directory), or None."""
@@ -198,6 +201,13 @@ class Settings(BaseSettings):
         return frozenset(name for name, address in given.items() if address is None)
 
     @property
+    def web_address(self) -> str | None:
+        """Where this machine finds the dashboard; None while its port is not known."""
+        if self.web_port is None:
+            return None
+        return f"http://{in_address(_REACHED.get(self.web_host, self.web_host))}:{self.web_port}"
+
+    @property
     def snapshots(self) -> Path:
         """Directory of exported snapshots."""
         return self.home / "snapshots"
@@ -221,6 +231,11 @@ class Settings(BaseSettings):
     def logs(self) -> Path:
         """Directory of the services' logs."""
         return self.home / "logs"
+
+
+def in_address(host: str) -> str:
+    """A host as it stands in an address: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def environment_name(field: str) -> str:

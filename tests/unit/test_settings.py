@@ -81,6 +81,15 @@ def test_the_llm_keeps_the_names_that_every_tool_reads(surroundings: Path, monke
     assert environment_name("neo4j_uri") == "CIKG_NEO4J_URI"
 
 
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [("127.0.0.1", "127.0.0.1"), ("::1", "localhost"), ("fd00::7", "[fd00::7]"), ("::", "127.0.0.1"), ("pi", "pi")],
+)
+def test_where_the_dashboard_is_reached(host: str, reached: str) -> None:
+    assert Settings(web_host=host, web_port=8080).web_address == f"http://{reached}:8080"
+    assert Settings(web_host=host).web_address is None
+
+
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CIKG_NEO4J_PASSWORD", "hunter2")
     monkeypatch.setenv("CIKG_REDIS_URL", "redis://:hunter2@host:6379/0")

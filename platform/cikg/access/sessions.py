@@ -49,13 +49,13 @@ def one_time_link(settings: Settings) -> str:
     Raises:
         UnreachableError: the dashboard's port is not known, so it does not run.
     """
-    if settings.web_port is None:
+    address = settings.web_address
+    if address is None:
         raise UnreachableError(
             "the dashboard is not running",
             cure="Start it with `cikg up`, or set CIKG_WEB_PORT to the port it listens on",
         )
-    host = "127.0.0.1" if settings.web_host in ("0.0.0.0", "::") else settings.web_host  # noqa: S104
-    return f"http://{host}:{settings.web_port}/login/{one_time_token(settings)}"
+    return f"{address}/login/{one_time_token(settings)}"
 
 
 def one_time_token(settings: Settings) -> str:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from cikg.embedded import assets, fetch, guard, java, redis
-from cikg.embedded.services import SERVICES, get, open_redis, probe_redis, probe_worker, redis_address, web_address
+from cikg.embedded.services import SERVICES, get, open_redis, probe_redis, probe_worker, redis_address
 from cikg.errors import CikgError, did_you_mean
 from cikg.settings import Settings, environment_name
 
@@ -216,7 +216,7 @@ def _dashboard(settings: Settings) -> str:
     if settings.web_port is None:
         raise CikgError("it is not running", cure="Run `cikg up`")
     SERVICES["web"].probe(settings)
-    return f"{web_address(settings)}"
+    return f"{settings.web_address}"
 
 
 def _device(settings: Settings) -> str:

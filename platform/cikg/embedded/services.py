@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from cikg.embedded import redis as redis_server
 from cikg.embedded.home import Secrets
 from cikg.errors import AuthenticationError, ServiceError, UnreachableError
-from cikg.settings import Settings
+from cikg.settings import Settings, in_address
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -139,10 +139,10 @@ def _probe_stand_in(settings: Settings) -> None:
 
 
 def _probe_web(settings: Settings) -> None:
-    status, _ = get(str(web_address(settings)))
+    status, _ = get(str(settings.web_address))
     if status >= http.client.INTERNAL_SERVER_ERROR:
         raise ServiceError(
-            f"the dashboard at {web_address(settings)} answers with status {status}",
+            f"the dashboard at {settings.web_address} answers with status {status}",
             cure=f"Look at {settings.logs / 'web.log'}",
         )
 
@@ -184,17 +184,9 @@ def redis_address(settings: Settings) -> str | None:
         return None
     parts = urlsplit(settings.redis_url.get_secret_value())
     try:
-        return f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}{parts.path}"
+        return f"{parts.scheme}://{in_address(parts.hostname or '')}:{parts.port or 6379}{parts.path}"
     except ValueError:
         return None
-
-
-def web_address(settings: Settings) -> str | None:
-    """Address of the dashboard."""
-    if settings.web_port is None:
-        return None
-    host = _LOOPBACK if settings.web_host in ("0.0.0.0", "::") else settings.web_host  # noqa: S104
-    return f"http://{host}:{settings.web_port}"
 
 
 def _redis_command(settings: Settings) -> list[str]:
@@ -271,7 +263,7 @@ SERVICES: dict[str, Service] = {
                 *("--host", settings.web_host, "--port", str(settings.web_port or 0), "web:create_app"),
             ),
             probe=_probe_web,
-            address=web_address,
+            address=lambda settings: settings.web_address,
         ),
     )
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from enum import IntEnum, StrEnum
 
+from cikg.digests import digest
 from cikg.errors import InputError
 
 
@@ -107,7 +108,8 @@ def relationship_type(relation: str) -> str:
     """Make a relationship type from a dataset's own relation name.
 
     `http://dbpedia.org/ontology/literaryGenre` and `literary genre` both become `LITERARY_GENRE`. A name that would
-    collide with one of the platform's own types is prefixed with `FACT_`.
+    collide with one of the platform's own types is prefixed with `FACT_`. One in a script without Latin letters becomes
+    `FACT_` and eight digits of its own: Cypher would want any other letter quoted.
 
     Raises:
         InputError: no letter or digit is left in the name.
@@ -115,12 +117,15 @@ def relationship_type(relation: str) -> str:
     local = relation.strip().rstrip("/#")
     if "://" in local:
         local = re.split(r"[/#]", local)[-1]
+    foreign = any(character.isalnum() and not character.isascii() for character in local)
+    if foreign and not re.search(r"[A-Za-z]", local):
+        return f"FACT_{digest(local)[:8].upper()}"
     local = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", local)
     local = re.sub(r"[^A-Za-z0-9]+", "_", local).strip("_").upper()
     if not local:
         raise InputError(
             f"the relation {relation!r} has no letter or digit to make a relationship type from",
-            cure="Name it with ASCII letters or digits",
+            cure="Name it with letters or digits",
         )
     if local in Relationship.__members__ or local[0].isdigit():
         local = f"FACT_{local}"

@@ -32,12 +32,21 @@ def test_relation_names_become_types(relation: str, expected: str) -> None:
     assert relationship_type(relation) == expected
 
 
+def test_names_without_latin_letters_have_types_of_their_own() -> None:
+    names = ["类型", "жанр", "год 1", "жанр 1", "http://library/ŝ/жанры"]
+    made = [relationship_type(name) for name in names]
+    assert len(set(made)) == len(names) and all(re.fullmatch(r"FACT_[0-9A-F]{8}", one) for one in made)
+    assert relationship_type(" http://library/类型/ ") == relationship_type("类型") == "FACT_0A0F55D9", "for ever"
+    assert relationship_type("2000") == "FACT_2000"
+
+
 @given(st.text())
 def test_a_type_is_always_safe_and_never_one_of_ours(relation: str) -> None:
     try:
         made = relationship_type(relation)
     except InputError:
-        assert not re.search(r"[A-Za-z0-9]", relation.strip().rstrip("/#").split("/")[-1].split("#")[-1])
+        local = relation.strip().rstrip("/#").split("/")[-1].split("#")[-1]
+        assert not re.search(r"[A-Za-z0-9]", local) and not any(map(str.isalnum, local))
         return
     assert TYPE.fullmatch(made)
     assert made not in Relationship.__members__

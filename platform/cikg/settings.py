@@ -308,7 +308,7 @@ def _read_file() -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path} cannot be read as TOML: {error}", cure="Correct or remove it") from None
     unknown = sorted(set(values) - set(Settings.model_fields))

@@ -65,6 +65,11 @@ def test_environment_wins_over_file_wins_over_running_services(
     }
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(surroundings: Path) -> None:
+    (surroundings / "cikg.toml").write_text('log_level = "DEBUG"\n', encoding="utf-8-sig")
+    assert load_settings().log_level == "DEBUG"
+
+
 def test_the_supervisor_does_not_see_what_runs_already(surroundings: Path) -> None:
     write_services(surroundings / ".cikg", neo4j_uri="bolt://127.0.0.1:1")
     assert load_settings().embedded == {"redis", "stand-in"}

@@ -259,7 +259,7 @@ def load_mapping(path: Path) -> Mapping:
         InputError: it cannot be read, or a key is unknown, missing or wrong; names the key and what was expected.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"it cannot be read: {error.strerror}", path) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -84,6 +84,12 @@ def test_two_files(tmp_path: Path) -> None:
     assert (source.rows, source.rejections, source.field) == (5, 0, "movies")
 
 
+def test_a_mapping_with_a_byte_order_mark(tmp_path: Path) -> None:
+    mapping = folder(tmp_path)
+    mapping.write_text(MAPPING, encoding="utf-8-sig")
+    assert records(mapping) == EXPECTED
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress], ids=["gz", "zst"])
 def test_packed_files(tmp_path: Path, pack: Any) -> None:
     ending = {gzip.compress: "gz", zstandard.compress: "zst"}[pack]

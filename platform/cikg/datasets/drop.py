@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from cikg.datasets.batches import CHARACTERS
-from cikg.errors import ConflictError, MemoryLimitError
+from cikg.errors import ConflictError, InputError, MemoryLimitError
 from cikg.graph import Graph
 from cikg.progress import Advance, ignore
 from cikg.settings import Settings
@@ -97,6 +97,16 @@ def _trained_on(run: Path, dataset: str) -> bool:
 
 
 def remove(paths: list[Path]) -> None:
-    """Remove folders with all that is in them."""
+    """Remove folders with all that is in them.
+
+    Raises:
+        InputError: one cannot be removed; all that can be are.
+    """
+    failed = []
     for path in paths:
-        shutil.rmtree(path, ignore_errors=True)
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            failed.append(f"{path} cannot be removed: {error.strerror or error}")
+    if failed:
+        raise InputError(failed[0], cure="Remove it yourself, or correct that and repeat the command")

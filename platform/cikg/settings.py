@@ -51,9 +51,6 @@ _SPELLINGS = {
 }
 """Fields of text: what they look like, and how that is said. Whether a server answers is found by who asks it."""
 
-_REACHED = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1", "::1": "localhost"}  # noqa: S104
-"""How to reach a dashboard that listens there. It answers to names and IPv4 alone: its framework checks no other."""
-
 
 def settings_file(start: Path | None = None) -> Path | None:
     """The nearest `cikg.toml` at or above `start` (default: the working directory), or None."""
@@ -205,7 +202,8 @@ class Settings(BaseSettings):
         """Where this machine finds the dashboard; None while its port is not known."""
         if self.web_port is None:
             return None
-        return f"http://{in_address(_REACHED.get(self.web_host, self.web_host))}:{self.web_port}"
+        host = "127.0.0.1" if self.web_host in ("0.0.0.0", "::") else self.web_host  # noqa: S104
+        return f"http://{in_address(host)}:{self.web_port}"
 
     @property
     def snapshots(self) -> Path:

@@ -88,7 +88,7 @@ def test_the_llm_keeps_the_names_that_every_tool_reads(surroundings: Path, monke
 
 @pytest.mark.parametrize(
     ("host", "reached"),
-    [("127.0.0.1", "127.0.0.1"), ("::1", "localhost"), ("fd00::7", "[fd00::7]"), ("::", "127.0.0.1"), ("pi", "pi")],
+    [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("fd00::7", "[fd00::7]"), ("::", "127.0.0.1"), ("pi", "pi")],
 )
 def test_where_the_dashboard_is_reached(host: str, reached: str) -> None:
     assert Settings(web_host=host, web_port=8080).web_address == f"http://{reached}:8080"

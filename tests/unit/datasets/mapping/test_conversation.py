@@ -98,7 +98,7 @@ def test_names_that_nobody_knows(tmp_path: Path) -> None:
 def test_a_header_in_which_names_are_missing(tmp_path: Path, header: str, found: list[str | int]) -> None:
     """Some programs number the rows in a column without a name, or end every line with a delimiter."""
     rows = [[number, f"k{user}", f"z{item}", *more, ""] for number, (user, item, *more) in enumerate(log())]
-    mapping = proposed(file(tmp_path / "a.csv", [header.split(","), *rows]))
+    mapping = proposed(file(tmp_path / "a.csv", [[*header.split(",")], *rows]))
     assert mapping.interactions[0].header is True
     assert columns(mapping) == dict(zip(("user", "item", "rating", "time"), found, strict=True))
     assert preview(mapping, tmp_path / "a.toml").rejected == 0

@@ -228,12 +228,13 @@ MATCH (subject:Subject {run: run.uid})
 RETURN run.dataset AS dataset, run.name AS job, subject.state AS state, count(*) AS subjects
 ORDER BY dataset, job, state
 
-// name: resume_run(run, budget) -> many
-// Let a run that was paused, cancelled or stopped go on with what is planned; returns its state before, or no row. Key:
-// the run's uid.
+// name: resume_run(run, budget, keep) -> many
+// Let a run that was paused, cancelled or stopped go on with what is planned, within another budget unless it is to keep
+// the one that it has; returns its state before, or no row. Key: the run's uid.
 MATCH (run:Run {uid: $run})
 WITH run, run.state AS before
-SET run.state = 'running', run.error = null, run.finished_at = null, run.resume_at = null, run.budget = $budget
+SET run.state = 'running', run.error = null, run.finished_at = null, run.resume_at = null,
+    run.opening = coalesce(run.opening, 0) + 1, run.budget = CASE WHEN $keep THEN run.budget ELSE $budget END
 RETURN before AS state
 
 // name: replan_subjects(run, states, ids) -> one

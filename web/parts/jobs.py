@@ -52,7 +52,7 @@ def act(graph: Graph, settings: Settings, run: str, action: str, *, budget: str,
         settings: of this process.
         run: the run's uid.
         action: its name.
-        budget: what a resumed run may spend, as `cikg jobs resume --budget` takes it; empty for no limit.
+        budget: what a resumed run may spend, as `cikg jobs resume --budget` takes it; one that has a limit needs one.
         actor: who does it.
 
     Raises:
@@ -69,7 +69,7 @@ def act(graph: Graph, settings: Settings, run: str, action: str, *, budget: str,
         case "cancel":
             control.stop(graph, settings, run, State.CANCELLED, actor)
         case "resume":
-            control.resume(graph, settings, run, budget, unlimited=not budget.strip())
+            control.resume(graph, settings, run, budget)
         case "retry":
             control.retry(graph, settings, run, quarantined=True)
         case _:

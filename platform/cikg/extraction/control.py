@@ -137,7 +137,9 @@ def resume(graph: Graph, settings: Settings, run: str, budget: str = "", *, unli
         raise ConflictError("nothing of the run is left to do", cure="`cikg jobs retry` tries again what failed")
     allowed = read_budget(settings, budget, opened.model)
     if opened.allowance is not None and allowed is None and not unlimited:
-        raise ConflictError("the run has a budget", cure="Give a new one with --budget, or lift it with --no-budget")
+        raise ConflictError(
+            "the run has a budget", cure="Give a new one, or lift it with `cikg jobs resume --no-budget`"
+        )
     ledger.reopen(graph, run, allowed)
     return _queue(settings, run, ledger.open_shards(graph, run))
 
@@ -145,7 +147,7 @@ def resume(graph: Graph, settings: Settings, run: str, budget: str = "", *, unli
 def retry(
     graph: Graph, settings: Settings, run: str, ids: Sequence[str] = (), *, quarantined: bool = False
 ) -> tuple[int, list[int]]:
-    """Plan subjects again that failed or were cancelled; how many, and the shards that are queued.
+    """Plan subjects again that failed or were cancelled; how many, and the shards that are queued. A budget stays.
 
     Args:
         graph: the graph.
@@ -168,7 +170,7 @@ def retry(
         )
     if not count:
         raise InputError("nothing of the run failed", cure="Say so if what was quarantined shall be tried again")
-    ledger.reopen(graph, run, None)
+    ledger.reopen(graph, run, keep=True)
     return count, _queue(settings, run, ledger.open_shards(graph, run))
 
 

@@ -174,9 +174,9 @@ def start(graph: Graph, plan: Plan, budget: Budget | None = None, batch: str | N
     return open_shards(graph, run.uid)
 
 
-def reopen(graph: Graph, run: str, budget: Budget | None) -> None:
-    """Let a run that was stopped go on. The budget counts from now."""
-    graph.write("resume_run", run=run, budget=_allow(graph, run, budget))
+def reopen(graph: Graph, run: str, budget: Budget | None = None, *, keep: bool = False) -> None:
+    """Let a run that was stopped go on: within a budget that counts from now, or what is left of the one it has."""
+    graph.write("resume_run", run=run, budget=_allow(graph, run, budget), keep=keep)
 
 
 def _allow(graph: Graph, run: str, budget: Budget | None) -> str | None:

@@ -17,7 +17,8 @@ from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
 from cikg.progress import silent
 from cikg.schema import State
-from tests.integration.extraction.conftest import Workplace, found
+from tests.dashboard import form_token
+from tests.integration.extraction.conftest import Workplace, found, site
 
 JOB = job("user_interests")
 
@@ -53,7 +54,7 @@ def test_paused_runs_ask_nothing_until_resumed_and_a_budget_has_to_be_renewed(pl
     with Runner(place.graph, settings) as runner:
         runner.work_all(run, [0, 1])
     assert ledger.progress(place.graph, run)["calls"] == 10
-    with pytest.raises(ConflictError, match="Give a new one with --budget"):
+    with pytest.raises(ConflictError, match="Give a new one, or lift it"):
         control.resume(place.graph, settings, run)
     shards = control.resume(place.graph, settings, run, unlimited=True)
     assert shards and set(shards) <= {0, 1}, "those that have something left"
@@ -85,6 +86,30 @@ def test_what_went_wrong_is_tried_again_one_by_one_or_all(place: Workplace) -> N
         with Runner(place.graph, settings) as runner:
             runner.work_all(run, shards)
         assert ledger.progress(place.graph, run)["done"] == done
+
+
+def test_retrying_stays_within_the_budget_and_resuming_needs_a_new_one(place: Workplace) -> None:
+    place.planted(8)
+    run, settings = start(place, Budget(5, Unit.CALLS), fault="server-error")
+    stands = ledger.progress(place.graph, run)
+    assert (stands["state"], stands["failed"], stands["calls"]) == (State.PAUSED, 5, 5)
+    llm = place.standin()
+    _, shards = control.retry(place.graph, settings, run)
+    with Runner(place.graph, settings) as runner:
+        runner.work_all(run, shards)
+    stands = ledger.progress(place.graph, run)
+    assert (stands["state"], stands["planned"], llm.calls) == (State.PAUSED, 8, 0), "nothing of it was left"
+    path = f"/d/{place.dataset}/jobs/{run.partition(':')[2]}"
+    with site(settings) as client:
+        page = client.get(path).text
+        assert 'value="5 calls" required' in page, "the former limit, to be given once more"
+        told = {"csrf_token": form_token(page), "budget": " "}
+        assert client.post(f"{path}/resume", data=told).status_code == 409
+        assert ledger.progress(place.graph, run)["state"] == State.PAUSED
+        assert client.post(f"{path}/resume", data=told | {"budget": "3 calls"}).status_code == 303
+    with Runner(place.graph, settings) as runner:
+        runner.work_all(run, shards)
+    assert (ledger.progress(place.graph, run)["state"], llm.calls) == (State.PAUSED, 3)
 
 
 def test_the_trail_of_a_subject_and_forgetting_answers(place: Workplace) -> None:

@@ -15,7 +15,7 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,17 +114,17 @@ def tend(graph: Graph, settings: Settings) -> None:
     """Advance every run that is waiting for batches, but for those whose model the LLM of the settings has not.
 
     Raises:
-        CikgError: one of them could not be; the others were.
+        Exception: one of them could not be; the others were.
     """
-    failed: list[CikgError] = []
+    failed: list[Exception] = []
     for row in graph.many("batching_runs"):
         try:
             if not lacks(settings, ledger.open_run(graph, row["run"]).model):
                 advance(graph, settings, row["run"])
-        except CikgError as error:  # one provider may be away while another answers
+        except Exception as error:  # noqa: BLE001 - one run's trouble is not another's
             failed.append(error)
     if failed:
-        raise failed[0]
+        raise min(failed, key=lambda error: isinstance(error, CikgError))  # what nobody foresaw is told first
 
 
 def cancel(graph: Graph, settings: Settings, run: str) -> int:
@@ -323,10 +323,8 @@ class _Round:
                 if key not in texts:
                     yield _Open(subject, request, key)
                     continue
-                try:
+                with suppress(Exception):  # it has asked all, or a worker meets the same and says what is wrong
                     talks.append((subject, talk, talk.send(read(request.schema, texts[key]))))
-                except StopIteration:
-                    continue  # all that it asks is answered
 
     def _key(self, request: Request) -> str:
         return completions.key(self.run.model, self.run.job.parameters, request.prompt, request.schema)

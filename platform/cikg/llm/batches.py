@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx2
 import openai
 from openai.types import Batch
 from openai.types.chat import ChatCompletion
@@ -107,7 +108,7 @@ def files(
         number += 1
 
 
-def reply(line: str, price: Price | None) -> Reply | None:
+def reply(line: str | bytes, price: Price | None) -> Reply | None:
     """Read a line of what a batch gave back; None where it says nothing of any question.
 
     Args:
@@ -241,7 +242,7 @@ class Batches:
             batch = self._openai.batches.retrieve(identifier)
             for file in filter(None, (batch.output_file_id, batch.error_file_id)):
                 with self._openai.files.with_streaming_response.content(file) as stream:
-                    for line in stream.iter_lines():
+                    for line in _lines(stream.iter_bytes()):
                         found = reply(line, self.price)
                         if found is not None:
                             yield found
@@ -262,8 +263,17 @@ class Batches:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, httpx2.HTTPError) as error:  # the latter where a stream breaks off
             raise named_error(error, f"the LLM at {self._address}", self._model) from None
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines that end with a newline: an answer may hold what the HTTP client would take for the end of one, too."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+    yield rest
 
 
 def _problem(batch: Batch) -> str:

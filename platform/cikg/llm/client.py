@@ -279,7 +279,7 @@ def named_error(
     model_setting: str = "OPENAI_MODEL",
     address_setting: str = "OPENAI_BASE_URL",
 ) -> ServiceError | NotFoundError:
-    """An error of OpenAI's client as one of ours.
+    """An error of OpenAI's client, or of the HTTP client under it, as one of ours.
 
     Args:
         error: what the client raised.
@@ -289,9 +289,9 @@ def named_error(
         address_setting: the setting that names the server.
     """
     match error:
-        case openai.OpenAIError() | TimeoutError() if _took_too_long(error):
+        case openai.OpenAIError() | httpx2.HTTPError() | TimeoutError() if _took_too_long(error):
             return ServiceError(f"{where} did not answer in time", cure="Raise CIKG_LLM_TIMEOUT if it is only slow")
-        case openai.OpenAIError() if not isinstance(error, openai.APIStatusError):
+        case openai.OpenAIError() | httpx2.HTTPError() if not isinstance(error, openai.APIStatusError):
             return UnreachableError(f"{where} does not answer", cure=f"Start it, or correct {address_setting}")
         case openai.AuthenticationError() | openai.PermissionDeniedError():
             return AuthenticationError(f"{where} refuses the key", cure="Set OPENAI_API_KEY")

@@ -19,9 +19,10 @@ from cikg.errors import UnreachableError
 from cikg.extraction import batching, control, ledger
 from cikg.extraction.batching import Sent
 from cikg.extraction.budget import parse
-from cikg.extraction.job import Job, Request, Subject, Work, job
+from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work, job
 from cikg.extraction.jobs.user_interests import UserInterests
 from cikg.extraction.runner import Runner
+from cikg.graph import Graph
 from cikg.llm.batches import Batches
 from cikg.llm.prompts import Prompt
 from cikg.schema import State
@@ -115,6 +116,51 @@ def test_batches_are_left_to_workers_whose_llm_has_the_model(place: Workplace, m
         batching.tend(place.graph, settings)
         assert (plan.run.uid in tended) == does
     ledger.stop(place.graph, plan.run.uid, State.CANCELLED, None)
+
+
+def test_one_runs_trouble_is_not_anothers(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = place.settings(place.standin())
+    begun = []
+    for number in range(2):
+        name = f"{place.dataset}-{number}"
+        place.planted(1, name)
+        plan = ledger.plan(place.graph, job("user_interests"), name, "stand-in")
+        ledger.start(place.graph, plan, batch=batching.SUBMIT)
+        begun.append(plan.run.uid)
+    tended: list[str] = []
+
+    def advance(graph: Graph, settings: Settings, run: str) -> None:
+        tended.append(run)
+        if run == begun[0]:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(batching, "advance", advance)
+    with pytest.raises(ZeroDivisionError):
+        batching.tend(place.graph, settings)
+    assert set(begun) <= set(tended)
+    for run in begun:
+        ledger.stop(place.graph, run, State.CANCELLED, None)
+
+
+def test_an_answer_that_a_job_cannot_use_is_left_to_the_workers(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.planted(8)
+    llm, once = place.standin(), job("user_interests")
+
+    def strict(subject: Subject) -> Work:
+        answer = yield from once.work(subject)
+        if subject.id == "r2":
+            raise UnusableAnswerError("not good enough")
+        return answer
+
+    wanted = replace(once, work=strict)
+    monkeypatch.setattr(ledger, "job", lambda _name: wanted)
+    run = begin(place, wanted=wanted)
+    settings = place.settings(llm)
+    settle(place, settings, run)
+    stands = ask_the_rest(place, settings, run)
+    assert (stands["state"], stands["done"], stands["quarantined"], llm.calls) == ("done", 7, 1, 0)
 
 
 def test_workers_are_not_given_what_is_with_the_provider_and_their_sweeper_goes_on_by_itself(place: Workplace) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from cikg.errors import UnreachableError
 from cikg.llm.answers import LONGEST_ANSWER, Usage
-from cikg.llm.batches import Reply, files, question, reply
+from cikg.llm.batches import Batches, Reply, files, question, reply
 from cikg.llm.prompts import Prompt
-from cikg.settings import Price
+from cikg.settings import Price, Settings
 
 PRICE = Price(input=10, output=20, batch=0.5)
 
@@ -125,3 +129,52 @@ def test_junk_is_about_no_question(junk: str) -> None:
 def test_whatever_comes_back_breaks_nothing(body: Any) -> None:
     found = reply(line(body), PRICE)
     assert found is None or found.error
+
+
+class Provider(BaseHTTPRequestHandler):
+    """Has one batch that has ended, whose file is `sent`; it says that the file is longer by `missing` bytes."""
+
+    sent: ClassVar[bytes] = b""
+    missing: ClassVar[int] = 0
+
+    def do_GET(self) -> None:
+        of_file = self.path.endswith("/content")
+        batch = {"id": "b", "object": "batch", "status": "completed", "output_file_id": "f", "created_at": 0}
+        body = self.sent if of_file else json.dumps(batch).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/octet-stream" if of_file else "application/json")
+        self.send_header("Content-Length", str(len(body) + (self.missing if of_file else 0)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_said: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def batches() -> Iterator[Batches]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/v1"
+        found = Batches(Settings(openai_base_url=address, openai_model="m"), "m")
+        yield found
+        found.close()
+        server.shutdown()
+
+
+def test_a_file_that_breaks_off_is_the_providers_error(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Provider, "sent", b'{"custom_id"')
+    monkeypatch.setattr(Provider, "missing", 100)
+    with pytest.raises(UnreachableError, match="does not answer"):
+        list(batches.replies("b"))
+
+
+def test_only_a_newline_ends_a_line_of_a_file(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = completion()
+    answer["choices"][0]["message"]["content"] = "one\u2028two\u0085three"
+    lines = [{"custom_id": key, "response": {"status_code": 200, "body": answer}} for key in ("k1", "k2")]
+    text = "\n".join(json.dumps(each, ensure_ascii=False) for each in lines)
+    monkeypatch.setattr(Provider, "sent", text.encode())
+    assert [(each.id, each.text) for each in batches.replies("b")] == [
+        (key, "one\u2028two\u0085three") for key in ("k1", "k2")
+    ]

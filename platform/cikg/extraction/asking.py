@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,13 @@ from cikg.extraction.job import Request
 from cikg.extraction.tokens import FIRST_GUESS, prompt_tokens
 from cikg.llm.answers import Answer, BusyError, Usage
 from cikg.llm.concurrency import Concurrency
-from cikg.llm.traffic import Traffic
+from cikg.llm.traffic import AwayError, Traffic
 from cikg.settings import Settings
 
 LONGEST_WAIT = 60.0
 """Seconds that a worker waits for a busy provider; beyond, the subject is given back until then."""
+_WITHOUT_REDIS = 15.0
+"""Seconds for which a run rests where the Redis that keeps its rates and budget is away."""
 
 
 class StoppedError(Exception):
@@ -85,9 +88,16 @@ class Asker:
 
         Raises:
             StoppedError: it was not wanted any more when its turn came.
-            LaterError: the provider wants to be left alone for long.
-            ServiceError: as `Client.complete` says, and where Redis is needed and does not answer.
+            LaterError: the provider wants to be left alone for long, or Redis is needed and away.
+            ServiceError: as `Client.complete` says, and where Redis is needed and none is known.
         """
+        try:
+            return await self._ask(request, terms, usage)
+        except AwayError as away:  # before anything was sent: an answer is kept without it
+            raise LaterError(str(away), _WITHOUT_REDIS) from away
+
+    async def _ask(self, request: Request, terms: Terms, usage: Usage) -> Answer[Any]:
+        """The answer to a request; raises what `ask` does, and `AwayError`."""
         expected = prompt_tokens(request.prompt) + FIRST_GUESS
         async with self._slots:
             began, refusals = time.monotonic(), 0
@@ -106,7 +116,8 @@ class Asker:
                         continue
                     finally:
                         spent = usage.prompt_tokens + usage.completion_tokens - before
-                        await self._traffic.correct(self._model, spent - expected)
+                        with suppress(AwayError):  # an answer that is paid for is worth more than a rate kept exactly
+                            await self._traffic.correct(self._model, spent - expected)
                 self._slots.ease()
                 return answer
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from cikg.errors import CikgError, InputError
 from cikg.llm.answers import Usage
-from cikg.llm.traffic import Traffic
+from cikg.llm.traffic import AwayError, Traffic
 from cikg.settings import Price, Settings
 
 _SPELLING = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,9})?)\s*(?P<scale>[kKmM]?)\s*(?P<unit>[A-Za-z]+)")
@@ -105,6 +105,7 @@ class Meter:
 
         Raises:
             SpentError: that much is not left.
+            AwayError: Redis does not say whether it is; nothing was asked.
         """
         if self.budget is None:
             yield
@@ -117,7 +118,8 @@ class Meter:
         try:
             yield
         finally:
-            await self._take(traffic, metered(unit, asdict(usage)) - before - expected, _NO_LIMIT)
+            with suppress(AwayError):  # the ledger has the cost
+                await self._take(traffic, metered(unit, asdict(usage)) - before - expected, _NO_LIMIT)
 
     async def _take(self, traffic: Traffic, amount: float, limit: float) -> bool:
         taken = await traffic.spend(self.run, amount, limit)

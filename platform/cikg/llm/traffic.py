@@ -57,6 +57,10 @@ return allowed and 'allowed' or 'spent'
 """
 
 
+class AwayError(UnreachableError):
+    """Redis, which is known, does not answer: it may well be back soon."""
+
+
 class Traffic:
     """One connection to Redis. It belongs to the event loop that it is first used in.
 
@@ -155,7 +159,8 @@ class Traffic:
         """Redis's answer.
 
         Raises:
-            UnreachableError: none comes, or no Redis is known.
+            AwayError: none comes.
+            UnreachableError: no Redis is known.
         """
         if self._url is None:
             raise UnreachableError(
@@ -172,7 +177,7 @@ class Traffic:
         try:
             return await ask(self._redis)
         except (RedisError, OSError) as error:
-            raise UnreachableError(
+            raise AwayError(
                 f"Redis, which keeps rates and budgets, does not answer: {error}",
                 cure="Start it with `cikg up`, or correct CIKG_REDIS_URL",
             ) from None

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
+from pydantic import SecretStr
 
 from cikg.errors import UnreachableError
 from cikg.extraction import ledger
@@ -20,6 +21,8 @@ from cikg.llm.traffic import Traffic
 from cikg.schema import State
 from cikg.settings import Price, Settings
 from tests.integration.extraction.conftest import Workplace
+from tests.relay import Relay
+from tests.workplace import wait_for
 
 JOB = job("user_interests")
 MODEL = "stand-in"
@@ -182,3 +185,33 @@ def test_without_redis_rates_are_refused_with_the_setting(settings: Settings) ->
 
     with pytest.raises(UnreachableError, match="CIKG_REDIS_URL"):
         in_a_loop(admit)
+
+
+def test_a_redis_that_is_away_costs_no_answer_and_lets_the_run_rest(place: Workplace) -> None:
+    place.planted(6)
+    address = place.settings("none").redis_url
+    assert address is not None
+    place_of, _, database = address.get_secret_value().rpartition("/")
+    port = int(place_of.rpartition(":")[2])
+    llm = place.standin(latency_ms=2000)
+    with Relay(("127.0.0.1", port)) as relay:
+        settings = place.settings(
+            llm,
+            redis_url=SecretStr(place_of.replace(f":{port}", f":{relay.port}") + f"/{database}"),
+            llm_tokens_per_minute=1_000_000,
+            llm_concurrency=4,
+        )
+        with ThreadPoolExecutor(1) as pool:
+            working = pool.submit(work, place, settings, Budget(6, Unit.CALLS))
+            wait_for(lambda: llm.calls == 4, "the first questions")
+            relay.cut()
+            run, stands = working.result()
+        assert (stands["state"], stands["done"], stands["failed"], stands["planned"]) == (State.RUNNING, 4, 0, 2)
+        assert llm.calls == 4, "nothing is asked that cannot be counted"
+        assert "Redis" in str(stands["error"])
+        assert int(str(stands["resume_at"])) / 1000 < time.time() + 16
+        relay.mend()
+        place.graph.execute("MATCH (r:Run {uid: $run}) SET r.resume_at = timestamp()", run=run)
+        with Runner(place.graph, settings) as runner:
+            runner.work_all(run, ledger.open_shards(place.graph, run))
+        assert (ledger.progress(place.graph, run)["state"], llm.calls) == (State.DONE, 6)

@@ -130,7 +130,7 @@ class Asker:
         """
         self._slots.press()
         seconds = busy.seconds
-        if seconds is None:
+        if not seconds:  # "at once" is no rest: every worker would ask again and again
             seconds = min(2.0 ** (refusals - 1), 30.0) * random.uniform(0.75, 1.25)  # noqa: S311
         await self._traffic.pause(self._model, seconds)
         self._give_way()

@@ -44,6 +44,7 @@ def extract(place: Workplace, settings: Settings, **options: Any) -> dict[str, A
         ("drip:50", "failed", 1, "in time"),
     ],
 )
+        ("rate-limit:0", "failed", 2, "more requests than it allows"),  # told to come at once, it waits all the same
 def test_a_fault_costs_one_subject_names_its_cause_writes_nothing_and_the_rest_finishes(
     place: Workplace, fault: str, state: str, calls: int, cause: str
 ) -> None:

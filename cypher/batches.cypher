@@ -55,10 +55,15 @@ MERGE (batch:Run {uid: $batch})
 ON CREATE SET batch += $properties, batch.kind = 'batch', batch.state = 'submitting', batch.answered = 0,
               batch.created_at = datetime(), batch.started_at = datetime()
 
-// name: note_batch(batch, id) -> none
-// Note the provider's id of a batch that was sent. Key: the batch's uid.
-MATCH (batch:Run {uid: $batch, state: 'submitting'})
+// name: note_batch(batch, id) -> many
+// Note the provider's id of a batch that was sent; the state of its run, or no row where it was forgotten meanwhile. The
+// run is locked, so that whoever cancels it either finds the batch open or is seen here. Keys: the uids of both.
+MATCH (batch:Run {uid: $batch})
+MATCH (run:Run {uid: batch.of})
+SET run.state = run.state
+WITH batch, run WHERE batch.state = 'submitting'
 SET batch.batch = $id, batch.state = 'open'
+RETURN run.state AS state
 
 // name: forget_batch(batch) -> none
 // Forget a batch that was never sent. Key: the batch's uid.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from cikg.errors import CikgError
+from cikg.errors import CikgError, NotFoundError
 from cikg.extraction import ledger
 from cikg.extraction.budget import metered
 from cikg.extraction.job import Request, Subject
@@ -133,12 +133,23 @@ def cancel(graph: Graph, settings: Settings, run: str) -> int:
     Raises:
         ServiceError: the provider does not answer.
     """
-    known = [batch for batch in listed(graph, run) if batch["state"] == "open"]
-    if known:
-        with closing(_provider(settings, ledger.open_run(graph, run).model)) as provider:
-            for batch in known:
-                provider.cancel(batch["batch"])
-    return len(known)
+    known = [batch for batch in listed(graph, run) if batch["state"] in ("submitting", "open")]
+    if not known:
+        return 0
+    with closing(_provider(settings, ledger.open_run(graph, run).model)) as provider:
+        there = list(filter(None, (_identifier(provider, batch) for batch in known)))
+        for identifier in there:
+            provider.cancel(identifier)
+    return len(there)
+
+
+def _identifier(provider: Batches, batch: dict[str, Any]) -> str | None:
+    """The provider's id of a batch; None while it is being sent, and then who sends it cancels it."""
+    if batch["batch"]:
+        return str(batch["batch"])
+    with suppress(NotFoundError):  # it offers no batches
+        return provider.find(batch["id"], batch["created"])
+    return None
 
 
 def _sent(graph: Graph, run: str, answered: int = 0) -> Sent:
@@ -284,8 +295,22 @@ class _Round:
         name = f"batch-{uuid.uuid4().hex}"
         node = {"dataset": self.run.dataset, "id": name, "name": self.run.job.name, "of": self.run.uid}
         batch = uid(self.run.dataset, name)
+        self._keep()
         self.graph.write("begin_batch", batch=batch, properties={**node, "questions": questions, "round": number})
-        self.graph.write("note_batch", batch=batch, id=self.provider.submit(file, name))
+        sent = self.provider.submit(file, name)
+        noted = self.graph.write("note_batch", batch=batch, id=sent)
+        if not noted or noted[0]["state"] == State.CANCELLED:  # while it was sent, which takes long
+            self.provider.cancel(sent)
+            raise _LostError
+
+    def _keep(self) -> None:
+        """Stay in charge of the run's batches.
+
+        Raises:
+            _LostError: the run does not want them any more, or another process has them in charge.
+        """
+        if not self.graph.write("claim_batching", run=self.run.uid, lease=self.token, milliseconds=self.term):
+            raise _LostError
 
     def _lines(self, purse: _Purse) -> Iterator[bytes]:
         """The lines of all open questions that can be paid, each question once."""
@@ -307,9 +332,7 @@ class _Round:
         """The open questions of planned subjects, some at a time: of each conversation the first without an answer."""
         planned = [row["id"] for row in self.graph.many("planned_subjects", run=self.run.uid)]
         for start in range(0, len(planned), _PAGE):
-            mine = {"run": self.run.uid, "lease": self.token, "milliseconds": self.term}
-            if not self.graph.write("claim_batching", **mine):
-                raise _LostError
+            self._keep()
             subjects = ledger.subjects(self.graph, self.run, planned[start : start + _PAGE])
             yield list(self._first_open(subjects))
 

@@ -361,6 +361,50 @@ def test_a_provider_that_did_not_hear_of_a_cancelling_is_told_again(place: Workp
     assert sent(llm)[0].status in ("cancelling", "cancelled")
 
 
+def test_cancelling_while_a_batch_is_being_sent_stops_it(
+    place: Workplace, llm: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.planted(4)
+    llm.control({"latency_ms": 60_000})
+    settings = place.settings(llm)
+    run = begin(place)
+    submit = Batches.submit
+
+    def slowly(self: Batches, *given: Any) -> str:
+        control.stop(place.graph, settings, run, State.CANCELLED)
+        return submit(self, *given)
+
+    monkeypatch.setattr(Batches, "submit", slowly)
+    before = len(sent(llm))
+    assert not batching.advance(place.graph, settings, run).waiting
+    assert [batch.status in ("cancelling", "cancelled") for batch in sent(llm)[: len(sent(llm)) - before]] == [True]
+
+
+def test_a_batch_that_another_process_sent_meanwhile_is_not_left_twice(
+    place: Workplace, llm: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.planted(4)
+    llm.control({"latency_ms": 60_000})
+    settings = place.settings(llm)
+    run = begin(place)
+    submit = Batches.submit
+
+    def too_slowly(self: Batches, *given: Any) -> str:
+        monkeypatch.setattr(Batches, "submit", submit)
+        place.graph.execute("MATCH (r:Run {uid: $run}) SET r.batch_leased_until = 0", run=run)
+        assert batching.advance(place.graph, settings, run).batches == 1
+        return submit(self, *given)
+
+    monkeypatch.setattr(Batches, "submit", too_slowly)
+    before = len(sent(llm))
+    batching.advance(place.graph, settings, run)
+    states = [batch.status for batch in sent(llm)[: len(sent(llm)) - before]]
+    assert (len(states), states.count("in_progress")) == (2, 1), "one of both goes on"
+    ((known, state),) = [(batch["batch"], batch["state"]) for batch in batching.listed(place.graph, run)]
+    assert (known, state) == (next(each.id for each in sent(llm) if each.status == "in_progress"), "open")
+    control.stop(place.graph, settings, run, State.CANCELLED)
+
+
 def test_each_turn_of_a_conversation_is_a_batch(
     place: Workplace, llm: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

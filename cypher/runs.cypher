@@ -96,7 +96,8 @@ SET subject.state = 'planned', subject.lease = null, subject.leased_until = null
 
 // name: close_subjects(lease, rows) -> none
 // End subjects as done, failed or quarantined, in the transaction that wrote what they found. A worker that lost its
-// lease closes nothing. Key: the subject's uid. Costs add up over repetitions.
+// lease closes nothing. An answer that cannot be used is marked, so that it is asked for anew when the subject is tried
+// again. Keys: the uids of the subjects and completions. Costs add up over repetitions.
 UNWIND $rows AS row
 MATCH (subject:Subject {uid: row.uid, lease: $lease})
 SET subject.state = row.state, subject.error = row.error, subject.completion = row.completion,
@@ -116,6 +117,9 @@ WITH run, collect(subject) AS subjects
 RETURN run.state AS state, run.error AS error, run.resume_at AS resume_at, size(subjects) AS total,
        size([subject IN subjects WHERE subject.state = 'planned']) AS planned,
        size([subject IN subjects WHERE subject.state = 'running']) AS running,
+WITH row WHERE row.state = 'quarantined'
+MATCH (completion:Completion {uid: row.completion})
+SET completion.status = row.state, completion.error = row.error
        size([subject IN subjects WHERE subject.state = 'done']) AS done,
        size([subject IN subjects WHERE subject.state = 'failed']) AS failed,
        size([subject IN subjects WHERE subject.state = 'quarantined']) AS quarantined,

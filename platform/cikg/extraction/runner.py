@@ -80,6 +80,11 @@ class _Outcome:
     row: dict[str, Any]
     answers: list[dict[str, Any]] = field(default_factory=list)
 
+    def cite(self, completion: str) -> None:
+        """Note the answer that came last."""
+        self.row["completion"] = completion
+        self.row["completions"].append(completion)
+
 
 @dataclass(frozen=True)
 class _Question:
@@ -326,12 +331,8 @@ class Runner:
             work.spent = work.spent or (rest if isinstance(rest, SpentError) else None)
             await asyncio.to_thread(completions.store, self.graph, run.dataset, outcome.answers)  # they are paid for
             return None
-        except (AnswerError, UnusableAnswerError) as error:
+        except (AnswerError, UnusableAnswerError) as error:  # closing the subject marks the answer, however old
             row.update(state=State.QUARANTINED, error=str(error))
-            for answer in outcome.answers[-1:]:  # it is kept to be looked at, and not to be used again
-                answer["properties"].update(status=State.QUARANTINED, error=str(error))
-                row["completion"] = answer["uid"]
-                row["completions"] = list(dict.fromkeys([*row["completions"], answer["uid"]]))
         except (ServiceError, NotFoundError) as error:
             work.breaker.fail(error)
             row.update(state=State.FAILED, error=str(error))
@@ -347,8 +348,7 @@ class Runner:
         """Put each request of a subject's conversation to the LLM; what the conversation returns in the end."""
         while True:
             answer = await self._answer(work, question, outcome, usage)
-            outcome.row["completion"] = uid(work.run.dataset, question.key)
-            outcome.row["completions"].append(outcome.row["completion"])
+            outcome.cite(uid(work.run.dataset, question.key))
             try:
                 question = work.ask(conversation.send(answer))
             except StopIteration as end:
@@ -367,9 +367,12 @@ class Runner:
             usage = Usage()
             try:
                 answer = await work.asker.ask(request, work.terms, usage)
-            except AnswerError as error:
+            except AnswerError as error:  # it is kept to be looked at, and not to be used again
                 work.breaker.succeed()
-                outcome.answers.append(completions.row(*context, model=work.run.model, text=error.text, usage=usage))
+                answer = completions.row(*context, model=work.run.model, text=error.text, usage=usage)
+                answer["properties"].update(status=State.QUARANTINED, error=str(error))
+                outcome.answers.append(answer)
+                outcome.cite(answer["uid"])
                 raise
             finally:
                 total.add(usage)

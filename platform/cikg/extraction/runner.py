@@ -109,6 +109,7 @@ class _Shard:
     later: LaterError | None = None
     spent: SpentError | None = None
     texts: dict[str, str] = field(default_factory=dict)  # completion key -> validated answer
+    failed: dict[str, str] = field(default_factory=dict)  # subject -> why nothing could be asked about it
     asking: dict[str, asyncio.Lock] = field(default_factory=dict)  # completion key -> held while it is asked for
 
     def wanted(self) -> bool:
@@ -279,7 +280,9 @@ class Runner:
                 await turn.aclose()
                 async with asyncio.TaskGroup() as subjects:
                     for lost in sorted(set(leased) - {subject.id for subject, _, _ in opened}):
-                        row = _row(work.run, lost, State.CANCELLED, "it has no input any more")
+                        cause = work.failed.get(lost)
+                        state = State.FAILED if cause else State.CANCELLED
+                        row = _row(work.run, lost, state, cause or "it has no input any more")
                         subjects.create_task(self._end(work, _Outcome(work.run, row)))
                     for subject, conversation, question in opened:
                         subjects.create_task(self._settle(work, subject, conversation, question))
@@ -291,7 +294,11 @@ class Runner:
         opened = []
         for subject in ledger.subjects(self.graph, work.run, leased):
             conversation = work.run.job.work(subject)
-            opened.append((subject, conversation, work.ask(next(conversation))))
+            try:
+                opened.append((subject, conversation, work.ask(next(conversation))))
+            except Exception as error:  # noqa: BLE001 - as in `_carry`
+                _log.exception("a job failed about a subject", job=work.run.job.name, subject=subject.id)
+                work.failed[subject.id] = f"{type(error).__name__}: {error}"
         work.texts = completions.find(self.graph, work.run.dataset, [question.key for _, _, question in opened])
         return opened
 
@@ -342,6 +349,9 @@ class Runner:
         row.update(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
         return outcome
 
+        except Exception as error:  # noqa: BLE001 - what nobody foresaw about one subject costs no other
+            _log.exception("a job failed about a subject", job=run.job.name, uid=row["uid"])
+            row.update(state=State.FAILED, error=f"{type(error).__name__}: {error}")
     async def _converse(
         self, work: _Shard, conversation: Work, question: _Question, outcome: _Outcome, usage: Usage
     ) -> Any:

@@ -61,7 +61,7 @@ def apply(subject: Subject, answer: UserIntents, dataset: str) -> dict[str, Any]
     Raises:
         UnusableAnswerError: no intent cites a line that exists and quotes it or the profile.
     """
-    lines: list[str] = subject.input["history"].splitlines()
+    lines: list[str] = subject.input["history"].split("\n")  # a title may hold another kind of line break
     profile = [subject.input["profile"]] if subject.input["profile"] else []
 
     def quotes(intent: UserIntent) -> bool:

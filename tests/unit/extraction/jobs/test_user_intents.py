@@ -108,3 +108,12 @@ def test_the_stand_in_chooses_what_lines_show_that_are_at_the_heart_of_the_histo
     found = related_to_user(asked)["related"]
     # Three topics are the heart of so short a history: the genre that two share, then the first by the alphabet.
     assert [(each["n"], each["evidence"]) for each in found] == [(1, [2]), (2, [1]), (3, [3])]
+
+
+def test_a_title_with_another_kind_of_line_break_is_one_line() -> None:
+    cards = (Card("7", "Car\u2028mil\u2029la\u0085", "", {"subject": ["vampires"]}), CARDS[1])
+    lines = "\n".join(line(card, 300, number) for number, card in enumerate(cards, start=1))
+    (found,) = plan([Portrait("u1", "", lines, tuple(card.id for card in cards))], "books")
+    answer = intents(("castles", "castles", [2]), ("vampires", "vampires", [4]))
+    result = apply(found, answer, "d")
+    assert [(each["id"], each["evidence"]) for each in result["intents"]] == [("castles", ["9"])]

@@ -160,6 +160,12 @@ class Client:
             completion = Completion.model_validate_json(answer)
         except ValidationError:
             text = answer.decode(errors="replace")
+            if '"choices"' not in text:  # it says something else, and will to the next question
+                said = " ".join(text[:_LONGEST_ERROR].split())
+                raise ServiceError(
+                    f"the LLM at {self._address} answers with no chat completion: {said!r}",
+                    cure="Correct OPENAI_BASE_URL, or see what its server says",
+                ) from None
             raise InvalidAnswerError("the server's answer is not a chat completion", text) from None
         if completion.usage is not None:
             usage.prompt_tokens += completion.usage.prompt_tokens

@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from cikg.errors import AuthenticationError, ServiceError, UnreachableError
-from cikg.llm.answers import InvalidAnswerError
+from cikg.llm.answers import AnswerError, InvalidAnswerError
 from cikg.llm.client import Client
 from cikg.llm.prompts import Prompt
 from cikg.settings import Settings
@@ -98,13 +98,26 @@ def test_a_request_goes_below_the_address_with_key_schema_and_parameters(address
     assert body["response_format"]["json_schema"]["name"] == "Number"
 
 
-def test_a_refused_key_and_a_page_in_an_answers_place_are_named(address: str, tmp_path: Path) -> None:
+def test_a_refused_key_is_named(address: str, tmp_path: Path) -> None:
     with pytest.raises(AuthenticationError, match="OPENAI_API_KEY"):
         ask(address, tmp_path, "another")
-    Server.turn = (200, b"<html>A proxy says hello</html>")
+
+
+@pytest.mark.parametrize("said", [b"<html>\nA proxy says hello</html>", b'{"error": {"message": "hello"}}'])
+def test_what_stands_in_an_answers_place_is_the_servers_fault_and_no_answer(
+    address: str, tmp_path: Path, said: bytes
+) -> None:
+    Server.turn = (200, said)
+    with pytest.raises(ServiceError, match=r"no chat completion.*hello.*OPENAI_BASE_URL") as caught:
+        ask(address, tmp_path)
+    assert not isinstance(caught.value, AnswerError), "it would quarantine each subject, and no run would stop"
+
+
+def test_a_completion_without_an_answer_is_kept_to_be_looked_at(address: str, tmp_path: Path) -> None:
+    Server.turn = (200, b'{"model": "m", "choices": []}')
     with pytest.raises(InvalidAnswerError, match="not a chat completion") as caught:
         ask(address, tmp_path)
-    assert "hello" in caught.value.text
+    assert caught.value.text == Server.turn[1].decode()
 
 
 def test_it_does_not_go_where_a_server_sends_it(address: str, tmp_path: Path) -> None:

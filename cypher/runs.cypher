@@ -98,6 +98,12 @@ SET subject.state = 'planned', subject.lease = null, subject.leased_until = null
 // End subjects as done, failed or quarantined, in the transaction that wrote what they found. A worker that lost its
 // lease closes nothing. An answer that cannot be used is marked, so that it is asked for anew when the subject is tried
 // again. Keys: the uids of the subjects and completions. Costs add up over repetitions.
+// name: bill_subject(subject, calls, prompt_tokens, completion_tokens, cost) -> none
+// Add what was spent on a subject that did not end. Key: the subject's uid.
+MATCH (subject:Subject {uid: $subject})
+SET subject.calls = subject.calls + $calls, subject.prompt_tokens = subject.prompt_tokens + $prompt_tokens,
+    subject.completion_tokens = subject.completion_tokens + $completion_tokens, subject.cost = subject.cost + $cost
+
 UNWIND $rows AS row
 MATCH (subject:Subject {uid: row.uid, lease: $lease})
 SET subject.state = row.state, subject.error = row.error, subject.completion = row.completion,
@@ -153,11 +159,13 @@ WITH run, CASE WHEN EXISTS { MATCH (:Subject {run: $run, state: 'failed'}) } THE
 WHERE run.state <> state
 SET run.state = state, run.finished_at = datetime()
 
-// name: stop_run(run, state, error) -> none
+// name: stop_run(run, state, error, opening) -> none
 // Stop a run before its end, or cancel one that rests or waits; workers notice at their next sign of life. What is
-// committed stays. Key: the run's uid.
+// committed stays. Nothing happens where the run was opened again since an `opening` that is given. Key: the run's uid.
 MATCH (run:Run {uid: $run})
-WHERE run.state = 'running' OR (run.state IN ['paused', 'planned'] AND $state = 'cancelled')
+SET run.state = run.state
+WITH run WHERE coalesce(run.opening, 0) = coalesce($opening, run.opening, 0)
+WITH run WHERE run.state = 'running' OR (run.state IN ['paused', 'planned'] AND $state = 'cancelled')
 SET run.state = $state, run.error = $error, run.finished_at = datetime()
 
 // name: postpone_run(run, milliseconds, reason) -> none

@@ -18,6 +18,7 @@ from cikg.extraction.budget import Budget, Unit, metered
 from cikg.extraction.job import Job, Subject, job
 from cikg.extraction.parts.histories import dataset_row
 from cikg.graph import Graph
+from cikg.llm.answers import Usage
 from cikg.llm.prompts import template
 from cikg.schema import State, uid
 
@@ -265,9 +266,10 @@ def release(graph: Graph, run: str, shard: int, token: str, *, forgiven: bool) -
     graph.write("release_subjects", run=run, shard=shard, lease=token, forgiven=int(forgiven))
 
 
-def stop(graph: Graph, run: str, state: State, error: str | None) -> None:
-    """Stop a run before its end; its workers notice within a few seconds."""
-    graph.write("stop_run", run=run, state=state, error=error)
+def bill(graph: Graph, subject: str, usage: Usage) -> None:
+    """Add what was spent on a subject that is given back."""
+    costs = {name: getattr(usage, name) for name in ("calls", "prompt_tokens", "completion_tokens", "cost")}
+    graph.write("bill_subject", subject=subject, **costs)
 
 
 def postpone(graph: Graph, run: str, seconds: float, reason: str) -> None:

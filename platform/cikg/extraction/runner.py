@@ -341,6 +341,8 @@ class Runner:
         except (AnswerError, UnusableAnswerError) as error:  # closing the subject marks the answer, however old
             row.update(state=State.QUARANTINED, error=str(error))
         except (ServiceError, NotFoundError) as error:
+            if usage.calls:
+                await asyncio.to_thread(ledger.bill, self.graph, row["uid"], usage)
             work.breaker.fail(error)
             row.update(state=State.FAILED, error=str(error))
         finally:

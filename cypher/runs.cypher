@@ -35,7 +35,7 @@ RETURN run.uid AS run
 
 // name: plan_subjects(run, dataset, kind, rows) -> none
 // Put subjects into the ledger as planned: new ones, changed ones, and those that failed before; none where the dataset is
-// being dropped, as in `open_run`. Key: the subject's uid.
+// being dropped, as in `open_run`. What another process took or did since they were read stays. Key: the subject's uid.
 MATCH (dataset:Dataset {uid: $dataset})
 SET dataset.state = dataset.state
 WITH dataset WHERE coalesce(dataset.state, '') <> 'dropping'
@@ -44,6 +44,9 @@ MERGE (subject:Subject {uid: row.uid})
 ON CREATE SET subject.run = $run, subject.dataset = $dataset, subject.kind = $kind, subject.id = row.id,
               subject.calls = 0, subject.prompt_tokens = 0, subject.completion_tokens = 0, subject.cost = 0.0
 SET subject.shard = row.shard, subject.input_hash = row.input_hash, subject.state = 'planned',
+WITH subject, row, coalesce(subject.state, '') AS state
+WHERE NOT (state = 'running' AND coalesce(subject.leased_until, 0) >= timestamp())
+  AND NOT (state = 'done' AND coalesce(subject.input_hash, '') = row.input_hash)
     subject.attempts = 0, subject.error = null, subject.lease = null, subject.leased_until = null,
     subject.updated_at = datetime()
 

@@ -170,8 +170,7 @@ def start(graph: Graph, plan: Plan, budget: Budget | None = None, batch: str | N
         if not graph.write("open_run", run=run.uid, properties=node, budget=allowed, batch=batch):
             raise ConflictError(f"the dataset {run.dataset!r} was dropped meanwhile", cure="Import it again")
         graph.write("count_run", run=run.uid, total=plan.total)
-    else:
-        finish(graph, run.uid)
+    finish(graph, run.uid)  # nothing may be left by now, since another process works on the same
     return open_shards(graph, run.uid)
 
 

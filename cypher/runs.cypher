@@ -10,9 +10,10 @@ MATCH (run:Run {uid: $run})
 RETURN run.uid AS run
 
 // name: run_node(run) -> many
-// A run's job, dataset, parameters and budget; no row where its dataset was dropped. Key: the run's uid.
+// A run's job, dataset, parameters, budget and how often it was opened; no row where its dataset was dropped. Key: the run's uid.
 MATCH (run:Run {uid: $run})
-RETURN run.name AS name, run.dataset AS dataset, run.parameters AS parameters, run.budget AS budget
+RETURN run.name AS name, run.dataset AS dataset, run.parameters AS parameters, run.budget AS budget,
+       coalesce(run.opening, 0) AS opening
 
 // name: ledger_rows(run) -> many
 // Every subject of a run, to find what has to be done. One index look-up, then one row a subject.
@@ -22,15 +23,15 @@ RETURN subject.id AS id, subject.state AS state, subject.input_hash AS input_has
 
 // name: open_run(run, properties, budget, batch) -> many
 // Make a run, or open it again; no row where its dataset is being dropped, whose lock keeps both apart. Keys: the uids of
-// both. A second opening changes no more than its state, its budget and, where that is given, whether its questions go in
-// batches.
+// both. A second opening changes no more than its state, its budget, the count of openings and, where that is given, whether its
+// questions go in batches.
 MATCH (dataset:Dataset {uid: $properties.dataset})
 SET dataset.state = dataset.state
 WITH dataset WHERE coalesce(dataset.state, '') <> 'dropping'
 MERGE (run:Run {uid: $run})
 ON CREATE SET run += $properties, run.created_at = datetime()
 SET run.state = 'running', run.error = null, run.finished_at = null, run.resume_at = null, run.budget = $budget,
-    run.batch = coalesce($batch, run.batch), run.started_at = coalesce(run.started_at, datetime())
+    run.opening = coalesce(run.opening, 0) + 1, run.batch = coalesce($batch, run.batch), run.started_at = coalesce(run.started_at, datetime())
 RETURN run.uid AS run
 
 // name: plan_subjects(run, dataset, kind, rows) -> none
@@ -171,9 +172,11 @@ WITH run WHERE coalesce(run.opening, 0) = coalesce($opening, run.opening, 0)
 WITH run WHERE run.state = 'running' OR (run.state IN ['paused', 'planned'] AND $state = 'cancelled')
 SET run.state = $state, run.error = $error, run.finished_at = datetime()
 
-// name: postpone_run(run, milliseconds, reason) -> none
-// Lease nothing of a run for some time, since the provider asks for that.
+// name: postpone_run(run, milliseconds, reason, opening) -> none
+// Lease nothing of a run for some time, since the provider asks for that; `opening` as in `stop_run`.
 MATCH (run:Run {uid: $run, state: 'running'})
+SET run.state = run.state
+WITH run WHERE coalesce(run.opening, 0) = coalesce($opening, run.opening, 0)
 SET run.resume_at = timestamp() + $milliseconds, run.error = $reason
 
 // name: completion_texts(dataset, uids) -> many

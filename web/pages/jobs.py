@@ -26,7 +26,7 @@ SHOWN_SUBJECTS = 100
 _TOLD_ELSEWHERE = {
     *("uid", "dataset", "id", "kind", "name", "state", "total", "error", "parameters"),
     *("created_at", "started_at", "finished_at", "manifest", "curve", "metrics", "report"),
-    *("progress", "lease", "leased_until", "said", "home"),
+    *("progress", "lease", "leased_until", "said", "home", "opening"),
 }
 
 

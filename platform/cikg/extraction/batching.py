@@ -288,7 +288,7 @@ class _Round:
 
     def _stop(self, state: State, cause: str) -> bool:
         self.graph.write("close_batches", run=self.run.uid)
-        ledger.stop(self.graph, self.run.uid, state, cause)
+        ledger.stop(self.graph, self.run.uid, state, cause, self.run.opening)
         return True
 
     def _send(self, file: Path, questions: int, number: int) -> None:

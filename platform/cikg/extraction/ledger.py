@@ -55,6 +55,7 @@ class Run:
         dataset: the dataset's name.
         model: the model asked.
         allowance: what it may spend; None for anything.
+        opening: how often it was started or resumed.
     """
 
     uid: str
@@ -62,6 +63,7 @@ class Run:
     dataset: str
     model: str
     allowance: Allowance | None = None
+    opening: int = 0
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ def open_run(graph: Graph, run: str) -> Run:
         kept = json.loads(row["budget"])
         budget = Budget(**{**kept["budget"], "unit": Unit(kept["budget"]["unit"])})
         allowance = Allowance(budget, kept["before"], kept["id"])
-    return Run(run, job(row["name"]), row["dataset"], json.loads(row["parameters"])["model"], allowance)
+    return Run(run, job(row["name"]), row["dataset"], json.loads(row["parameters"])["model"], allowance, row["opening"])
 
 
 def spent(graph: Graph, run: Run) -> float:
@@ -271,9 +273,14 @@ def bill(graph: Graph, subject: str, usage: Usage) -> None:
     graph.write("bill_subject", subject=subject, **costs)
 
 
-def postpone(graph: Graph, run: str, seconds: float, reason: str) -> None:
-    """Let a run's subjects rest for some time; its state stays."""
-    graph.write("postpone_run", run=run, milliseconds=int(seconds * 1000), reason=reason)
+def stop(graph: Graph, run: str, state: State, error: str | None, opening: int | None = None) -> None:
+    """Stop a run before its end, if it was not opened again since `opening`; its workers notice within seconds."""
+    graph.write("stop_run", run=run, state=state, error=error, opening=opening)
+
+
+def postpone(graph: Graph, run: str, seconds: float, reason: str, opening: int | None = None) -> None:
+    """Let a run's subjects rest for some time, if it was not opened again since `opening`; its state stays."""
+    graph.write("postpone_run", run=run, milliseconds=int(seconds * 1000), reason=reason, opening=opening)
 
 
 def finish(graph: Graph, run: str) -> None:

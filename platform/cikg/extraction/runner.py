@@ -137,7 +137,7 @@ class Runner:
         self._traffic = Traffic(settings)
         self._counts = Counts(settings.redis_url.get_secret_value() if settings.redis_url else None)
         self._askers: dict[str, Asker] = {}
-        self._breakers: dict[str, Breaker] = {}
+        self._breakers: dict[tuple[str, int], Breaker] = {}  # of each opening of a run
         self._token = uuid.uuid4().hex  # every lease of this process is this one's, so that it commits them together
         self._unsettled = asyncio.Semaphore(_UNSETTLED * settings.llm_concurrency)
         self._asking = 0  # subjects that are being asked about
@@ -247,7 +247,7 @@ class Runner:
         """A leased shard, with what asking for it takes."""
         if run.model not in self._askers:
             self._askers[run.model] = Asker(self._settings, run.model, self._traffic)
-        breaker = self._breakers.setdefault(run.uid, Breaker())
+        breaker = self._breakers.setdefault((run.uid, run.opening), Breaker())
         work = _Shard(run, number, subjects, self._askers[run.model], breaker)
         meter = Meter(
             run=f"{run.uid}/{run.allowance.id}" if run.allowance else run.uid,
@@ -259,18 +259,22 @@ class Runner:
         return work
 
     async def _stop(self, work: _Shard) -> None:
-        """Tell the ledger why a shard was left half done: the LLM is down, the budget is spent, or it has to wait."""
-        graph, run = self.graph, work.run.uid
+        """Tell the ledger why a shard was left half done: the LLM is down, the budget is spent, or it has to wait.
+
+        Where the run was opened again meanwhile, that is no concern of what goes on now.
+        """
+        graph, run, opening = self.graph, work.run.uid, work.run.opening
         cause = work.breaker.cause or work.spent or work.later
         if cause is not None:
             _log.warning("the run stops", cause=str(cause))
         if work.breaker.cause is not None:
-            self._breakers.pop(run, None)
-            await asyncio.to_thread(ledger.stop, graph, run, State.FAILED, str(work.breaker.cause))
+            self._breakers.pop((run, opening), None)
+            await asyncio.to_thread(ledger.stop, graph, run, State.FAILED, str(work.breaker.cause), opening)
         elif work.spent is not None:
-            await asyncio.to_thread(ledger.stop, graph, run, State.PAUSED, str(work.spent))
+            await asyncio.to_thread(ledger.stop, graph, run, State.PAUSED, str(work.spent), opening)
         elif work.later is not None:
-            await asyncio.to_thread(ledger.postpone, graph, run, work.later.seconds, work.later.message)
+            later = work.later
+            await asyncio.to_thread(ledger.postpone, graph, run, later.seconds, later.message, opening)
 
     async def _work_leased(self, work: _Shard, leased: list[str], turn: AsyncExitStack) -> None:
         async with asyncio.TaskGroup() as group:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cikg.extraction import ledger
-from cikg.extraction.job import job
+from cikg.extraction import control, ledger
+from cikg.extraction.budget import Budget, Unit
+from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work, job
+from cikg.extraction.jobs.user_interests import UserInterests
 from cikg.extraction.runner import Runner
+from cikg.llm.prompts import Prompt
+from cikg.schema import State
 from cikg.settings import Settings
 from tests.workplace import wait_for
 
@@ -274,3 +279,147 @@ def test_a_limit_takes_the_first_readers_and_the_whole_goes_on_from_there(place:
     assert everything(place.graph, place.dataset) == before
     assert extract(place, place.settings(llm))["done"] == 12
     assert llm.calls == 12
+
+
+def two_turns(subject: Subject) -> Work:
+    """Ask about a reader, and once more with the first answer."""
+    talk = job("user_interests").work(subject)
+    first: Request = next(talk)
+    answer: UserInterests = yield first
+    (system, question) = first.prompt.messages
+    asked = (system, ("user", f"Is this all: {answer.interests[0].phrase}?"), question)
+    last = yield Request(Prompt(first.prompt.name, first.prompt.version, asked), first.schema)
+    return last
+
+
+def begin(place: Workplace, wanted: Job, monkeypatch: pytest.MonkeyPatch, budget: Budget | None = None) -> str:
+    """Plan and open the run of a job that is not one of ours; its uid."""
+    monkeypatch.setattr(ledger, "job", lambda _name: wanted)
+    plan = ledger.plan(place.graph, wanted, place.dataset, "stand-in")
+    ledger.start(place.graph, plan, budget)
+    return plan.run.uid
+
+
+def go_on(place: Workplace, settings: Settings, run: str) -> dict[str, Any]:
+    """Do what is left of a run in this process; where it stands then."""
+    with Runner(place.graph, settings) as runner:
+        runner.work_all(run, ledger.open_shards(place.graph, run))
+    return ledger.progress(place.graph, run)
+
+
+def test_an_answer_that_cannot_be_used_is_asked_for_anew_and_the_good_one_before_it_is_not(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.planted(1)
+    llm, once, picky = place.standin(), job("user_interests"), True
+
+    def apply(*given: Any) -> dict[str, Any]:
+        if picky:
+            raise UnusableAnswerError("not good enough")
+        return once.apply(*given)
+
+    def answers() -> list[Any]:
+        rows = place.graph.execute(
+            "MATCH (s:Subject {run: $run}) UNWIND s.completions AS uid OPTIONAL MATCH (c:Completion {uid: uid}) "
+            "RETURN c.uid AS uid, c.status AS status",
+            run=run,
+        )
+        return [(row["uid"], row["status"]) for row in rows]
+
+    run = begin(place, replace(once, work=two_turns, apply=apply), monkeypatch)
+    settings = place.settings(llm)
+    assert go_on(place, settings, run)["quarantined"] == 1
+    (first, good), (last, bad) = answers()
+    assert (good, bad, llm.calls) == ("valid", "quarantined", 2)
+    # The last answer as a batch would have kept it, and the first one forgotten.
+    place.graph.execute("MATCH (c:Completion {uid: $uid}) SET c.status = 'valid'", uid=last)
+    place.graph.execute("MATCH (c:Completion {uid: $uid}) DELETE c", uid=first)
+    control.retry(place.graph, settings, run, quarantined=True)
+    assert go_on(place, settings, run)["quarantined"] == 1
+    assert (answers(), llm.calls) == ([(first, "valid"), (last, "quarantined")], 3)
+    picky = False
+    control.retry(place.graph, settings, run, quarantined=True)
+    assert (go_on(place, settings, run)["done"], llm.calls) == (1, 4)
+    assert answers() == [(first, "valid"), (last, "valid")]
+
+
+def test_what_nobody_foresaw_about_a_subject_costs_no_other(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.planted(9)
+    once = job("user_interests")
+
+    def work(subject: Subject) -> Work:
+        if subject.id == "r3":
+            raise ZeroDivisionError("nothing to ask")
+        return (yield from once.work(subject))
+
+    def apply(subject: Subject, *given: Any) -> dict[str, Any]:
+        if subject.id == "r2":
+            raise KeyError("nowhere")
+        return once.apply(subject, *given)
+
+    run = begin(place, replace(once, work=work, apply=apply), monkeypatch)
+    stands = go_on(place, place.settings(place.standin()), run)
+    assert (stands["done"], stands["failed"], stands["state"]) == (7, 2, "failed")
+    errors = {row["example"]: row["error"] for row in ledger.errors(place.graph, run)}
+    assert errors == {"r2": "KeyError: 'nowhere'", "r3": "ZeroDivisionError: nothing to ask"}
+
+
+def test_what_a_conversation_spent_before_it_was_given_back_is_in_the_ledger(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.planted(1)
+    llm = place.standin()
+    settings = place.settings(llm)
+    run = begin(place, replace(job("user_interests"), work=two_turns), monkeypatch, Budget(1, Unit.CALLS))
+    stands = go_on(place, settings, run)
+    assert (stands["state"], stands["planned"], stands["calls"], llm.calls) == (State.PAUSED, 1, 1, 1)
+    assert stands["prompt_tokens"] > 0
+    control.resume(place.graph, settings, run, unlimited=True)
+    stands = go_on(place, settings, run)
+    assert (stands["done"], stands["calls"], llm.calls) == (1, 2, 2)
+
+
+def test_what_another_process_took_or_did_since_a_plan_was_made_stays(place: Workplace) -> None:
+    place.planted(4)
+    plan = ledger.plan(place.graph, job("user_interests"), place.dataset, "stand-in")
+    (shard,) = ledger.start(place.graph, plan)
+    ledger.lease(place.graph, plan.run.uid, shard, "another", 60)
+    same, changed = plan.rewrite[1]["input_hash"], "of another input"
+    for number, (state, input_hash) in {1: ("done", same), 2: ("done", changed), 3: ("quarantined", "")}.items():
+        place.graph.execute(
+            "MATCH (s:Subject {uid: $uid}) SET s.state = $state, s.input_hash = $input_hash, s.lease = null",
+            uid=plan.rewrite[number]["uid"],
+            state=state,
+            input_hash=input_hash,
+        )
+    ledger.start(place.graph, plan)
+    rows = place.graph.execute(
+        "MATCH (s:Subject {run: $run}) RETURN s.state AS state, s.lease AS lease ORDER BY s.uid", run=plan.run.uid
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("running", "another"),
+        ("done", None),
+        ("planned", None),
+        ("planned", None),
+    ]
+
+
+def test_a_shard_that_ends_late_does_not_stop_a_run_that_was_resumed_meanwhile(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.planted(6)
+    llm = place.standin()
+    settings = place.settings(llm)
+    run = begin(place, job("user_interests"), monkeypatch, Budget(2, Unit.CALLS))
+    stop = ledger.stop
+
+    def stop_late(*given: Any) -> None:
+        monkeypatch.setattr(ledger, "stop", stop)
+        ledger.reopen(place.graph, run)
+        stop(*given)
+
+    monkeypatch.setattr(ledger, "stop", stop_late)
+    stands = go_on(place, settings, run)
+    assert (stands["state"], stands["done"], stands["planned"]) == (State.RUNNING, 2, 4)
+    stands = go_on(place, settings, run)
+    assert (stands["state"], stands["done"], llm.calls) == (State.DONE, 6, 6)

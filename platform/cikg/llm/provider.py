@@ -29,7 +29,7 @@ def lacks(settings: Settings, model: str) -> bool:
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
     with (
         openai.OpenAI(base_url=address, api_key=key, timeout=_PATIENCE, max_retries=0) as client,
-        suppress(openai.OpenAIError),
+        suppress(openai.OpenAIError, AttributeError, ValueError),  # the last two where it answers in a form of its own
     ):
         if model in {each.id for each in client.models.list()}:
             return False

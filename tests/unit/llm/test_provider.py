@@ -55,9 +55,19 @@ def provider() -> Iterator[Callable[[Answers], Settings]]:
         ("another", {"/models": LISTED, "/models/another": (500, {})}, False),
         ("another", {}, False),
         ("another", {"/models": (401, {})}, False),
+        ("another", {"/models": (200, [])}, False),
         ("own", {"/models": LISTED}, False),
     ],
-    ids=["listed", "said to be missing", "known by another name", "in trouble", "tells nothing", "refuses", "own"],
+    ids=[
+        "listed",
+        "said to be missing",
+        "known by another name",
+        "in trouble",
+        "silent",
+        "refuses",
+        "bare list",
+        "own",
+    ],
 )
 def test_only_what_a_provider_denies_is_missing(
     provider: Callable[[Answers], Settings], model: str, answers: Answers, missing: bool

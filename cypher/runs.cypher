@@ -44,10 +44,10 @@ UNWIND $rows AS row
 MERGE (subject:Subject {uid: row.uid})
 ON CREATE SET subject.run = $run, subject.dataset = $dataset, subject.kind = $kind, subject.id = row.id,
               subject.calls = 0, subject.prompt_tokens = 0, subject.completion_tokens = 0, subject.cost = 0.0
-SET subject.shard = row.shard, subject.input_hash = row.input_hash, subject.state = 'planned',
 WITH subject, row, coalesce(subject.state, '') AS state
 WHERE NOT (state = 'running' AND coalesce(subject.leased_until, 0) >= timestamp())
   AND NOT (state = 'done' AND coalesce(subject.input_hash, '') = row.input_hash)
+SET subject.shard = row.shard, subject.input_hash = row.input_hash, subject.state = 'planned',
     subject.attempts = 0, subject.error = null, subject.lease = null, subject.leased_until = null,
     subject.updated_at = datetime()
 
@@ -98,16 +98,16 @@ WITH run
 MATCH (subject:Subject {run: $run, shard: $shard, lease: $lease})
 SET subject.state = 'planned', subject.lease = null, subject.leased_until = null, subject.attempts = subject.attempts - $forgiven
 
-// name: close_subjects(lease, rows) -> none
-// End subjects as done, failed or quarantined, in the transaction that wrote what they found. A worker that lost its
-// lease closes nothing. An answer that cannot be used is marked, so that it is asked for anew when the subject is tried
-// again. Keys: the uids of the subjects and completions. Costs add up over repetitions.
 // name: bill_subject(subject, calls, prompt_tokens, completion_tokens, cost) -> none
 // Add what was spent on a subject that did not end. Key: the subject's uid.
 MATCH (subject:Subject {uid: $subject})
 SET subject.calls = subject.calls + $calls, subject.prompt_tokens = subject.prompt_tokens + $prompt_tokens,
     subject.completion_tokens = subject.completion_tokens + $completion_tokens, subject.cost = subject.cost + $cost
 
+// name: close_subjects(lease, rows) -> none
+// End subjects as done, failed or quarantined, in the transaction that wrote what they found. A worker that lost its
+// lease closes nothing. An answer that cannot be used is marked, so that it is asked for anew when the subject is tried
+// again. Keys: the uids of the subjects and completions. Costs add up over repetitions.
 UNWIND $rows AS row
 MATCH (subject:Subject {uid: row.uid, lease: $lease})
 SET subject.state = row.state, subject.error = row.error, subject.completion = row.completion,
@@ -117,6 +117,9 @@ SET subject.state = row.state, subject.error = row.error, subject.completion = r
     subject.completion_tokens = subject.completion_tokens + row.completion_tokens,
     subject.cost = subject.cost + row.cost,
     subject.lease = null, subject.leased_until = null, subject.updated_at = datetime()
+WITH row WHERE row.state = 'quarantined'
+MATCH (completion:Completion {uid: row.completion})
+SET completion.status = row.state, completion.error = row.error
 
 // name: run_progress(run) -> many
 // Where a run stands, counted from its subjects; no row where its dataset was dropped. One index look-up, then one row a
@@ -127,9 +130,6 @@ WITH run, collect(subject) AS subjects
 RETURN run.state AS state, run.error AS error, run.resume_at AS resume_at, size(subjects) AS total,
        size([subject IN subjects WHERE subject.state = 'planned']) AS planned,
        size([subject IN subjects WHERE subject.state = 'running']) AS running,
-WITH row WHERE row.state = 'quarantined'
-MATCH (completion:Completion {uid: row.completion})
-SET completion.status = row.state, completion.error = row.error
        size([subject IN subjects WHERE subject.state = 'done']) AS done,
        size([subject IN subjects WHERE subject.state = 'failed']) AS failed,
        size([subject IN subjects WHERE subject.state = 'quarantined']) AS quarantined,

@@ -341,23 +341,23 @@ class Runner:
             work.later = work.later or (rest if isinstance(rest, LaterError) else None)
             work.spent = work.spent or (rest if isinstance(rest, SpentError) else None)
             await asyncio.to_thread(completions.store, self.graph, run.dataset, outcome.answers)  # they are paid for
+            if usage.calls:
+                await asyncio.to_thread(ledger.bill, self.graph, row["uid"], usage)
             return None
         except (AnswerError, UnusableAnswerError) as error:  # closing the subject marks the answer, however old
             row.update(state=State.QUARANTINED, error=str(error))
         except (ServiceError, NotFoundError) as error:
-            if usage.calls:
-                await asyncio.to_thread(ledger.bill, self.graph, row["uid"], usage)
             work.breaker.fail(error)
             row.update(state=State.FAILED, error=str(error))
+        except Exception as error:  # noqa: BLE001 - what nobody foresaw about one subject costs no other
+            _log.exception("a job failed about a subject", job=run.job.name, uid=row["uid"])
+            row.update(state=State.FAILED, error=f"{type(error).__name__}: {error}")
         finally:
             self._asking -= 1
         row.update(calls=usage.calls, cost=usage.cost)
         row.update(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
         return outcome
 
-        except Exception as error:  # noqa: BLE001 - what nobody foresaw about one subject costs no other
-            _log.exception("a job failed about a subject", job=run.job.name, uid=row["uid"])
-            row.update(state=State.FAILED, error=f"{type(error).__name__}: {error}")
     async def _converse(
         self, work: _Shard, conversation: Work, question: _Question, outcome: _Outcome, usage: Usage
     ) -> Any:

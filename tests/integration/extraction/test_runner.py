@@ -44,12 +44,12 @@ def extract(place: Workplace, settings: Settings, **options: Any) -> dict[str, A
         ("huge:400000", "quarantined", 1, "characters"),
         ("server-error", "failed", 1, "failed: The server had an error"),
         ("rate-limit:1", "failed", 2, "more requests than it allows"),  # it waits once, as long as it may
+        ("rate-limit:0", "failed", 2, "more requests than it allows"),  # told to come at once, it waits all the same
         ("reset", "failed", 1, "127.0.0.1"),
         ("hang", "failed", 1, "in time"),
         ("drip:50", "failed", 1, "in time"),
     ],
 )
-        ("rate-limit:0", "failed", 2, "more requests than it allows"),  # told to come at once, it waits all the same
 def test_a_fault_costs_one_subject_names_its_cause_writes_nothing_and_the_rest_finishes(
     place: Workplace, fault: str, state: str, calls: int, cause: str
 ) -> None:

@@ -31,6 +31,7 @@ from cikg.recommend.evaluation.places import total
 from cikg.recommend.fitting import Fitted, GradientFit
 from cikg.recommend.method import ClosedForm, Config, Gradient, Method, configure, find
 from cikg.recommend.options import Options, Precision, Protocol
+from cikg.recommend.scorers import StaticScorer
 from cikg.recommend.workshop import Progress, Workshop, seeded
 from cikg.schema import SplitCode
 from cikg.settings import Settings
@@ -144,6 +145,7 @@ class _Task:
                 self.directory / runs.PLACES.format(split="valid"), {"interactions": split_digest(snapshot)}
             )
         if self.options.refit:
+            fitted = dataclasses.replace(fitted, scorer=StaticScorer(torch.empty(0)))  # its place is the next one's
             fitted = self.refit(_refit_on(snapshot), chosen, fitted)
         warnings = [*data.warnings, *_protocol_warnings(self.options)]
         return self.write(known | {"chosen": chosen, "warnings": warnings}, fitted)
@@ -239,6 +241,7 @@ class _Task:
                 best = Fitted(scorer, None, metrics, curve), chosen
             leading = total(best[0].metrics, self.options.metric)
             self.observer(Progress("select", len(curve), None, {}, score, leading, None))
+            del scorer  # unless it is the best: the next takes as much memory
         assert best is not None  # noqa: S101
         fitted, chosen = best
         return dataclasses.replace(fitted, notes=tuple(model.notes(chosen))), chosen

@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from torch import nn
 from cikg.errors import InputError, NotFoundError, SettingsError, SnapshotError
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import method, runs
+from cikg.recommend.data.views import TrainingData
 from cikg.recommend.devices import free_memory
 from cikg.recommend.engine import Trained, pick_device, train
 from cikg.recommend.evaluation.measuring import evaluate, split_digest
 from cikg.recommend.evaluation.places import Places
-from cikg.recommend.method import Config, Gradient, Method
+from cikg.recommend.method import ClosedForm, Config, Gradient, Method
 from cikg.recommend.scorers import StaticScorer
 from cikg.recommend.workshop import Progress
 from cikg.schema import SplitCode
@@ -408,6 +410,28 @@ def test_a_training_that_does_not_fit_in_memory_is_refused_before_it_begins(
     train(snapshot, name, settings=offline, overrides={"dimension": 8}, epochs=1)
     with pytest.raises(InputError, match=r"needs about \d+\.\d GiB of memory on cpu, but 0\.2 GiB are free.*dimension"):
         train(snapshot, name, settings=offline, overrides={"dimension": 10**6}, epochs=1)
+
+
+def test_what_was_selected_is_gone_before_the_refit_asks_for_memory(
+    snapshot: Snapshot, offline: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[weakref.ref[StaticScorer]] = []
+    alive: list[list[bool]] = []
+
+    class Watched(ClosedForm):
+        def __init__(self, data: TrainingData, *_: object) -> None:
+            self._items = data.nodes.items
+            alive.append([each() is not None for each in made])
+
+        def candidates(self) -> Iterator[tuple[dict[str, Any], StaticScorer]]:
+            made.append(weakref.ref(scorer := StaticScorer(torch.arange(self._items).float())))
+            yield {}, scorer
+
+    watched = Method(paper="", departures=(), config=Config, build=Watched)
+    monkeypatch.setattr("cikg.recommend.engine.find", lambda _: watched)
+    monkeypatch.setattr("cikg.recommend.engine.configure", lambda *_: Config())
+    train(snapshot, "watched", settings=offline)
+    assert alive == [[], [False]]
 
 
 def test_memory_that_an_earlier_training_has_given_back_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,6 @@ class Ease(ClosedForm):
 
     def __init__(self, data: TrainingData, config: EaseConfig, device: torch.device) -> None:
         self._config = config
-        linear.demand_room(data.nodes.items, "ease")
         self._offsets, self._history = linear.rows(data.fit, data.nodes.users, device)
         matrix = linear.interactions(data)
         self._gram = torch.from_numpy((matrix.T @ matrix).toarray()).to(device)
@@ -68,12 +67,23 @@ class Ease(ClosedForm):
             yield {"penalty": penalty}, ItemWeightScorer(self._offsets, self._history, self._weights(penalty))
 
     def _weights(self, penalty: float) -> Tensor:
-        penalised = self._gram.clone()
-        penalised.diagonal().add_(penalty)
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky(penalised))
+        factor = self._gram.clone()
+        factor.diagonal().add_(penalty)
+        factor = torch.linalg.cholesky(factor)  # the sum is not needed any more, and as large
+        inverse = torch.cholesky_inverse(factor)
         weights = inverse.div_(inverse.diagonal().clone()).neg_()
         weights.fill_diagonal_(0.0)
         return weights
+
+
+def build(data: TrainingData, config: EaseConfig, device: torch.device) -> Ease:
+    """EASE alone. A mixture asks for room once, before it fits the experts that stand beside it.
+
+    Raises:
+        InputError: its matrices need more memory than is free.
+    """
+    linear.demand_room(data.nodes.items, "ease", device)
+    return Ease(data, config, device)
 
 
 METHOD = Method(
@@ -82,7 +92,7 @@ METHOD = Method(
         "λ is chosen from a small grid on the validation split, and facts and texts may be added to the Gram matrix",
     ),
     config=EaseConfig,
-    build=Ease,
+    build=build,
     search={
         "penalty": Span(10.0, 3000.0, log=True),
         "facts_weight": Span(0.0, 100.0),

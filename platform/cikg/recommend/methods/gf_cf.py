@@ -36,7 +36,7 @@ class GfCf(ClosedForm):
     def __init__(self, data: TrainingData, config: GfCfConfig, device: torch.device) -> None:
         self._config, self._device = config, device
         if config.linear:
-            linear.demand_room(data.nodes.items, "gf-cf")
+            linear.demand_room(data.nodes.items, "gf-cf", device)
         self._rows = linear.rows(data.fit, data.nodes.users, device)
         self._matrix = linear.interactions(data)
         self._degree = np.asarray(self._matrix.sum(axis=0))
@@ -58,7 +58,9 @@ class GfCf(ClosedForm):
         if not self._config.linear:
             users, items = (np.asarray(each, dtype=np.float32) for each in (self._matrix @ left, right))
             return DotScorer(*(torch.from_numpy(each).to(self._device) for each in (users, items)))
-        weights = (self._normalised.T @ self._normalised).toarray() + self._config.low_pass_weight * (left @ right.T)
+        weights = left @ right.T
+        weights *= self._config.low_pass_weight
+        weights += (self._normalised.T @ self._normalised).toarray()
         return ItemWeightScorer(*self._rows, torch.from_numpy(weights.astype(np.float32)).to(self._device))
 
 

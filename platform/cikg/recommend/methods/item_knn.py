@@ -28,7 +28,7 @@ class ItemKnn(ClosedForm):
     """w_ij = n_ij / (√(n_i·n_j) + shrinkage), where n_ij users chose both; of each row the k largest count."""
 
     def __init__(self, data: TrainingData, config: ItemKnnConfig, device: torch.device) -> None:
-        linear.demand_room(data.nodes.items, "item-knn")
+        linear.demand_room(data.nodes.items, "item-knn", device)
         matrix = linear.interactions(data)
         both = (matrix.T @ matrix).toarray()  # (items, items)
         length = np.sqrt(both.diagonal())

@@ -113,7 +113,7 @@ class Mixture(ClosedForm):
     """Fits the experts; in a selection also the gate.
 
     Raises:
-        InputError: the gate that was given weighs interests without evidence.
+        InputError: the gate that was given weighs interests without evidence, or the linear expert does not fit.
     """
 
     def __init__(self, data: TrainingData, config: MixtureConfig, device: torch.device) -> None:
@@ -122,6 +122,8 @@ class Mixture(ClosedForm):
                 "the gate weighs the expert 'interests', but interests have no evidence, and may know what is held out",
                 cure="Leave it out of the gate; in the refit it weighs unproven_weight",
             )
+        if config.gate is not None and "linear" in config.gate:  # without a gate, it may be left out
+            linear.demand_room(data.nodes.items, "mixture", device)
         self._data, self._config, self._device = data, config, device
         self._seed = torch.initial_seed() % 2**31
         self._absent: dict[str, str] = {}
@@ -168,7 +170,7 @@ class Mixture(ClosedForm):
             self._absent["interests"] = "no user has an interest"
         elif not data.interests_proven:
             possible.remove("interests")
-        if (reason := linear.lack_of_room(data.nodes.items)) is not None:
+        if (reason := linear.lack_of_room(data.nodes.items, self._device)) is not None:
             self._absent["linear"] = reason
         return [name for name in possible if name not in self._absent]
 

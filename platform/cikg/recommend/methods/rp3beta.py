@@ -28,7 +28,7 @@ class Rp3beta(ClosedForm):
     """w_ij = Σ_u p(u|i)^α·p(j|u)^α / popularity(j)^β; every item of a history weighs alike, as in ItemKNN."""
 
     def __init__(self, data: TrainingData, config: Rp3betaConfig, device: torch.device) -> None:
-        linear.demand_room(data.nodes.items, "rp3beta")
+        linear.demand_room(data.nodes.items, "rp3beta", device)
         matrix = linear.interactions(data)
         users, items = (np.asarray(matrix.sum(axis=axis)) for axis in (1, 0))
         everyone, everything = np.ones(data.nodes.users), np.ones(data.nodes.items)

@@ -12,10 +12,11 @@ from torch import Tensor
 from cikg.errors import InputError
 from cikg.memory import available_memory
 from cikg.recommend.data.views import Array, Pairs, TrainingData
+from cikg.recommend.devices import free_memory
 from cikg.text import lexical
 
 SQUARES = 4
-"""Dense items × items matrices that exist at once: the Gram matrix, its copy, the inverse, and a work area."""
+"""Dense items × items matrices that exist at once: the Gram matrix, its factor and the inverse, and the best so far."""
 
 
 def binary(pairs: Pairs, rows: int, columns: int) -> sparse.csr_array:
@@ -40,29 +41,29 @@ def has_text(data: TrainingData) -> bool:
     return data.item_profile.shape[1] > 0 or any(data.item_text)
 
 
-def lack_of_room(items: int) -> str | None:
-    """What dense items × items matrices need and the memory that is free now has not, in words; None if they fit."""
-    if _needed(items) <= available_memory():
+def lack_of_room(items: int, device: torch.device) -> str | None:
+    """What dense items × items matrices need and the memory that is free now has not, in words; None if they fit.
+
+    They are made in the machine's memory, whichever device they are for.
+    """
+    needed, free = SQUARES * items * items * 4, min(available_memory(), free_memory(device))
+    if needed <= free:
         return None
-    needed, free = (f"{size / 2**30:.0f} GiB" for size in (_needed(items), available_memory()))
-    return f"matrices of {items:,} × {items:,} items need {needed}, but only {free} are free"
+    said, left = (f"{size / 2**30:.0f} GiB" for size in (needed, free))
+    return f"matrices of {items:,} × {items:,} items need {said}, but only {left} are free"
 
 
-def demand_room(items: int, method: str) -> None:
+def demand_room(items: int, method: str, device: torch.device) -> None:
     """Refuse what would not fit, before anything is computed.
 
     Raises:
         InputError: the matrices of `method` need more memory than is free.
     """
-    if (lack := lack_of_room(items)) is not None:
+    if (lack := lack_of_room(items, device)) is not None:
         raise InputError(
             f"{method} does not fit in memory: {lack}",
             cure="Import with a higher --core, or train lightgcn, which needs no such matrix",
         )
-
-
-def _needed(items: int) -> int:
-    return SQUARES * items * items * 4
 
 
 def fact_similarity(data: TrainingData) -> sparse.csr_array:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from cikg.errors import InputError
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import method
 from cikg.recommend.data.views import TrainingData, training_data
+from cikg.recommend.engine import train
 from cikg.recommend.methods.gf_cf import GfCf, GfCfConfig
 from cikg.recommend.methods.ials import Ials, IalsConfig
 from cikg.recommend.methods.interests import Interests, InterestsConfig
@@ -19,6 +25,7 @@ from cikg.recommend.methods.simplex import Simplex, SimplexConfig
 from cikg.recommend.parts import linear
 from cikg.recommend.scorers import Scorer
 from cikg.schema import SplitCode
+from cikg.settings import Settings
 
 CPU = torch.device("cpu")
 
@@ -146,3 +153,37 @@ def test_matrices_that_would_not_fit_are_refused_before_anything_is_computed(
     monkeypatch.setattr(linear, "available_memory", lambda: 1000)
     with pytest.raises(InputError, match=f"{name} does not fit in memory: matrices of 40 × 40 items need 0 GiB"):
         method.find(name).build(data, method.configure(name, {}), CPU)
+
+
+def test_matrices_have_to_fit_in_the_memory_of_the_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "available_memory", lambda: 2**40)
+    monkeypatch.setattr(linear, "free_memory", lambda _: 16 * 2**30)
+    assert linear.lack_of_room(2**15, torch.device("cuda:0")) is None
+    monkeypatch.setattr(linear, "free_memory", lambda _: 15 * 2**30)
+    said = linear.lack_of_room(2**15, torch.device("cuda:0"))
+    assert said == "matrices of 32,768 × 32,768 items need 16 GiB, but only 15 GiB are free"
+
+
+class Squares(TorchDispatchMode):
+    """Counts the items × items matrices that exist at once."""
+
+    def __init__(self, items: int) -> None:
+        super().__init__()
+        self._items, self.most = items, 0
+        self._alive: dict[int, StorageWeakRef] = {}
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        result = function(*arguments, **options or {})
+        for tensor in tree_leaves((arguments, options, result)):
+            if isinstance(tensor, torch.Tensor) and tensor.shape == (self._items, self._items):
+                kept = StorageWeakRef(tensor.untyped_storage())
+                self._alive[kept.cdata] = kept
+        self._alive = {place: kept for place, kept in self._alive.items() if not kept.expired()}
+        self.most = max(self.most, len(self._alive))
+        return result
+
+
+def test_ease_holds_no_more_matrices_than_it_demands_room_for(snapshot: Snapshot, offline: Settings) -> None:
+    with Squares(40) as squares:
+        train(snapshot, "ease", settings=offline)
+    assert squares.most == linear.SQUARES

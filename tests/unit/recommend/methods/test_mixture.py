@@ -71,6 +71,17 @@ def test_what_is_absent_drops_its_expert(tmp_path: Path, offline: Settings, monk
     assert evaluate(trained.path, stripped)["test"]["ndcg@10"] > 0.3
 
 
+def test_the_linear_expert_asks_for_memory_once_before_other_experts_hold_some(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, free = training_data(snapshot, (SplitCode.TRAIN,), SplitCode.VALID), iter([2**40])
+    monkeypatch.setattr(linear, "available_memory", lambda: next(free, 1000))
+    tried = [set(chosen["gate"]) for chosen, _ in Mixture(data, MixtureConfig(**SMALL), CPU).candidates()]
+    assert {"linear"} in tried
+    with pytest.raises(InputError, match="mixture does not fit in memory"):
+        Mixture(data, MixtureConfig(gate={"linear": (0.0, 0.0)}), CPU)
+
+
 def test_a_killed_training_keeps_what_was_fitted_and_ends_with_the_same_scores(
     snapshot: Snapshot, tmp_path: Path, offline: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

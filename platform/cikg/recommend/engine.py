@@ -215,7 +215,7 @@ class _Task:
 
     def _build(self, data: TrainingData, config: Config) -> ClosedForm | Gradient:
         build = self.method.build
-        if isinstance(build, type) and issubclass(build, Gradient):
+        if isinstance(build, type) and issubclass(build, ClosedForm | Gradient):
             _check_memory(build.memory(data, config), self.device)
         with seeded(self.options.seed, self.device):
             return build(data, config, self.device)

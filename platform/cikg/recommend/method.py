@@ -47,6 +47,11 @@ class ClosedForm(ABC):
 
     workshop: Workshop | None = None
 
+    @classmethod
+    def memory(cls, data: TrainingData, config: Any) -> int:
+        """Bytes that training will hold, roughly, known before anything is made; 0 where that is not said."""
+        return 0
+
     @abstractmethod
     def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
         """Yield fitted scorers, each with the config fields that make it the only candidate."""

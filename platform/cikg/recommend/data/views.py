@@ -88,6 +88,11 @@ class TrainingData:
     profiles_proven: bool
 
     @property
+    def edges(self) -> int:
+        """How many undirected edges a graph of all this has, at most."""
+        return len(self.fit) + len(self.interest_index) + len(self.head_index)
+
+    @property
     def trusted_user_profile(self) -> Array:
         """Users' profiles as far as they may be read: none while something is selected on what they may know."""
         return self._trusted(self.user_profile)

@@ -120,10 +120,9 @@ class Cikgrec(Gradient):
     @classmethod
     @override
     def memory(cls, data: TrainingData, config: CikgrecConfig) -> int:
-        edges = len(data.fit) + len(data.interest_index) + len(data.head_index)
         views = 4 if config.contrast_weight else 2  # each keeps its result for the gradients, and its own edges
-        extra = (views - 1) * (data.nodes.total * config.dimension * 12 + 32 * edges)
-        return memory(data.nodes.total, edges, config.dimension) + extra
+        extra = (views - 1) * (data.nodes.total * config.dimension * 12 + 32 * data.edges)
+        return memory(data.nodes.total, data.edges, config.dimension) + extra
 
     @override
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:

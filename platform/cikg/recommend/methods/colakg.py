@@ -72,6 +72,11 @@ class Colakg(Gradient):
         self._chosen = torch.from_numpy(chosen[:, None]).to(device, torch.float32)
         self._ranking = Ranking(data, config, device)
 
+    @classmethod
+    @override
+    def memory(cls, data: TrainingData, config: ColakgConfig) -> int:
+        return matching.memory(data, config.dimension, config.neighbours)
+
     @override
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         config = self.config

@@ -26,7 +26,7 @@ from cikg.recommend.method import Config, Gradient, Method, Span
 from cikg.recommend.parts import losses
 from cikg.recommend.parts.choices import ChoiceModel
 from cikg.recommend.parts.intent_scoring import IntentScorer, prefixed
-from cikg.recommend.parts.propagation import drop_edges, propagate
+from cikg.recommend.parts.propagation import drop_edges, memory, propagate
 from cikg.recommend.parts.sampling import NegativeSampler
 
 POSSESSES, SATISFIES, CONSUMES = 0, 1, 2
@@ -118,6 +118,16 @@ class Ikgr(Gradient):
         self._head = tensor(np.concatenate([possessed.owner_index, satisfied.owner_index + users]))
         self._tail = tensor(np.concatenate([possessed.intent_index, satisfied.intent_index]))
         self._relation = tensor(np.repeat([POSSESSES, SATISFIES], [len(possessed), len(satisfied)]))
+
+    @classmethod
+    @override
+    def memory(cls, data: TrainingData, config: IkgrConfig) -> int:
+        nodes, known = data.nodes.users + data.nodes.items + data.intents.count, data.intents
+        edges = len(data.fit) + len(known.possessed) + len(known.satisfied)
+        texts = 2 * 4 * nodes * known.vectors.shape[1]
+        # The softmax: scores and their logarithms, each interaction's own row of these, and gradients of both.
+        scores = 5 * 4 * min(config.batch_size, len(data.fit)) * data.nodes.items if config.ranking_weight else 0
+        return memory(nodes, edges, config.dimension) + texts + scores
 
     @override
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:

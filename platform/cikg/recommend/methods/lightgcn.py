@@ -77,8 +77,7 @@ class Lightgcn(Gradient):
     @classmethod
     @override
     def memory(cls, data: TrainingData, config: LightgcnConfig) -> int:
-        edges = len(data.fit) + len(data.interest_index) + len(data.head_index)
-        return memory(data.nodes.total, edges, config.dimension)
+        return memory(data.nodes.total, data.edges, config.dimension)
 
     @override
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:

@@ -129,6 +129,14 @@ class Mixture(ClosedForm):
         self._absent: dict[str, str] = {}
         self._fitted: dict[str, Scorer] = {}
 
+    @classmethod
+    @override
+    def memory(cls, data: TrainingData, config: MixtureConfig) -> int:
+        """Of the graph expert, if there is one: the linear one is left out where its matrices do not fit."""
+        if config.gate is not None and "graph" not in config.gate:
+            return 0
+        return Lightgcn.memory(data, LightgcnConfig(dimension=config.dimension))
+
     @override
     def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
         """Every expert alone, then all of them mixed: what is best on the validation split is served."""

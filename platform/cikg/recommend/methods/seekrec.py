@@ -88,6 +88,11 @@ class Seekrec(Gradient):
         self._sparsity = torch.from_numpy(_standardised(np.log1p(counts))[:, None]).to(device, torch.float32)
         self._ranking = Ranking(data, config, device)
 
+    @classmethod
+    @override
+    def memory(cls, data: TrainingData, config: SeekrecConfig) -> int:
+        return matching.memory(data, config.dimension, config.neighbours)
+
     @override
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"recommend": torch.optim.Adam(self.parameters(), lr=self.config.learning_rate, fused=True)}

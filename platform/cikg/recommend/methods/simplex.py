@@ -13,6 +13,7 @@ from typing_extensions import override
 from cikg.recommend.data.views import TrainingData
 from cikg.recommend.method import Gradient, Method, Span
 from cikg.recommend.parts import linear, losses
+from cikg.recommend.parts.propagation import memory
 from cikg.recommend.parts.ranking import LossName, Ranking, RankingConfig
 from cikg.recommend.scorers import DotScorer
 
@@ -41,6 +42,11 @@ class Simplex(Gradient):
         self.to(device)
         self._offsets, self._history = linear.rows(data.fit, data.nodes.users, device)
         self._ranking = Ranking(data, config, device)
+
+    @classmethod
+    @override
+    def memory(cls, data: TrainingData, config: SimplexConfig) -> int:
+        return memory(data.nodes.users + data.nodes.items, len(data.fit), config.dimension)
 
     @override
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:

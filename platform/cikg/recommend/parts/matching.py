@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cikg.recommend.data.views import Array, TrainingData
-from cikg.recommend.parts import linear
+from cikg.recommend.parts import linear, propagation
 from cikg.recommend.parts.ranking import RankingConfig
 from cikg.recommend.scorers import DotScorer
 
@@ -43,6 +43,18 @@ class TasteConfig(RankingConfig):
         if self.taste_weight is not None:
             return (self.taste_weight,)
         return WEIGHTS if taste.user_vectors.any() else (0.0,)
+
+
+def memory(data: TrainingData, width: int, neighbours: int) -> int:
+    """Bytes that training holds, roughly: a graph with neighbours by text, and texts as float64 while they are read.
+
+    Args:
+        data: who chose what, and the texts' vectors.
+        width: of an embedding.
+        neighbours: of each item.
+    """
+    texts = (data.nodes.users + data.nodes.items) * data.item_profile.shape[1]
+    return propagation.memory(data.nodes.total, data.edges + neighbours * data.nodes.items, width) + 2 * 8 * texts
 
 
 def tastes(

@@ -385,10 +385,10 @@ class Runner:
                 answer = await work.asker.ask(request, work.terms, usage)
             except AnswerError as error:  # it is kept to be looked at, and not to be used again
                 work.breaker.succeed()
-                answer = completions.row(*context, model=work.run.model, text=error.text, usage=usage)
-                answer["properties"].update(status=State.QUARANTINED, error=str(error))
-                outcome.answers.append(answer)
-                outcome.cite(answer["uid"])
+                kept = completions.row(*context, model=work.run.model, text=error.text, usage=usage)
+                kept["properties"].update(status=State.QUARANTINED, error=str(error))
+                outcome.answers.append(kept)
+                outcome.cite(kept["uid"])
                 raise
             finally:
                 total.add(usage)

@@ -144,8 +144,10 @@ def _is_shown(link: Link) -> bool:
 
 
 def _has_data() -> bool:
-    rules = current_app.url_map.iter_rules(request.endpoint) if request.endpoint else ()
-    return any(rule.rule.endswith(".json") for rule in rules)
+    endpoint = request.endpoint
+    if endpoint is None:
+        return False
+    return any(rule.rule.endswith(".json") for rule in current_app.url_map.iter_rules(endpoint))
 
 
 def _signed_in() -> bool:

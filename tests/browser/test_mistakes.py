@@ -61,7 +61,8 @@ def test_a_double_click_sends_once(visit: Visit, graph: Graph, dataset: str, mon
 
 
 def test_a_form_with_a_field_called_method_is_sent_once(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    page, sent = visit.page, []
+    page = visit.page
+    sent: list[tuple[Any, ...]] = []
 
     def slowly(*given: Any) -> None:
         sent.append(given)

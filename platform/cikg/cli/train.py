@@ -168,6 +168,8 @@ def _tuned(
     if not quiet:
         shown = " ".join(f"{name}={value}" for name, value in found.best.settings.items())
         messages.print(f"Tuned in {len(found.trials)} trials: {shown}")
+        for warning in found.warnings:
+            note(warning)
     return found.best.settings
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cikg.cli._completion import completing
-from cikg.cli._output import dataset_option, json_option, messages, print_json, print_table
+from cikg.cli._output import dataset_option, json_option, messages, note, print_json, print_table
 from cikg.cli.train import check, overridden, snapshot_of, watch_trials, with_device
 from cikg.recommend import methods
 from cikg.settings import load_settings
@@ -90,12 +90,15 @@ def command(
         print_json(
             {"method": method, "dataset": snapshot.dataset, "snapshot": snapshot.hash, "metric": metric}
             | {"best": asdict(tuned.best), "trials": [asdict(trial) for trial in tuned.trials]}
+            | {"warnings": tuned.warnings}
         )
     else:
         _show(snapshot, tuned)
 
 
 def _show(snapshot: Snapshot, tuned: Tuned) -> None:
+    for warning in tuned.warnings:
+        note(warning)
     complete = [trial for trial in tuned.trials if trial.state == "complete"]
     ranked = sorted(complete, key=lambda trial: -(trial.value or 0.0))[:LISTED]
     names = list(tuned.best.settings)

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from pydantic import ValidationError
 
 from cikg.errors import CikgError, NotFoundError
@@ -37,6 +38,8 @@ from cikg.settings import Settings
 
 if TYPE_CHECKING:
     from cikg.llm.batches import Batches, Reply
+
+_log = structlog.stdlib.get_logger(__name__)
 
 SUBMIT, COLLECT = "submit", "collect"
 """What a run's `batch` says: send what is open in batches, or only take what comes of those that were sent."""
@@ -121,7 +124,10 @@ def tend(graph: Graph, settings: Settings) -> None:
         try:
             if not lacks(settings, ledger.open_run(graph, row["run"]).model):
                 advance(graph, settings, row["run"])
+        except CikgError as error:
+            failed.append(error)
         except Exception as error:  # noqa: BLE001 - one run's trouble is not another's
+            _log.exception("the batches of a run cannot be followed", run=row["run"])
             failed.append(error)
     if failed:
         raise min(failed, key=lambda error: isinstance(error, CikgError))  # what nobody foresaw is told first

@@ -83,6 +83,20 @@ def _newest_first(found: Iterable[Made]) -> list[Made]:
     return sorted(found, key=lambda each: each.created_at, reverse=True)
 
 
+def make_token(graph: Graph, who: Principal) -> str:
+    """Make the token that a form asks for, for whoever asks; its text.
+
+    Raises:
+        Forbidden: who asks shows a token that must not make others.
+        InputError: its name, scopes or days cannot be used.
+    """
+    login.require_own(who.account)
+    given = request.form.get("days", "")
+    days = whole(given, "number of days", 1, tokens.LONGEST_DAYS) if given else None
+    scopes = [Scope(scope) for scope in request.form.getlist("scope") if scope in who.scopes]
+    return tokens.create(graph, who.account, request.form.get("name", ""), scopes, actor=who.name, days=days)[1]
+
+
 def change_own_password(graph: Graph, who: Principal, present: str, wanted: str) -> None:
     """Give whoever asks another password, if they know the present one.
 
@@ -127,15 +141,10 @@ def index() -> Response:
 @blueprint.post("/settings/tokens")
 def create_token() -> ResponseReturnValue:
     """Make a token for oneself, and show it this once."""
-    who, given = login.caller(), request.form.get("days", "")
-    login.require_own(who.account)
-    scopes = [Scope(scope) for scope in request.form.getlist("scope") if scope in who.scopes]
     try:
-        days = whole(given, "number of days", 1, tokens.LONGEST_DAYS) if given else None
-        _, text = tokens.create(graph(), who.account, request.form.get("name", ""), scopes, actor=who.name, days=days)
+        return _page(made=make_token(graph(), login.caller()))
     except InputError as error:
         return _page(error)
-    return _page(made=text)
 
 
 @blueprint.post("/settings/tokens/<id:token>/revoke")

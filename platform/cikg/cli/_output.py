@@ -88,8 +88,8 @@ def print_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, fold: bool = False) -> None:
     """Print rows under named columns; numbers align right. Columns without names are printed without a header.
 
-    On a terminal, or where COLUMNS says how wide, words that are longer than their column are cut, or folded where `fold`
-    says so.
+    On a terminal, or where COLUMNS says how wide, words that are longer than their column are cut, or folded where
+    `fold` says so.
     """
     named = any(columns)
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD)

@@ -18,7 +18,11 @@ from cikg.settings import load_settings
 @click.option("--action", default="", metavar="NAME", help="Only this action, such as account.add.")
 @json_option
 def command(*, limit: int, actor: str, action: str, as_json: bool) -> None:
-    """Show the audit log, newest first: changes to accounts and tokens, and changes in the dashboard, over the API and by `cikg corrections`."""
+    """Show the audit log, newest first.
+
+    It has changes to accounts and tokens, and what was changed in the dashboard, over the API and by
+    `cikg corrections`.
+    """
     with connect(load_settings()) as graph:
         entries = audit.read(graph, limit, actor=actor, action=action)
         if not entries:

@@ -41,9 +41,7 @@ def test_a_correction_shows_everywhere_and_is_taken_back(
         assert call("GET", path).json == answer.json | since
 
 
-def test_publishing_the_served_model_again_is_seen(
-    call: Call, graph: Graph, settings: Settings, dataset: str
-) -> None:
+def test_publishing_the_served_model_again_is_seen(call: Call, graph: Graph, settings: Settings, dataset: str) -> None:
     planted.write(graph, dataset)
     snapshot = take(graph, dataset, settings)
     publish(graph, snapshot, planted.Neighbours(snapshot), k=3)

@@ -23,7 +23,13 @@ def edges() -> list[Edge]:
     found = [
         (*drawn.sample(NODES, 2), drawn.choice(["SAYS", "SAYS", "MEANS"]), drawn.random() < 0.1) for _ in range(24)
     ]
-    return [*found, ("u1", "i1", "RECOMMENDED", False), ("n1", "n2", "SAME_AS", False), ("u1", "i2", "SAYS", False), ("u1", "i2", "SAYS", False)]
+    return [
+        *found,
+        ("u1", "i1", "RECOMMENDED", False),
+        ("n1", "n2", "SAME_AS", False),
+        ("u1", "i2", "SAYS", False),
+        ("u1", "i2", "SAYS", False),
+    ]
 
 
 def simple_paths(edges: list[Edge], source: str, target: str) -> Counter[tuple[str, ...]]:

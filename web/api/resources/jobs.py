@@ -170,8 +170,7 @@ def start(dataset: str, body: NewRun) -> Started:
 
     The same job on the same dataset is the same run: starting it again continues with the subjects that are left.
     """
-    again = body.retry_quarantined
-    plan = control.plan(graph(), settings(), dataset, body.job, limit=body.limit, quarantined=again)
+    plan = control.plan(graph(), settings(), dataset, body.job, limit=body.limit, quarantined=body.retry_quarantined)
     control.read_budget(settings(), body.budget or "", plan.run.model)  # so that an estimate refuses what a start would
     if not body.dry_run:
         _audit(plan.run.uid, control.start(graph(), settings(), plan, body.budget or ""))

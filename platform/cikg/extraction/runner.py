@@ -132,6 +132,8 @@ class Runner:
     """
 
     def __init__(self, graph: Graph, settings: Settings) -> None:
+        from cikg.llm import client  # noqa: F401, PLC0415 - it loads slowly, and a lease that waits for it may run out
+
         self.graph = graph
         self._settings = settings
         self._traffic = Traffic(settings)

@@ -84,7 +84,7 @@ class _Import:
         found = next((row["dataset"] for row in self.graph.many("find_dataset", dataset=self.dataset)), None)
         done = 0
         if found is not None and found.get("fingerprint") == self.fingerprint:
-            renamed = found.get("field") != self.field
+            renamed = str(found.get("field")) != self.field
             if renamed:
                 self.graph.write("rename_field", dataset=self.dataset, fingerprint=self.fingerprint, field=self.field)
             if found["state"] == "ready":

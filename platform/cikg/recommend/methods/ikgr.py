@@ -124,7 +124,7 @@ class Ikgr(Gradient):
     def memory(cls, data: TrainingData, config: IkgrConfig) -> int:
         nodes, known = data.nodes.users + data.nodes.items + data.intents.count, data.intents
         edges = len(data.fit) + len(known.possessed) + len(known.satisfied)
-        texts = 2 * 4 * nodes * known.vectors.shape[1]
+        texts: int = 2 * 4 * nodes * known.vectors.shape[1]
         # The softmax: scores and their logarithms, each interaction's own row of these, and gradients of both.
         scores = 5 * 4 * min(config.batch_size, len(data.fit)) * data.nodes.items if config.ranking_weight else 0
         return memory(nodes, edges, config.dimension) + texts + scores

@@ -53,7 +53,7 @@ def memory(data: TrainingData, width: int, neighbours: int) -> int:
         width: of an embedding.
         neighbours: of each item.
     """
-    texts = (data.nodes.users + data.nodes.items) * data.item_profile.shape[1]
+    texts: int = (data.nodes.users + data.nodes.items) * data.item_profile.shape[1]
     return propagation.memory(data.nodes.total, data.edges + neighbours * data.nodes.items, width) + 2 * 8 * texts
 
 

@@ -82,7 +82,7 @@ def test_wrong_arguments(here: Cikg, arguments: list[str], said: str) -> None:
 
 
 def test_a_file_that_unpacks_without_end_is_refused(graph: Graph, here: Cikg, dataset: str, tmp_path: Path) -> None:
-    (tmp_path / "ratings.csv.zst").write_bytes(zstandard.compress((b"x" * 2**20 + b"\n") * 300))
+    (tmp_path / "ratings.csv.zst").write_bytes(zstandard.compress((b"x," + b"x" * 2**20 + b"\n") * 300))
     (tmp_path / "mine.toml").write_text('[interactions]\nfile = "ratings.csv.zst"\nuser = 1\nitem = 2\n')
     said = one_sentence(here("import", "table", tmp_path / "mine.toml", "--dataset", dataset, "--max-rejected", "1"))
     assert f"{tmp_path}/ratings.csv.zst: it unpacks to more than 200 times its size" in said

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,12 +105,13 @@ train(open_snapshot(pathlib.Path(sys.argv[1])), "mixture", settings=Settings(hom
         process.kill()
     assert process.returncode == -signal.SIGKILL
 
-    def none_for_a_selection(data: TrainingData, *rest: object) -> Lightgcn:
-        assert data.selection is None, "the selection's graph was kept"
-        return Lightgcn(data, *rest)  # type: ignore[arg-type]
+    class NoneForASelection(Lightgcn):
+        def __init__(self, data: TrainingData, *rest: Any) -> None:
+            assert data.selection is None, "the selection's graph was kept"
+            super().__init__(data, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr("cikg.recommend.methods.mixture.Lightgcn", none_for_a_selection)
+        patched.setattr("cikg.recommend.methods.mixture.Lightgcn", NoneForASelection)
         epochs: list[int] = []
         killed = Settings(home=home, device="cpu")
         observer = lambda p: epochs.append(p.done) if p.phase == "refit" else None  # noqa: E731

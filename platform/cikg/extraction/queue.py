@@ -62,8 +62,8 @@ def create_app(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         worker_pool="threads",
         # A thread waits for its shard, or for a command. Beside the shards that fill the slots, one is read and one is
-        # committed.
-        worker_concurrency=MOST_COMMANDS + 3 + math.ceil(settings.llm_concurrency / ledger.SHARD),
+        # committed. More threads hold more messages when Redis dies, and Celery's worker ends with it.
+        worker_concurrency=3 + math.ceil(settings.llm_concurrency / ledger.SHARD),
         worker_soft_shutdown_timeout=10.0,
         worker_cancel_long_running_tasks_on_connection_loss=False,  # a thread cannot be cancelled; leases guard it
         worker_hijack_root_logger=False,

@@ -30,7 +30,7 @@ CARRY_OUT = "cikg.carry_out"
 WORK_SHARD = "cikg.work_shard"
 """The name of the task that `workers.tasks` defines: the sending end does not import it."""
 MOST_COMMANDS = 4
-"""Commands that a worker carries out at once: each has a process of its own, which may be a training."""
+"""Commands at once of a worker that also works on shards: each has a process of its own, which may be a training."""
 SILENCE = 10.0
 """Seconds after which a Redis that says nothing counts as away."""
 _MOST_CALLS = 2  # of one subject's request: the answer and its one repair

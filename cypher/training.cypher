@@ -1,8 +1,10 @@
 // name: upsert_training_run(run, dataset, id, properties, finished, seconds) -> none
 // Register a finished training as a run of the dataset, at the time when it was done: registering it again changes
-// nothing. Key: the run's uid.
+// nothing. Where it was trained anew, what test said of the weights before is gone. Key: the run's uid.
 MERGE (run:Run {uid: $run})
-WITH run, datetime($finished) AS finished
+WITH run, datetime($finished) AS finished, run.manifest <> $properties.manifest AS anew
+SET run.evaluation = CASE WHEN anew THEN null ELSE run.evaluation END,
+    run.evaluated_at = CASE WHEN anew THEN null ELSE run.evaluated_at END
 SET run.dataset = $dataset, run.id = $id, run.kind = 'train', run += $properties, run.state = 'done', run.error = null,
     run.finished_at = finished, run.started_at = finished - duration({seconds: $seconds}),
     run.created_at = coalesce(run.created_at, finished - duration({seconds: $seconds}))

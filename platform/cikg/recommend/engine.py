@@ -176,6 +176,7 @@ class _Task:
             return {}
         path = self.directory
         weights, honest = path / runs.WEIGHTS, self.options.protocol == "honest"
+        runs.forget_measurements(path)
         runs.write_tensors(weights, fitted.scorer.tensors(), {"kind": type(fitted.scorer).__name__})
         runs.write_json(path / runs.CURVE, {"epochs": fitted.curve})
         manifest = known | {

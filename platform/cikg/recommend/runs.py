@@ -6,6 +6,7 @@
         curve.json                 loss and metric of every epoch
         places-valid.safetensors   where the validation items came in the selected model's rankings
         evaluation.json            once `cikg evaluate` has opened the test split; beside it places-test.safetensors
+        stages-….json              once `cikg report stages` has measured what each stage is worth
         checkpoint-….safetensors   only while training: enough to go on as if it had never stopped
         parts-…/                   likewise: the parts of a model that are fitted already
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 MANIFEST, WEIGHTS, CURVE = "manifest.json", "weights.safetensors", "curve.json"
 EVALUATION, PLACES, CHECKPOINT = "evaluation.json", "places-{split}.safetensors", "checkpoint-{phase}.safetensors"
-PARTS = "parts-{phase}"
+PARTS, STAGES = "parts-{phase}", "stages-{metric}.json"
 
 
 def run_id(method: str, dataset: str, parameters: dict[str, Any]) -> str:
@@ -107,6 +108,13 @@ def _read(path: Path, framework: str, device: str) -> tuple[dict[str, Any], dict
         raise SnapshotError(f"{path} is missing", cure="Train again") from None
     except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
         raise SnapshotError(f"{path} is damaged: {error}", cure="Delete its folder and train again") from None
+
+
+def forget_measurements(path: Path) -> None:
+    """Remove what was measured on test: the weights of which it says so are about to be replaced."""
+    for name in (EVALUATION, PLACES.format(split="test"), STAGES.format(metric="*")):
+        for file in path.glob(name):
+            file.unlink()
 
 
 def digest(path: Path) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 METRIC = "recall@20"
 POINT = 0.01
 """What a point of a metric is."""
-REPORT = "stages-{metric}.json"
+REPORT = runs.STAGES
 """Beside the first run: its report."""
 
 

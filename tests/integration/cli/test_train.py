@@ -78,6 +78,12 @@ def test_train_evaluate_and_both_are_in_the_graph(cikg: Cikg, graph: Graph, impo
     again = answer(cikg("train", "cikgrec", "--dataset", imported, *QUICK, "--json"))
     assert again["reused"]
     assert again["run"] == trained["run"]
+    assert "evaluation" in run_node(graph, imported, trained["run"])
+    (Path(trained["path"]) / "weights.safetensors").unlink()
+    anew = answer(cikg("train", "cikgrec", "--dataset", imported, *QUICK, "--json"))
+    assert (anew["run"], anew["reused"]) == (trained["run"], False)
+    node = run_node(graph, imported, trained["run"])
+    assert not {"evaluation", "evaluated_at"} & set(node), "the figures were those of other weights"
 
 
 def test_training_from_a_snapshot_needs_no_database(cikg: Cikg, graph: Graph, imported: str) -> None:

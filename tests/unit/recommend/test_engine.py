@@ -17,10 +17,11 @@ from torch import nn
 
 from cikg.errors import InputError, NotFoundError, SettingsError, SnapshotError
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import method, runs
+from cikg.recommend import method, runs, stages
 from cikg.recommend.data.views import TrainingData
 from cikg.recommend.devices import free_memory
 from cikg.recommend.engine import Trained, pick_device, train
+from cikg.recommend.evaluation.comparison import compare
 from cikg.recommend.evaluation.measuring import evaluate, split_digest
 from cikg.recommend.evaluation.places import Places
 from cikg.recommend.method import ClosedForm, Config, Gradient, Method
@@ -378,6 +379,24 @@ def test_evaluation_is_written_beside_the_run(snapshot: Snapshot, offline: Setti
         assert note == {"interactions": split_digest(snapshot)}
     assert result["valid"] == trained.valid
     assert {"recall@50", "ndcg@100", "coverage@20"} <= set(result["test"])
+
+
+def test_what_was_measured_of_earlier_weights_is_gone(
+    snapshot: Snapshot, offline: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = train(snapshot, "popularity", settings=offline)
+    evaluate(trained.path, snapshot)
+    (trained.path / stages.REPORT.format(metric="recall@20")).write_text("{}")
+    assert train(snapshot, "popularity", settings=offline).reused
+    assert compare([trained.path]).entries[0].figures("ndcg@20") > 0
+    monkeypatch.setattr("cikg.recommend.engine.code_version", lambda: "1+other")
+    again = train(snapshot, "popularity", settings=offline)
+    assert (again.path, again.reused) == (trained.path, False)
+    with pytest.raises(InputError, match=r"has not been measured on test.*cikg evaluate"):
+        compare([again.path])
+    assert not (again.path / runs.EVALUATION).exists()
+    assert stages.measured(offline, again.run_id) is None
+    assert compare([again.path], "valid").entries[0].manifests[0]["code"] == "1+other"
 
 
 def test_the_manifest_says_what_was_done(snapshot: Snapshot, offline: Settings) -> None:

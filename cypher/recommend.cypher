@@ -35,7 +35,11 @@ RETURN COUNT { MATCH (:User {uid: $user})-[edge:RECOMMENDED]->() WHERE edge.mode
 
 // name: switch_model(dataset, model, expected, users, explained, digest) -> many
 // Serve a model from now on, but only if all its edges are there; returns one row, or none when edges are missing.
-// Publishing the served model again changes nothing. Cost: one pass over the dataset's recommendations.
+// Publishing the served model again changes nothing. What is written first locks the dataset, so that nobody removes an
+// edge between the count and the switch. Cost: one pass over the dataset's recommendations.
+MATCH (held:Dataset {uid: $dataset})
+SET held.published = held.published
+WITH count(held) AS locked
 MATCH (served:Dataset {uid: $dataset}), (model:Model {uid: $model})
 WHERE COUNT { MATCH (:User {dataset: $dataset})-[edge:RECOMMENDED]->(:Item) WHERE edge.model = $model } = $expected
 SET model.published_at = CASE
@@ -54,10 +58,14 @@ WHERE model.uid <> served.published AND model.published_at IS NOT NULL
 WITH model ORDER BY model.published_at DESC LIMIT 1
 RETURN model.uid AS model, model.id AS run, model.method AS method, toString(model.published_at) AS published_at
 
-// name: serve_former(dataset, model) -> many
-// Serve a model again whose edges are all still there; returns what it holds, or no row when edges are missing. Keys:
-// Dataset.uid, Model.uid. Cost: one pass over the dataset's recommendations.
-MATCH (served:Dataset {uid: $dataset}), (model:Model {uid: $model})
+// name: serve_former(dataset, present, model) -> many
+// Serve a model again whose edges are all still there, in the place of the present one; returns what it holds, or no row when
+// edges are missing or another model is served by now. Locks the dataset, as `switch_model` does. Keys: Dataset.uid,
+// Model.uid. Cost: one pass over the dataset's recommendations.
+MATCH (held:Dataset {uid: $dataset})
+SET held.published = held.published
+WITH count(held) AS locked
+MATCH (served:Dataset {uid: $dataset, published: $present}), (model:Model {uid: $model})
 WHERE model.recommendations > 0 AND model.recommendations =
       COUNT { MATCH (:User {dataset: $dataset})-[edge:RECOMMENDED]->(:Item) WHERE edge.model = $model }
 SET model.published_at = datetime(), served.published = $model
@@ -77,11 +85,21 @@ MATCH (user:User {dataset: $dataset})
 WHERE EXISTS { MATCH (user)-[edge:RECOMMENDED]->() WHERE NOT edge.model IN $models }
 RETURN user.uid AS user ORDER BY user
 
-// name: remove_other_models(models, rows) -> none
-// Remove the edges of all models but these from these users. Rows: {user}. Key: User.uid.
+// name: remove_other_models(dataset, models, rows) -> none
+// Remove from these users the edges of all models but these, and but the one that is served by now and the one served before
+// it: another may have been published meanwhile. Locks the dataset, as `switch_model` does. Rows: {user}. Keys: Dataset.uid,
+// User.uid. Cost: these edges, and the dataset's published models.
+MATCH (held:Dataset {uid: $dataset})
+SET held.published = held.published
+WITH count(held) AS locked
+MATCH (served:Dataset {uid: $dataset})
+OPTIONAL MATCH (former:Model {dataset: $dataset})
+WHERE former.uid <> served.published AND former.published_at IS NOT NULL
+WITH served, former ORDER BY former.published_at DESC LIMIT 1
+WITH $models + [served.published, coalesce(former.uid, served.published)] AS kept
 UNWIND $rows AS row
 MATCH (:User {uid: row.user})-[edge:RECOMMENDED]->(:Item)
-WHERE NOT edge.model IN $models
+WHERE NOT edge.model IN kept
 DELETE edge
 
 // name: served_model(dataset) -> many

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -183,6 +183,54 @@ def test_going_back_is_refused_where_there_is_nothing_whole_to_go_back_to(
     assert recommend(graph, dataset, "0").run == "new"
     with pytest.raises(NotFoundError, match="no dataset 'absent'"):
         roll_back(graph, "absent")
+
+
+def _meanwhile(monkeypatch: pytest.MonkeyPatch, statement: str, then: Callable[[], object]) -> None:
+    """Have something happen once, just after a statement was read."""
+    read = Graph.many
+
+    def many(self: Graph, name: str, /, **parameters: Any) -> list[Any]:
+        found = read(self, name, **parameters)
+        if name == statement:
+            monkeypatch.setattr(Graph, "many", read)
+            then()
+        return found
+
+    monkeypatch.setattr(Graph, "many", many)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_clearing_up_spares_a_model_that_was_published_meanwhile(
+    graph: Graph, dataset: str, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(graph, snapshot, planted.Neighbours(snapshot, "oldest"), k=1)
+    publish(graph, snapshot, planted.Neighbours(snapshot, "old"), k=1)
+
+    def other() -> None:
+        publish(graph, snapshot, planted.Neighbours(snapshot, "other"), k=2)
+
+    _meanwhile(monkeypatch, "users_with_other_models", other)
+    publish(graph, snapshot, planted.Neighbours(snapshot, "mine"), k=3)
+    assert recommend(graph, dataset, "0").run == "other"
+    left = models(graph, dataset)
+    assert left[uid(dataset, "other")] == 41 * 2, "what is served is whole"
+    assert left[uid(dataset, "mine")] == 41 * 3, "and one can go back"
+    assert uid(dataset, "oldest") not in left
+    assert roll_back(graph, dataset).run == "mine"
+
+
+def test_going_back_is_refused_once_another_model_was_published(
+    graph: Graph, dataset: str, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(graph, snapshot, planted.Neighbours(snapshot, "old"), k=1)
+    publish(graph, snapshot, planted.Neighbours(snapshot, "present"), k=1)
+
+    def other() -> None:
+        graph.execute("MATCH (d:Dataset {uid: $d}) SET d.published = $d + ':other'", d=dataset)
+
+    _meanwhile(monkeypatch, "formerly_served", other)
+    with pytest.raises(ConflictError, match="published meanwhile"):
+        roll_back(graph, dataset)
 
 
 @pytest.mark.usefixtures("small_chunks")

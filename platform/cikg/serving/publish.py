@@ -99,7 +99,7 @@ def publish(
         )
     kept = [model, *(row["model"] for row in graph.many("formerly_served", dataset=dataset))]
     stale = graph.many("users_with_other_models", dataset=dataset, models=kept)
-    graph.write_rows("remove_other_models", stale, batch=WRITTEN_AT_ONCE, models=kept)
+    graph.write_rows("remove_other_models", stale, batch=WRITTEN_AT_ONCE, dataset=dataset, models=kept)
     return done
 
 
@@ -141,7 +141,8 @@ def roll_back(graph: Graph, dataset: str, to: str | None = None) -> Published:
 
     Raises:
         NotFoundError: there is no such dataset.
-        ConflictError: nothing else was ever served, it is not the one expected, or its recommendations are gone.
+        ConflictError: nothing else was ever served, it is not the one expected, its recommendations are gone, or
+            another model was published at the same time.
     """
     served = graph.many("served_model", dataset=dataset)
     if not served:
@@ -156,8 +157,13 @@ def roll_back(graph: Graph, dataset: str, to: str | None = None) -> Published:
         raise ConflictError(
             f"before the model that is served now it was {former['run']}, not {to}", cure=f"Publish {to} again"
         )
-    found = graph.write("serve_former", dataset=dataset, model=former["model"])
+    present = served[0]["model"]
+    found = graph.write("serve_former", dataset=dataset, present=present, model=former["model"])
     if not found:
+        if graph.many("served_model", dataset=dataset)[0]["model"] != present:
+            raise ConflictError(
+                f"another model of {dataset!r} was published meanwhile", cure="Look at what is served now, then decide"
+            )
         raise ConflictError(
             f"the recommendations of {former['run']} are no longer all there", cure=f"Publish {former['run']} again"
         )

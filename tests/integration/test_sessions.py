@@ -105,22 +105,37 @@ def test_undocumented_methods_are_refused(client: FlaskClient) -> None:
     assert client.post("/logout", data=b"x" * 2_000_000).status_code in (400, 413)
 
 
+def forms(app: Flask, dataset: str) -> dict[str, str]:
+    """Where the pages' forms are sent: endpoint -> address."""
+    values = {"dataset": dataset, "identifier": "extraction", "action": "cancel", "name": "ann", "token": "x"}
+    with app.test_request_context():
+        found = {
+            rule.endpoint: url_for(rule.endpoint, **{name: values.get(name, "x") for name in rule.arguments})
+            for rule in app.url_map.iter_rules()
+            if "POST" in (rule.methods or ()) and not rule.rule.startswith("/api/")
+        }
+    assert len(found) >= 20
+    return found
+
+
 def test_nothing_is_changed_without_the_pages_token(
     client: FlaskClient, app: Flask, graph: Graph, dataset: str
 ) -> None:
     """Another site can make a browser send its session with any form, but cannot know the token."""
     planted.write(graph, dataset)
-    values = {"dataset": dataset, "identifier": "extraction", "action": "cancel", "name": "ann", "token": "x"}
-    rules = [
-        rule
-        for rule in app.url_map.iter_rules()
-        if "POST" in (rule.methods or ()) and not rule.rule.startswith("/api/")
-    ]
-    assert len(rules) >= 10
-    for rule in rules:
-        with app.test_request_context():
-            address = url_for(rule.endpoint, **{name: values.get(name, "x") for name in rule.arguments})
+    for address in forms(app, dataset).values():
         answer = client.post(address, headers={"Origin": "http://evil.example"})
-        assert answer.status_code == 400, rule.rule
+        assert answer.status_code == 400, address
         assert "Access-Control-Allow-Origin" not in answer.headers
     assert client.get("/").status_code == 200  # logging out was among them
+
+
+def test_a_viewer_sends_only_the_forms_about_themselves(app: Flask, own: Settings, graph: Graph, dataset: str) -> None:
+    planted.write(graph, dataset)
+    viewer = dashboard.viewer(app, own, graph, dataset)
+    token = dashboard.form_token(viewer.get("/settings").text)
+    themselves = {"session.enter", "session.end", "settings.create_token", "settings.revoke_token", "settings.password"}
+    others = forms(app, dataset)
+    assert themselves < set(others)
+    for endpoint in set(others) - themselves:
+        assert viewer.post(others[endpoint], data={"csrf_token": token}).status_code == 403, endpoint

@@ -228,13 +228,9 @@ def test_what_cannot_be_looked_for_is_refused_in_a_sentence(
     assert (answer.status_code, sentence in answer.text) == (status, True), answer.text
 
 
-def test_readers_are_shown_neither_form_and_may_send_none(
-    app: Flask, own: Settings, graph: Graph, dataset: str, press: Press
-) -> None:
+def test_readers_are_shown_neither_form(app: Flask, own: Settings, graph: Graph, dataset: str, press: Press) -> None:
     assert press("interests").status_code == 303, "the dataset is there, and editors may"
     viewer = dashboard.viewer(app, own, graph, dataset)
     for name, path in {"models": "", "interests": "", "merges": "/propose"}.items():
         page = viewer.get(f"/d/{dataset}/{name}")
         assert (page.status_code, f'action="/d/{dataset}/{name}{path}"' in page.text) == (200, False)
-        assert viewer.post(f"/d/{dataset}/{name}{path}", data={"method": "ease"}).status_code in (400, 403)
-    assert queued(graph, dataset) == [["cluster", "--dataset", dataset]]

@@ -43,8 +43,8 @@ def test_a_reader_is_corrected_and_the_list_follows(
         ("3", "gardens", "a present")
     ]
     assert "a present" in corrections("list").stdout
-    lines = here("recommend", "3", "--dataset", dataset, "--k", "1").stdout.splitlines()
-    assert not any("\ufffd" in line for line in lines)
+    shown = here("recommend", "3", "--dataset", dataset, "--k", "1")
+    assert (shown.returncode, after.items[0].name in shown.stdout, "\ufffd" in shown.stdout) == (0, True, False), shown
     undone = corrections("undo", "gardens", "--user", "3")
     assert (undone.returncode, "was updated" in undone.stderr) == (0, True)
     assert read(graph, dataset, "3", 5) == before

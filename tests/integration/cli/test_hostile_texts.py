@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from cikg.graph import Graph
-from tests import planted
+from cikg.schema import Label
+from cikg.serving.corrections import Claim, correct
+from cikg.settings import Settings
+from tests import planted, trained
 
 Cikg = Callable[..., subprocess.CompletedProcess[str]]
 DATASET = "test-hostile-texts"
@@ -18,7 +21,7 @@ EVIL = f"{STYLE}\x1b]0;owned\x07\x9b2J\u202e"
 
 
 @pytest.fixture(scope="module")
-def written(graph: Graph) -> Iterator[None]:
+def written(graph: Graph, settings: Settings) -> Iterator[None]:
     graph.execute("MATCH (n {dataset: $d}) DETACH DELETE n", d=DATASET)
     planted.write(graph, DATASET)
     planted.write_runs(graph, DATASET)
@@ -45,6 +48,9 @@ def written(graph: Graph) -> Iterator[None]:
         evil=EVIL,
         style=STYLE,
     )
+    (run,) = trained.write(graph, settings, DATASET, "interests")
+    trained.publish(graph, settings, run)
+    correct(graph, Claim(DATASET, Label.USER, "1", "interest", "garden"), by="tests", reason=EVIL)
     yield
     graph.execute("MATCH (n {dataset: $d}) DETACH DELETE n", d=DATASET)
 
@@ -65,7 +71,7 @@ def written(graph: Graph) -> Iterator[None]:
         ("intents", "merge", STYLE, "the sea"),
         ("intents", "unmerge", STYLE),
         ("query", "intents_by_holders"),
-        ("query", "users_by_intent", "-p", f"intent={STYLE}", "--explain"),
+        ("query", "users_by_intent", "-p", f"intent={STYLE}"),
         ("query", EVIL),
         ("query", "users_by_intent", "-p", f"intent={EVIL}"),
     ],
@@ -74,7 +80,8 @@ def written(graph: Graph) -> Iterator[None]:
 def test_commands_print_it_as_text(here: Cikg, written: None, command: tuple[str, ...]) -> None:
     done = here(*command, "--dataset", DATASET)
     said = done.stdout + done.stderr
-    assert done.returncode in (0, 2), said
+    assert done.returncode == (2 if command[0] == "query" and EVIL in command[-1] else 0), said
+    assert STYLE in said, "it is shown"
     assert not set(said) & set("\x1b\x07\x9b\u202e")
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SCORES_AT_ONCE = 1 << 20
 """Scores a chunk: 4 MiB stay near the processor, whatever the size of the catalogue."""
 
+KNOWS_TEST = "knows_test"
+"""Where a run's manifest says whether its training saw what is in the test split of its snapshot."""
+
 Metrics = dict[str, float]
 
 
@@ -205,10 +208,15 @@ def evaluate(path: Path, snapshot: Snapshot) -> dict[str, Any]:
         name, protocol and warnings.
 
     Raises:
-        InputError: the snapshot is another one, or has no test interactions.
+        InputError: the snapshot is another one, has no test interactions, or some that the run was trained on.
         SnapshotError: the run is damaged.
     """
     run = runs.load(path)
+    if run.manifest.get(KNOWS_TEST):
+        raise InputError(
+            f"{run.run_id} knows interactions that are in the test split now, so its figures would be worth nothing",
+            cure="Train again on the present snapshot, and measure that run",
+        )
     if run.snapshot_hash != snapshot.hash:
         raise InputError(
             f"{run.run_id} was trained on snapshot {run.snapshot_hash[:16]}, not on {snapshot.hash[:16]}",

@@ -21,13 +21,21 @@ from cikg.errors import InputError
 from cikg.graph.snapshot import Snapshot
 from cikg.recommend import runs
 from cikg.recommend.data.intents import Links
+from cikg.recommend.data.nodes import pairs
 from cikg.recommend.engine import Trained, code_version
+from cikg.recommend.evaluation.measuring import KNOWS_TEST
 from cikg.recommend.newcomers.newcomer import Model
 from cikg.recommend.parts.intent_scoring import NEWCOMERS_MIXER, IntentScorer, prefixed
+from cikg.schema import SplitCode
 from cikg.settings import Settings
 
 if TYPE_CHECKING:
     from cikg.graph.columns import Nodes
+
+
+TEST_IS_KNOWN = (
+    "the training knew interactions that are in the test split now: this run can be published, but not measured"
+)
 
 
 def extend(settings: Settings, directory: Path, snapshot: Snapshot) -> Trained:
@@ -61,6 +69,7 @@ def extend(settings: Settings, directory: Path, snapshot: Snapshot) -> Trained:
     began = datetime.now(UTC)
     model = newcomer.load(settings, directory)
     scorer = carried_over(model, snapshot, exact=before["config"]["knowledge"] == "exact")
+    knows_test = before.get(KNOWS_TEST, False) or bool(learned_of_test(model.snapshot, snapshot))
     weights = path / runs.WEIGHTS
     runs.write_tensors(weights, scorer.tensors(), {"kind": type(scorer).__name__})
     runs.write_json(path / runs.CURVE, {"epochs": []})
@@ -77,6 +86,8 @@ def extend(settings: Settings, directory: Path, snapshot: Snapshot) -> Trained:
             )
         },
         "valid": {},  # measured with other items to choose from
+        KNOWS_TEST: knows_test,
+        "warnings": list(dict.fromkeys([*before["warnings"], *([TEST_IS_KNOWN] if knows_test else [])])),
         "timings": {"total": round((ended - began).total_seconds(), 3)},
         "code": code_version(),
         "trained_at": ended.isoformat(timespec="seconds"),
@@ -145,6 +156,18 @@ def carried_over(model: Model, snapshot: Snapshot, *, exact: bool = False) -> In
         choice_weight=choice_weight,
         **(prefixed(choices) if choices else {}),
     )
+
+
+def learned_of_test(old: Snapshot, new: Snapshot) -> int:
+    """How many test interactions of a snapshot an older one had in train or valid, where a training saw them."""
+    test, items = pairs(new, SplitCode.TEST), len(old.items.ids)
+    user, item = (
+        places(getattr(old, kind), getattr(new, kind)).numpy()[index]
+        for kind, index in (("users", test.user_index), ("items", test.item_index))
+    )
+    both = (user >= 0) & (item >= 0)
+    seen = pairs(old, SplitCode.TRAIN, SplitCode.VALID)
+    return int(np.isin(user[both] * items + item[both], seen.user_index * items + seen.item_index).sum())
 
 
 def places(old: Nodes, new: Nodes) -> Tensor:

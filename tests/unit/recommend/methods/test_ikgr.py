@@ -24,14 +24,21 @@ from tests.unit.recommend.planted import write_snapshot
 USERS, ITEMS, INTENTS = 40, 24, 6
 
 
-def with_intents(folder: Path, *, users: int = USERS, satisfied: bool = True) -> Snapshot:
-    """User u, item i and intent k share a taste if they are all even or all odd; the last four items are unread."""
+def with_intents(
+    folder: Path, *, users: int = USERS, satisfied: bool = True, splits: np.ndarray[Any, Any] | None = None
+) -> Snapshot:
+    """User u, item i and intent k share a taste if they are all even or all odd; the last four items are unread.
+
+    `splits` are those of the interactions, by user and item, instead of one in test, one in valid, and five in train.
+    """
     random = np.random.default_rng(3)
     read = []
     for user in range(users):
         own = random.permutation(np.arange(user % 2, ITEMS - 4, 2))[:7]
-        splits = [SplitCode.TEST, SplitCode.VALID, *[SplitCode.TRAIN] * 5]
-        read += [(user, int(item), split) for item, split in zip(own, splits, strict=True)]
+        drawn = [SplitCode.TEST, SplitCode.VALID, *[SplitCode.TRAIN] * 5]
+        read += [(user, int(item), split) for item, split in zip(own, drawn, strict=True)]
+    if splits is not None:
+        read = [(user, item, SplitCode(split)) for (user, item, _), split in zip(sorted(read), splits, strict=True)]
     has = [(user, intent, 1 + (intent > 3)) for user in range(users) for intent in range(user % 2, INTENTS, 2)]
     serves = [(item, intent, 1 + (intent > 3)) for item in range(ITEMS) for intent in range(item % 2, INTENTS, 2)]
     texts = np.eye(INTENTS, 8, dtype=np.float32)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+import numpy as np
 from flask import Flask, current_app
+from scipy import sparse
 
 from cikg.errors import CikgError, NotFoundError
 from cikg.graph import Graph
-from cikg.graph.snapshot import open_snapshot
+from cikg.graph.snapshot import Snapshot, open_snapshot
 from cikg.schema import uid
 from cikg.serving.counterfactual import Served
 from cikg.serving.ranking import known_items
 from web.store import settings
+
+if TYPE_CHECKING:
+    from cikg.recommend.runs import Recommender
 
 _KEY = "cikg.served"
 MOST = 2
@@ -75,11 +81,23 @@ def _kept(model: str, dataset: str, run: str) -> Served:
 
 def _open(dataset: str, run: str) -> Served:
     from cikg.recommend import runs  # noqa: PLC0415 - torch loads for seconds; only this needs it
-    from cikg.recommend.scorers import ItemWeightScorer  # noqa: PLC0415
 
     recommender = runs.load(runs.directory(settings(), run))
-    snapshot = open_snapshot(settings().snapshots / dataset / recommender.snapshot_hash[:16])
-    scorer = recommender.scorer
-    weights = scorer.weights.numpy() if isinstance(scorer, ItemWeightScorer) else None
-    fold_in = None if weights is None else lambda history: weights[history].sum(axis=0)
-    return Served(snapshot, recommender, known_items(snapshot), fold_in)
+    return ready(recommender, open_snapshot(settings().snapshots / dataset / recommender.snapshot_hash[:16]))
+
+
+def ready(recommender: Recommender, snapshot: Snapshot) -> Served:
+    """A model to ask what would be otherwise: exactly, where its scores are sums over what is known of a user.
+
+    Rows of weights can also be those of interests; and a run without a refit knows nothing of the valid items.
+    """
+    from cikg.recommend.scorers import ItemWeightScorer  # noqa: PLC0415 - as above
+
+    scorer, known = recommender.scorer, known_items(snapshot)
+    if not isinstance(scorer, ItemWeightScorer) or len(scorer.weights) != known.shape[1]:
+        return Served(snapshot, recommender, known)
+    weights, read = scorer.weights.numpy(), (scorer.history.numpy(), scorer.offsets.numpy())
+    summed = sparse.csr_array((np.ones_like(read[0], dtype=np.int8), *read), shape=known.shape)
+    if (summed != known).nnz:
+        return Served(snapshot, recommender, known)
+    return Served(snapshot, recommender, known, lambda history: weights[history].sum(axis=0))

@@ -100,6 +100,10 @@ def test_commands_have_the_options_that_they_are_given(page: Path) -> None:
     assert not wrong
 
 
+def test_commands_are_found_in_the_pages() -> None:
+    assert sum(1 for page in PAGES for _ in command_lines(page.read_text(encoding="utf-8"))) > 200
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_settings_in_the_text_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -127,7 +131,8 @@ def test_the_index_lists_every_page() -> None:
 def test_the_picture_is_well_formed_and_described() -> None:
     picture = ElementTree.parse(ROOT / "docs" / "architecture.svg").getroot()
     labels = {element.get("id"): element.text for element in picture.iter() if element.get("id")}
-    assert all(labels[name] for name in picture.get("aria-labelledby", "").split())
+    names = picture.attrib["aria-labelledby"].split()
+    assert names and all(labels[name] for name in names)
 
 
 def imports_of_parts() -> dict[str, set[str]]:

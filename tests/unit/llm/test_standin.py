@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cikg.llm.standin.faults import Fault, FaultBook, parse_faults
 from cikg.llm.standin.wording import count_tokens, embed, user_interests
+from tests import workplace
 
 KEY = "a-key-for-tests"
 
@@ -39,37 +35,13 @@ class Horoscope(BaseModel):
     sign: str
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = free_port()
-    log = tmp_path_factory.mktemp("standin") / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cikg.llm.standin", "--port", str(port)],
-            env={**os.environ, "CIKG_STANDIN_KEY": KEY, "CIKG_STANDIN_FAULT": "server-error@Doomed Book"},
-            stdout=output,
-            stderr=output,
-        )
-    base = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(f"{base}/healthz", timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.1)
-        yield base
-    finally:
-        process.terminate()
-        process.wait(10)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CIKG_STANDIN_KEY", KEY)
+        environment.setenv("CIKG_STANDIN_FAULT", "server-error@Doomed Book")
+        with workplace.standin(tmp_path_factory.mktemp("standin"), 0.0) as url:
+            yield url.removesuffix("/v1")
 
 
 @pytest.fixture

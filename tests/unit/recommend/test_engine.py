@@ -91,7 +91,7 @@ class Peak(Constant):
     def scorer(self) -> StaticScorer:
         epoch = round(float(-self.weight) / 2)
         right = torch.zeros(40)
-        right[:20] = {1: 1.0, 2: 5.0}.get(epoch, -5.0)
+        right[:20] = 5.0 if epoch == 2 else -5.0
         return StaticScorer(right + epoch / 100)
 
 
@@ -102,10 +102,20 @@ def test_early_stopping_restores_the_best_epoch(tmp_path: Path, offline: Setting
     snapshot = write_snapshot(tmp_path, sizes=(5, 40, 0, 0), interactions=interactions)
     seen: list[Progress] = []
     trained = train(snapshot, "mine", settings=offline, refit=False, patience=3, observer=seen.append)
-    assert trained.manifest["chosen_epoch"] in (1, 2)
-    assert len(seen) == trained.manifest["chosen_epoch"] + 3, "three epochs without improvement, then it stops"
+    assert trained.manifest["chosen_epoch"] == 2
+    assert len(seen) == 2 + 3, "three epochs without improvement, then it stops"
     tensors, _ = runs.read_tensors(trained.path / runs.WEIGHTS)
     assert tensors["item_scores"][0] > tensors["item_scores"][39]
+
+
+def test_a_best_epoch_that_is_the_last_is_said_after_the_refit_too(
+    snapshot: Snapshot, offline: Settings, as_method: object
+) -> None:
+    as_method(Constant)
+    for epochs, last in ((1, True), (2, False)):
+        trained = train(snapshot, "mine", settings=offline, epochs=epochs)
+        assert trained.manifest["refit"]
+        assert any(f"the best epoch is the last of {epochs}" in note for note in trained.manifest["notes"]) == last
 
 
 class Trade(Constant):
@@ -464,7 +474,9 @@ def test_memory_that_an_earlier_training_has_given_back_is_free(monkeypatch: pyt
 
 def test_unknown_methods_and_settings_name_the_known() -> None:
     with pytest.raises(NotFoundError, match=r"The methods are .*cikgrec, .*ease"):
-        method.find("cikgrek")
+        method.find("luck")
+    with pytest.raises(NotFoundError, match="Did you mean 'mixture'"):
+        method.find("mixtur")
     with pytest.raises(InputError, match=r"no hyperparameter 'learningrate'.*learning_rate"):
         method.configure("cikgrec", {"learningrate": "1"})
     with pytest.raises(InputError, match=r"'-1' cannot be the hyperparameter 'temperature'.*greater than 0"):

@@ -53,7 +53,7 @@ def test_samples_a_graph_that_does_not_fit_in_memory(tmp_path: Path) -> None:
         "files": {path.name: path.stat().st_size for path in tmp_path.iterdir()},
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    child = multiprocessing.get_context("fork").Process(target=sample, args=(tmp_path,))
+    child = multiprocessing.get_context("fork").Process(target=sample, args=(tmp_path,), daemon=True)
     child.start()
     child.join(60)
     assert child.exitcode == 0

@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -139,6 +139,7 @@ class _Task:
         """Select, refit and write. Returns the manifest: what is known and what was measured."""
         data = _select_on(snapshot, self.options)
         fitted, chosen = self.select(data)
+        fitted = dataclasses.replace(fitted, notes=(*fitted.notes, *self._remarks(data, fitted)))
         if data.selection is not None and self.options.protocol == "honest" and not distributed.rank():
             outcome = measure(fitted.scorer, data.nodes, data.fit, data.selection)
             outcome.places.save(
@@ -162,7 +163,7 @@ class _Task:
         """Fit more data with what was chosen; metrics and chosen epoch stay those of the selection."""
         model = self._build(data, self.config.model_copy(update=chosen))
         if isinstance(model, Gradient):
-            return self._fit_gradient(model, data, selected)
+            return dataclasses.replace(self._fit_gradient(model, data, selected), notes=selected.notes)
         start = time.perf_counter()
         model.workshop = self._workshop.within(runs.PARTS.format(phase="refit"))
         _, scorer = next(model.candidates())
@@ -202,6 +203,16 @@ class _Task:
         for parts in path.glob(runs.PARTS.format(phase="*")):
             shutil.rmtree(parts)
         return manifest
+
+    def _remarks(self, data: TrainingData, fitted: Fitted) -> Iterator[str]:
+        """What the selection could not do, in sentences."""
+        proven = {"interests": data.interests_proven, "profiles": data.profiles_proven}
+        for what in () if self.options.refit else self.method.cautious:
+            if not proven[what]:
+                about = "interests have" if what == "interests" else "profiles of users have"
+                yield f"{about} no evidence, so only a refit would use them: this run has none"
+        if fitted.chosen_epoch == (most := self.options.epochs):
+            yield f"the best epoch is the last of {most}: with more (--epochs) the run may still get better"
 
     @property
     def _workshop(self) -> Workshop:

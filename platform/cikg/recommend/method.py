@@ -19,7 +19,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -132,6 +132,7 @@ class Method:
         epochs: the most epochs of a gradient method.
         patience: epochs without a better validation metric after which it stops.
         search: where `cikg tune` looks, by the names of the config's fields.
+        cautious: what it keeps from the selection where that has no evidence, so that only a refit reads it.
     """
 
     paper: str
@@ -142,6 +143,7 @@ class Method:
     patience: int = 10
     departs: Callable[[Any], tuple[str, ...]] | None = None
     search: Mapping[str, Search] = field(default_factory=dict)
+    cautious: tuple[Literal["interests", "profiles"], ...] = ()
 
 
 def find(name: str) -> Method:

@@ -172,6 +172,7 @@ METHOD = Method(
     ),
     config=ColakgConfig,
     build=Colakg,
+    cautious=("profiles",),
     epochs=60,
     patience=5,
     search=SEARCH

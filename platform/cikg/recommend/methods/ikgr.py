@@ -333,6 +333,7 @@ METHOD = Method(
     ),
     config=IkgrConfig,
     build=Ikgr,
+    cautious=("profiles",),
     epochs=60,
     patience=5,
     search={

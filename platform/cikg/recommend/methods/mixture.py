@@ -352,4 +352,5 @@ METHOD = Method(
     ),
     config=MixtureConfig,
     build=Mixture,
+    cautious=("interests",),
 )

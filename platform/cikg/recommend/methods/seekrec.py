@@ -244,6 +244,7 @@ METHOD = Method(
     ),
     config=SeekrecConfig,
     build=Seekrec,
+    cautious=("profiles",),
     epochs=60,
     patience=5,
     search=SEARCH

@@ -15,7 +15,16 @@ from cikg.recommend import runs
 from cikg.recommend.data.views import ContrastViews, SymmetricGraph, View, graph_view, training_data
 from cikg.recommend.engine import train
 from cikg.recommend.method import configure
-from cikg.recommend.methods.cikgrec import AS_CODE, DEPARTURES, Cikgrec, CikgrecConfig, departures, mask_rate
+from cikg.recommend.methods.cikgrec import (
+    AS_CODE,
+    DEPARTURES,
+    RECONSTRUCTION,
+    SELF_LOOPS,
+    Cikgrec,
+    CikgrecConfig,
+    departures,
+    mask_rate,
+)
 from cikg.recommend.parts.translation import Facts, Translation
 from cikg.schema import SplitCode
 from cikg.settings import Settings
@@ -197,12 +206,28 @@ def test_a_fidelity_brings_the_published_settings_unless_they_are_set_by_hand() 
     assert ours == CikgrecConfig()
     for config in (paper, code):
         assert (config.loss, config.contrast_candidates, config.mask_epochs) == ("bpr", "all", 150)
+        assert config.self_loops, "as in each of the published settings"
     assert configure("cikgrec", {"fidelity": "paper", "learning_rate": "0.1"}).learning_rate == 0.1
     assert departures(ours) == DEPARTURES
-    assert departures(paper) == DEPARTURES[3:]
-    assert departures(CikgrecConfig(fidelity="paper", translation=False)) == ()
-    assert departures(CikgrecConfig(fidelity="paper", loss="softmax", translation=False)) == DEPARTURES[:1]
-    assert departures(code) == AS_CODE
+    assert departures(paper) == (*DEPARTURES[3:], SELF_LOOPS)
+    assert departures(code) == (*AS_CODE, *RECONSTRUCTION, SELF_LOOPS)
+
+
+def test_a_configuration_names_the_departures_that_it_makes() -> None:
+    equations = {"fidelity": "paper", "translation": False, "self_loops": False}
+
+    def departs(**others: object) -> tuple[str, ...]:
+        return departures(CikgrecConfig(**(equations | others)))
+
+    assert departs(reconstruction_weight=0) == departs(graph="ckg") == ()
+    assert departs(reconstruction_weight=0, loss="softmax") == DEPARTURES[:1]
+    again, swapped, dropped, loops = RECONSTRUCTION
+    assert departs() == RECONSTRUCTION
+    assert departs(replace_rate=0) == (again, dropped, loops)
+    assert departs(mask_edge_dropout=0) == (again, swapped, loops)
+    whole = departs(fidelity="reference", mask_edge_dropout=0)
+    assert loops not in whole, "the code adds them to what it has dropped"
+    assert swapped in whole
 
 
 @pytest.mark.parametrize("fidelity", ["paper", "reference"])

@@ -128,6 +128,17 @@ def columns(snapshot: Snapshot) -> tuple[np.ndarray, ...]:
     return table.user_index, table.item_index, table.split
 
 
+@pytest.mark.parametrize("options", [{"refit": False}, {"protocol": "paper"}, {}])
+def test_a_run_that_lacks_interests_for_want_of_a_refit_says_so(
+    options: dict[str, object], tmp_path: Path, offline: Settings
+) -> None:
+    snapshot = leaky(tmp_path, [(user, user % 4) for user in range(60)])
+    two = {"gate": {"popularity": (0.0, 0.0), "spectral": (0.0, 0.0)}}
+    trained = train(snapshot, "mixture", settings=offline, overrides=SMALL | two, **options)
+    said = "interests have no evidence, so only a refit would use them: this run has none"
+    assert (said in trained.manifest["notes"]) == bool(options)
+
+
 def test_nothing_that_valid_decides_sees_interests_without_evidence(tmp_path: Path) -> None:
     """Interests that know the validation items by heart change nothing that is selected; the refit uses them."""
     found = []

@@ -36,7 +36,9 @@ try:
     import py2neo
     from py2neo import ogm
 except ModuleNotFoundError as error:
-    raise ImportError("py2neo is not installed. Install it with `pip install 'cikg[notebook]'`") from error
+    raise ImportError(
+        "py2neo is not installed. In the checkout, run `.venv/bin/pip install --editable '.[notebook]'`"
+    ) from error
 
 ROWS = 1_000
 """Rows of an answer unless a limit is given."""

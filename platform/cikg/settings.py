@@ -34,6 +34,7 @@ from cikg.errors import SettingsError
 SETTINGS_FILE = "cikg.toml"
 SERVICES_FILE = "services.json"
 
+_PRICES = '{"your-model": {"input": 0.5, "output": 1.5, "batch": 0.5}}'
 _RATE = r"[1-9]\d{0,8} ?(/|per) ?([1-9]\d{0,4} ?)?(second|minute|hour|day)s?"
 _WEB_ADDRESS = r"(?i:https?)://[^\s/?#@]+(/\S*)?"
 _SPELLINGS = {
@@ -50,6 +51,12 @@ _SPELLINGS = {
     "log_level": (r"(?i:DEBUG|INFO|WARNING|ERROR)", "choose DEBUG, INFO, WARNING or ERROR"),
 }
 """Fields of text: what they look like, and how that is said. Whether a server answers is found by who asks it."""
+_KINDS = {
+    "bool_parsing": "write true or false",
+    "int_parsing": "write a whole number",
+    "float_parsing": "write a number",
+}
+"""What is expected where Pydantic cannot read a value, by its name for that."""
 
 
 def settings_file(start: Path | None = None) -> Path | None:
@@ -130,7 +137,8 @@ class Settings(BaseSettings):
     llm_requests_per_minute: int | None = Field(None, ge=1, description="Requests per minute across all workers")
     llm_tokens_per_minute: int | None = Field(None, ge=1, description="Tokens per minute across all workers")
     llm_prices: dict[str, Price] = Field(
-        default_factory=dict, description="Prices per million tokens, by model: `{input, output, batch}`"
+        default_factory=dict,
+        description=f"Prices per million tokens, by model, and the factor of batches; as JSON: `{_PRICES}`",
     )
     llm_currency: str = Field("USD", description="Currency of the prices")
     task_time_limit: float = Field(1800.0, gt=0, description="Time limit of one worker task, in seconds")
@@ -283,9 +291,10 @@ def _build(values: dict[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name, *within = map(str, first["loc"])
-        raise _unusable(name.lower(), ": ".join([*within, _lowered(first["msg"])])) from None
+        expected = _KINDS.get(first["type"]) or _lowered(first["msg"])
+        raise _unusable(name.lower(), ": ".join([*within, expected])) from None
     except UnreadableError as error:  # a field that is written as JSON
-        raise _unusable(re.findall(r'"(\w+)"', str(error))[0], "it is not valid JSON") from None
+        raise _unusable(re.findall(r'"(\w+)"', str(error))[0], f"it is not valid JSON, such as {_PRICES}") from None
 
 
 def _lowered(said: str) -> str:

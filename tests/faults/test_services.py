@@ -223,7 +223,7 @@ def test_a_home_that_cannot_be_written_is_named(alone: Settings, tmp_path: Path)
     _assert_one_sentence(_cikg(blocked, "up"), str(blocked.home), "CIKG_HOME")
     found = _finding(blocked, "home")
     assert found.verdict is Verdict.FAIL
-    assert "CIKG_HOME" in str(found.mend)
+    assert "CIKG_HOME" in str(found.cure)
 
 
 def test_another_users_home_is_named(tmp_path: Path) -> None:
@@ -284,8 +284,21 @@ def test_a_password_without_its_server_is_refused(alone: Settings) -> None:
 
 
 def test_a_key_for_a_language_model_is_no_contradiction(alone: Settings) -> None:
-    with supervisor.serving(alone.model_copy(update={"openai_api_key": SecretStr("ambient")}), ("stand-in",)) as served:
-        assert served.openai_model == "stand-in"
+    started = _cikg(alone, "up", "--only", "stand-in", OPENAI_API_KEY="ambient")
+    assert started.returncode == 0
+    assert "OPENAI_BASE_URL is not, so the stand-in answers" in " ".join(started.stderr.split())
+    served = supervisor.with_services(alone)
+    assert served.openai_model == "stand-in"
+    assert _finding(served, "LLM").verdict is Verdict.OK
+
+
+def test_a_key_that_nobody_uses_is_told(alone: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with supervisor.serving(alone, ("stand-in",)) as served:
+        assert _finding(served, "LLM").verdict is Verdict.OK
+        monkeypatch.setenv("OPENAI_API_KEY", "ambient")
+        told = _finding(served, "LLM")
+        assert (told.verdict, "stand-in answers" in told.detail) == (Verdict.WARN, True)
+        assert "OPENAI_BASE_URL" in str(told.cure)
 
 
 def test_a_home_too_deep_for_a_socket_works(alone: Settings, tmp_path: Path) -> None:

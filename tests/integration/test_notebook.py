@@ -179,7 +179,7 @@ def test_what_is_missing_is_said(settings: Settings, graph: Graph, monkeypatch: 
         notebook.connect("x' OR true", settings)
     monkeypatch.setitem(sys.modules, "py2neo", None)
     monkeypatch.delitem(sys.modules, "cikg.notebook")
-    with pytest.raises(ImportError, match=re.escape("pip install 'cikg[notebook]'")):
+    with pytest.raises(ImportError, match=re.escape("run `.venv/bin/pip install --editable '.[notebook]'`")):
         importlib.import_module("cikg.notebook")
 
 

@@ -214,7 +214,7 @@ def test_a_path_beyond_ascii_has_no_cache_and_java_starts(tmp_path: Path) -> Non
 def test_doctor_says_whether_there_is_one(rehearsed: Settings, fresh: Settings) -> None:
     def finding(settings: Settings) -> tuple[Verdict, str | None]:
         found = next(each for each in examine(settings, settings.embedded) if each.check == "Java")
-        return found.verdict, found.mend
+        return found.verdict, found.cure
 
     assert finding(rehearsed) == (Verdict.OK, None)
     assert finding(fresh) == (Verdict.WARN, "`python -m cikg.embedded.rehearsal` makes one")

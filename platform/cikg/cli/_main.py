@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import signal
 import sys
@@ -13,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cikg import __version__
-from cikg.errors import CikgError, InputError
+from cikg.errors import CikgError, InputError, did_you_mean
 from cikg.files import FULL
 
 _SECTIONS = {
@@ -79,6 +80,15 @@ class _Root(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:  # click knows only commands that are loaded, and can suggest none
+            error.message = " ".join(filter(None, (error.message, did_you_mean(args[0], COMMANDS))))
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in _SECTIONS.items():
             with formatter.section(title):
@@ -142,7 +152,8 @@ def _fail(error: CikgError, given: list[str]) -> NoReturn:
 
     if "--json" in given:
         _print(error)
-    click.secho(visible(f"cikg: {error}"), fg="red", err=True)
+    plain = bool(os.environ.get("NO_COLOR"))  # which click does not heed
+    click.secho(visible(f"cikg: {error}"), fg=None if plain else "red", err=True)
     sys.exit(error.exit_code)
 
 

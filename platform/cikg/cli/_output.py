@@ -19,6 +19,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from cikg.cli._visible import visible
+from cikg.errors import InputError
 from cikg.progress import Advance, tell
 from cikg.schema import dataset_name
 from cikg.spreadsheet import csv_text
@@ -43,6 +44,7 @@ _piped = _Console(width=10_000)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 def _check_dataset(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -61,6 +63,37 @@ dataset_option = click.option(
 
 _NUMBER = re.compile(r"-?[\d.,]+( \S)?")
 """A number as `_show` writes it, or one with a sign of its unit."""
+
+
+def check_form(*, as_csv: bool, as_json: bool) -> None:
+    """Refuse two forms at once.
+
+    Raises:
+        InputError: CSV and JSON are both asked for.
+    """
+    if as_csv and as_json:
+        raise InputError("--csv and --json exclude each other", cure="Leave out one of them")
+
+
+def confirm(loss: str, question: str, otherwise: str, *, as_json: bool) -> None:
+    """Ask before something is lost.
+
+    Args:
+        loss: what will be, as a sentence.
+        question: what is asked.
+        otherwise: what to say where the answer is no.
+        as_json: whether a program reads the output, which cannot answer.
+
+    Raises:
+        InputError: nobody is there to answer.
+        click.exceptions.Exit: the answer is no.
+    """
+    if as_json or not sys.stdin.isatty():
+        raise InputError("there is no terminal to ask in", cure="Give --yes, or run this in a terminal")
+    messages.print(loss, highlight=False)
+    if not click.confirm(question, err=True):
+        messages.print(otherwise)
+        raise click.exceptions.Exit(0)
 
 
 def note(text: str) -> None:
@@ -85,12 +118,19 @@ def print_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     sys.stdout.write(csv_text(columns, rows))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, fold: bool = False) -> None:
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, fold: bool = False, empty: str = ""
+) -> None:
     """Print rows under named columns; numbers align right. Columns without names are printed without a header.
+
+    Where there are no rows, `empty` says so instead, and what to do.
 
     On a terminal, or where COLUMNS says how wide, words that are longer than their column are cut, or folded where
     `fold` says so.
     """
+    if empty and not rows:
+        messages.print(empty, highlight=False, soft_wrap=True)
+        return
     named = any(columns)
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD)
     table.show_header = named

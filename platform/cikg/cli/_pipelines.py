@@ -72,6 +72,7 @@ def expect(graph: Graph, settings: Settings, pipeline: Pipeline, wanted: Wanted)
     return {
         "pipeline": pipeline.name,
         "dataset": wanted.dataset,
+        "model": wanted.model,
         "stages": stages,
         "certain": all(said["certain"] for said in asked) and all(said.get("calls", 0) is not None for said in stages),
         **{name: _sum(asked, name) for name in ("calls", "prompt_tokens", "completion_tokens", "cost", "seconds")},

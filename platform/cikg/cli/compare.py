@@ -8,7 +8,16 @@ from typing import Any, Literal
 import click
 
 from cikg.cli._completion import completing, trained
-from cikg.cli._output import csv_option, json_option, messages, note, print_csv, print_json, print_table
+from cikg.cli._output import (
+    check_form,
+    csv_option,
+    json_option,
+    messages,
+    note,
+    print_csv,
+    print_json,
+    print_table,
+)
 from cikg.cli.evaluate import with_deviation
 from cikg.errors import InputError
 from cikg.files import write_file
@@ -57,6 +66,7 @@ def command(
     other entry is compared with the first: the mean difference over users, and its 95 % interval from a paired
     bootstrap. Nothing is scored again: runs store the rank of each held-out item.
     """
+    check_form(as_csv=as_csv, as_json=as_json)
     if svg is not None and groups is None:
         raise InputError("--svg draws groups, but there are none", cure="Add --groups users or --groups items")
     settings = load_settings()

@@ -108,7 +108,8 @@ def list_all(*, dataset: str, as_json: bool) -> None:
         print_json({"dataset": dataset, "corrections": rows})
         return
     shown = [[each.name, one.kind, one.name, one.by, one.reason] for _, each, one in found]
-    print_table(f"{dataset}: corrections", ["about", "kind", "wrong", "says", "because"], shown)
+    empty = f"Nothing of {dataset} has been corrected. `cikg corrections add WHAT --user USER` records what is wrong."
+    print_table(f"{dataset}: corrections", ["about", "kind", "wrong", "says", "because"], shown, empty=empty)
 
 
 def _owner(graph: Graph, dataset: str, user: str | None, item: str | None) -> tuple[Owner, str]:

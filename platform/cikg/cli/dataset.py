@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,11 +9,20 @@ from typing import Any
 
 import click
 
-from cikg.cli._output import json_option, messages, print_facts, print_json, print_table, progress_bar
+from cikg.cli._output import (
+    confirm,
+    json_option,
+    messages,
+    print_facts,
+    print_json,
+    print_table,
+    progress_bar,
+    yes_option,
+)
 from cikg.datasets import drop as dropping
 from cikg.datasets.archive import FORMATS, export_dataset
 from cikg.datasets.overview import Overview, all_datasets, overview
-from cikg.errors import InputError, NotFoundError
+from cikg.errors import NotFoundError
 from cikg.graph import Graph, connect
 from cikg.graph.datasets import check
 from cikg.schema import dataset_name
@@ -47,7 +55,7 @@ def list_datasets(as_json: bool) -> None:
         return
     columns = ("dataset", "format", "state", "users", "items", "interactions")
     rows = [[*(row[column] for column in columns), _moment(row["imported_at"])] for row in found]
-    print_table("Datasets", [*columns, "imported"], rows)
+    print_table("Datasets", [*columns, "imported"], rows, empty="There is no dataset. `cikg import demo` makes one.")
 
 
 @command.command(short_help="Show what a dataset holds.")
@@ -112,9 +120,11 @@ def _moment(time: str | None) -> str | None:
 
 @command.command(short_help="Drop a dataset.")
 @_name_argument
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @click.option("--completions", is_flag=True, help="Drop the LLM's answers too: asking again will cost again.")
-@click.option("--files", is_flag=True, help="Remove its snapshots, trained runs and lists of rejected rows too.")
+@click.option(
+    "--files", is_flag=True, help="Remove its snapshots, trained runs, trials and lists of rejected rows too."
+)
 @json_option
 def drop(*, dataset: str, yes: bool, completions: bool, files: bool, as_json: bool) -> None:
     """Drop a dataset: all of its nodes and edges, its runs and their ledger.
@@ -158,21 +168,13 @@ def _exists(graph: Graph, dataset: str, *, or_else: bool) -> bool:
 
 
 def _confirm(dataset: str, nodes: int, answers: int, paths: list[Path], *, as_json: bool) -> None:
-    """Ask.
-
-    Raises:
-        InputError: nobody is there to answer.
-        click.exceptions.Exit: the answer is no.
-    """
-    if as_json or not sys.stdin.isatty():
-        raise InputError("there is no terminal to ask in", cure="Give --yes, or run this in a terminal")
+    """Say what would be lost, and ask."""
     what = [f"{nodes:,} nodes with all their edges"]
     what += [f"{answers:,} answers of the LLM"] if answers else []
     what += [str(path) for path in paths]
-    messages.print(f"This drops the dataset {dataset}: {', '.join(what)}.", highlight=False)
-    if not click.confirm("Drop it?", err=True):
-        messages.print("Nothing was dropped.")
-        raise click.exceptions.Exit(0)
+    confirm(
+        f"This drops the dataset {dataset}: {', '.join(what)}.", "Drop it?", "Nothing was dropped.", as_json=as_json
+    )
 
 
 def _report_drop(

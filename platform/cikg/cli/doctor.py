@@ -1,4 +1,4 @@
-"""`cikg doctor`: examine every part, say how to mend it, and list every setting."""
+"""`cikg doctor`: examine every part, say how to fix it, and list every setting."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def command(context: click.Context, as_json: bool) -> None:
 def _print(finding: Finding) -> None:
     said = Text.assemble(_SIGNS[finding.verdict], f" {finding.check}: {finding.detail}")
     console.print(said, highlight=False, soft_wrap=True)
-    if finding.mend:
-        console.print(f"     {finding.mend}.", style="dim", highlight=False, soft_wrap=True)
+    if finding.cure:
+        console.print(f"     {finding.cure}.", style="dim", highlight=False, soft_wrap=True)
 
 
 def _settings(settings: Settings) -> list[dict[str, Any]]:

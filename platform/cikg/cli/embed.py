@@ -76,7 +76,8 @@ def _show_list(graph: Graph, dataset: str, as_json: bool) -> None:
     if as_json:
         print_json({"dataset": dataset, "embeddings": [dict(zip(columns, row, strict=True)) for row in rows]})
     else:
-        print_table(f"Embeddings of {dataset}", columns, rows)
+        empty = f"{dataset} has no embeddings. `cikg embed --dataset {dataset}` makes one."
+        print_table(f"Embeddings of {dataset}", columns, rows, empty=empty)
 
 
 def _show_dropped(cleared: dict[str, int], dataset: str, name: str, as_json: bool) -> None:

@@ -108,7 +108,7 @@ def _pipeline(
         rows = [[row["stage"], *(row.get(column) for column in columns)] for row in expected["stages"]]
         rows.append(["in all", *(expected[column] for column in columns)])
         named = ["stage", "calls", "tokens sent", "received", "cost", "seconds"]
-        print_table(f"What {pipeline.name} would cost", named, rows, fold=True)
+        print_table(f"What {pipeline.name} would cost, asking {wanted.model}", named, rows, fold=True)
         if not expected["certain"]:
             messages.print("Later stages depend on what earlier ones find; what is not known yet is not counted.")
         return

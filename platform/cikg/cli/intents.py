@@ -90,7 +90,9 @@ def list_pairs(*, states: tuple[str, ...], dataset: str, as_json: bool) -> None:
         print_json({"dataset": dataset, "pairs": [asdict(pair) for pair in found]})
         return
     rows = [[pair.name, pair.into_name, pair.score, pair.method, pair.state, _last(pair)] for pair in found]
-    print_table(f"{dataset}: intents that may mean the same", ["this", "and", "score", "method", "state", "last"], rows)
+    columns = ["this", "and", "score", "method", "state", "last"]
+    empty = f"There are no such pairs. `cikg intents propose --dataset {dataset}` looks for intents that mean the same."
+    print_table(f"{dataset}: intents that may mean the same", columns, rows, empty=empty)
 
 
 def _last(pair: Pair) -> str:
@@ -147,15 +149,14 @@ def _ask(pair: Pair) -> str:
 
 def _carry_out(graph: Graph, dataset: str, pair: Pair, decision: str, actor: str | None) -> str:
     """Do what was decided; returns what to count. A pair that an earlier decision made pointless is skipped."""
+    if decision == "merge":
+        return "merged" if merging.accept_pair(graph, dataset, pair, actor=actor) else "skipped"
     if decision == "skip" or any(
         row["merged_into"] for row in graph.many("intent_for_merging", dataset=dataset, ids=[pair.intent, pair.into])
     ):
         return "skipped"
-    if decision == "keep":
-        merging.reject(graph, dataset, pair.intent, pair.into, actor=actor)
-        return "rejected"
-    merging.merge(graph, dataset, pair.intent, pair.into, actor=actor)
-    return "merged"
+    merging.reject(graph, dataset, pair.intent, pair.into, actor=actor)
+    return "rejected"
 
 
 @command.command()

@@ -10,7 +10,17 @@ import click
 
 from cikg.cli._carry_out import end, failure
 from cikg.cli._follow import follow
-from cikg.cli._output import console, dataset_option, json_option, messages, print_facts, print_json, print_table
+from cikg.cli._output import (
+    confirm,
+    console,
+    dataset_option,
+    json_option,
+    messages,
+    print_facts,
+    print_json,
+    print_table,
+    yes_option,
+)
 from cikg.errors import InputError
 from cikg.extraction import batching, commands, control, ledger, queue
 from cikg.graph import Graph, connect, datasets
@@ -18,18 +28,16 @@ from cikg.schema import State, uid
 from cikg.settings import Settings, load_settings
 
 MOST_SHOWN = 20
+RUN_IS = "RUN is a run's id, a prefix of one, or the name of a job, which means its newest run."
 
 
 def _wait_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--wait/--no-wait", default=False, help="Wait for the run to end.")(function)
 
 
-@click.group("jobs")
+@click.group("jobs", epilog=RUN_IS)
 def command() -> None:
-    """Follow the runs of LLM jobs; pause, resume, cancel and retry them.
-
-    RUN is a run's id, a prefix of one, or the name of a job, which means its newest run.
-    """
+    """Follow the runs of LLM jobs; pause, resume, cancel and retry them."""
 
 
 @command.command("list", short_help="Show the runs and the queued commands.")
@@ -59,7 +67,7 @@ def list_runs(*, everywhere: bool, dataset: str, as_json: bool) -> None:
             print_table(title, columns, [[row[column] for column in columns] for row in found], fold=True)
 
 
-@command.command()
+@command.command(epilog=RUN_IS)
 @click.argument("run")
 @dataset_option
 @json_option
@@ -106,7 +114,7 @@ def _show_command(row: dict[str, Any], as_json: bool) -> None:
         print_facts("What it said", short)
 
 
-@command.command(short_help="Pause a run.")
+@command.command(short_help="Pause a run.", epilog=RUN_IS)
 @click.argument("run")
 @dataset_option
 @json_option
@@ -115,7 +123,7 @@ def pause(*, run: str, dataset: str, as_json: bool) -> None:
     _stop(run, dataset, State.PAUSED, as_json)
 
 
-@command.command()
+@command.command(epilog=RUN_IS)
 @click.argument("run")
 @dataset_option
 @json_option
@@ -136,7 +144,7 @@ def _stop(run: str, dataset: str, state: State, as_json: bool) -> None:
     messages.print(f"{found} is {stands['state']}{done}.")
 
 
-@command.command()
+@command.command(epilog=RUN_IS)
 @click.argument("run")
 @click.option("--budget", default="", metavar="LIMIT", help="What it may still spend, as for `cikg extract`.")
 @click.option("--no-budget", "unlimited", is_flag=True, help="Remove its budget.")
@@ -152,7 +160,7 @@ def resume(*, run: str, budget: str, unlimited: bool, wait: bool, dataset: str, 
         _report(graph, settings, found, wait=wait, as_json=as_json)
 
 
-@command.command()
+@command.command(epilog=RUN_IS)
 @click.argument("run")
 @click.argument("subjects", nargs=-1, metavar="[SUBJECT]...")
 @click.option("--quarantined", is_flag=True, help="Include those whose answers could not be used.")
@@ -209,7 +217,7 @@ def queue_command(*, arguments: tuple[str, ...], as_json: bool) -> None:
         messages.print(text, soft_wrap=True, highlight=False)
 
 
-@command.command(short_help="Show answers that could not be used.")
+@command.command(short_help="Show answers that could not be used.", epilog=RUN_IS)
 @click.argument("run")
 @click.option("--limit", type=click.IntRange(1), default=MOST_SHOWN, show_default=True, help="Maximum number to show.")
 @dataset_option
@@ -255,14 +263,20 @@ def trace(*, subject: str, dataset: str, as_json: bool) -> None:
 @click.option("--model", default="", metavar="NAME", help="Only answers of this model.")
 @click.option("--run", default="", metavar="RUN", help="Only answers requested by this run.")
 @click.option("--dry-run", is_flag=True, help="Only count them.")
+@yes_option
 @dataset_option
 @json_option
-def purge(*, prompt: str, model: str, run: str, dry_run: bool, dataset: str, as_json: bool) -> None:
+def purge(*, prompt: str, model: str, run: str, dry_run: bool, yes: bool, dataset: str, as_json: bool) -> None:
     """Delete stored answers, so that they are asked for again. What was written to the graph from them stays."""
     if not (prompt or model or run):
         raise InputError("expected --prompt, --model or --run", cure="Give one of them, to say which answers to delete")
     with connect(load_settings()) as graph:
-        count = control.purge(graph, dataset, prompt=prompt, model=model, run=run, dry_run=dry_run)
+        count = control.purge(graph, dataset, prompt=prompt, model=model, run=run, dry_run=True)
+        if count and not dry_run:
+            if not yes:
+                loss = f"This deletes {count:,} answers about {dataset}. To ask again will cost again."
+                confirm(loss, "Delete them?", "Nothing was deleted.", as_json=as_json)
+            count = control.purge(graph, dataset, prompt=prompt, model=model, run=run, dry_run=False)
     if as_json:
         print_json({"dataset": dataset, "completions": count, "purged": not dry_run})
         return

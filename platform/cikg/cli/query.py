@@ -13,6 +13,7 @@ from rich.text import Text
 
 from cikg.cli._completion import completing
 from cikg.cli._output import (
+    check_form,
     console,
     csv_option,
     dataset_option,
@@ -88,8 +89,7 @@ def command(
       cikg query users_by_intent --explain
       cikg query users_by_intent -p intent="gothic tales" --csv
     """  # noqa: D301 - a backspace tells click to leave the lines as they are
-    if as_csv and as_json:
-        raise InputError("--csv and --json exclude each other", cure="Leave out one of them")
+    check_form(as_csv=as_csv, as_json=as_json)
     if as_list:
         _show_list(as_json=as_json, with_all=with_all)
         return

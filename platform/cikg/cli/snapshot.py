@@ -89,7 +89,9 @@ def list_all(dataset: str, as_json: bool) -> None:
         ]
         for each in found
     ]
-    print_table(f"{dataset}: snapshots", ["hash", "taken (UTC)", "bytes", "edges", "", "used by"], rows)
+    columns = ["hash", "taken (UTC)", "bytes", "edges", "", "used by"]
+    empty = f"There are no snapshots of {dataset}. `cikg snapshot --dataset {dataset}` takes one, and so does training."
+    print_table(f"{dataset}: snapshots", columns, rows, empty=empty)
 
 
 @command.command(short_help="Show what a snapshot holds.")

@@ -74,7 +74,8 @@ def list_tokens(*, account: str | None, as_json: bool) -> None:
         ]
         for each in found
     ]
-    print_table("Tokens", ["id", "name", "user", "scopes", "expires", "last used", "revoked"], rows)
+    columns = ["id", "name", "user", "scopes", "expires", "last used", "revoked"]
+    print_table("Tokens", columns, rows, empty="There are no tokens. `cikg token create NAME` makes one.")
 
 
 @command.command()

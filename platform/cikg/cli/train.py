@@ -36,6 +36,7 @@ from cikg.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from cikg.recommend.engine import Observer, Trained
+    from cikg.recommend.method import Method, Search
     from cikg.recommend.tuning import Observer as TuningObserver
     from cikg.recommend.tuning import Tuned
     from cikg.recommend.workshop import Progress as Standing
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
 @click.command("train")
 @click.argument("method", required=False, shell_complete=completing(methods.names))
 @dataset_option
-@click.option("--list", "list_methods", is_flag=True, help="List the methods with their papers, then exit.")
+@click.option(
+    "--list", "list_methods", is_flag=True, help="List the methods, or with METHOD its hyperparameters, then exit."
+)
 @click.option("--seed", default=0, show_default=True, help="Random seed; with --seeds, the first of them.")
 @click.option(
     "--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="Number of seeds to train with."
@@ -117,7 +120,7 @@ def command(
     Use `cikg jobs queue train …` to train on a worker.
     """
     if list_methods:
-        _list(as_json)
+        _list(method, as_json=as_json)
         return
     if method is None:
         raise click.UsageError("Missing argument 'METHOD'; --list shows them all.")
@@ -210,28 +213,56 @@ def snapshot_of(settings: Settings, dataset: str, path: Path | None, *, quiet: b
         return take(graph, dataset, settings, partial(progress_bar, quiet=quiet))
 
 
-def _list(as_json: bool) -> None:
-    from cikg.recommend.method import find  # noqa: PLC0415
+def _list(only: str | None, *, as_json: bool) -> None:
+    """All methods, or the hyperparameters of one."""
+    from cikg.recommend.method import find  # noqa: PLC0415 - torch loads for seconds
 
+    found = {name: find(name) for name in ([only] if only else methods.names())}
     if as_json:
-        print_json(
-            {
-                "methods": [
-                    {
-                        "name": name,
-                        "paper": (method := find(name)).paper,
-                        "departures": method.departures,
-                        "settings": {
-                            key: {"default": field.default, "about": field.description}
-                            for key, field in method.config.model_fields.items()
-                        },
-                    }
-                    for name in methods.names()
-                ]
-            }
-        )
-        return
-    print_table("Methods", ["name", "paper"], [[name, find(name).paper] for name in methods.names()])
+        print_json({"methods": [_described(name, method) for name, method in found.items()]})
+    elif only:
+        method = found[only]
+        rows = [
+            [name, _default(field.default), _range(method.search.get(name)), field.description]
+            for name, field in method.config.model_fields.items()
+        ]
+        about = f"{only}: {methods.summaries()[only]}"
+        empty = f"{about} It has no hyperparameters."
+        print_table(about, ["hyperparameter", "default", "tuned over", "meaning"], rows, fold=True, empty=empty)
+    else:
+        rows = [[name, methods.summaries()[name], method.paper] for name, method in found.items()]
+        print_table("Methods", ["name", "what it is", "paper"], rows, fold=True)
+        messages.print("`cikg train METHOD --list` shows the hyperparameters of one, which --set sets.")
+
+
+def _described(name: str, method: Method) -> dict[str, Any]:
+    """A method as `--json` shows it."""
+    return {
+        "name": name,
+        "help": methods.summaries()[name],
+        "paper": method.paper,
+        "departures": method.departures,
+        "settings": {
+            key: {"default": field.default, "about": field.description, "searched": key in method.search}
+            for key, field in method.config.model_fields.items()
+        },
+    }
+
+
+def _default(value: Any) -> str:
+    """A default as `--set` takes it; a dash where the method finds a value, or does without one."""
+    if value is None or value == ():
+        return "–"
+    if isinstance(value, tuple):
+        return ",".join(map(_default, value))
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _range(search: Search | None) -> str:
+    """Where `cikg tune` looks for a hyperparameter's value; nothing where it keeps the default."""
+    if search is None:
+        return ""
+    return ", ".join(map(_default, search)) if isinstance(search, tuple) else f"{search.low:g} to {search.high:g}"
 
 
 @contextmanager

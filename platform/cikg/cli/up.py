@@ -8,8 +8,9 @@ from dataclasses import asdict
 
 import click
 
-from cikg.cli._output import json_option, messages, print_json, ticked
+from cikg.cli._output import json_option, messages, note, print_json, ticked
 from cikg.embedded import fetch, redis, supervisor
+from cikg.embedded.diagnosis import KEY_ALONE, KEY_ALONE_CURE
 from cikg.embedded.services import ALL, Service
 from cikg.settings import Settings, load_settings
 
@@ -46,6 +47,8 @@ def command(only: tuple[str, ...], foreground: bool, as_json: bool) -> None:
     with messages.status("Starting the services"):
         complete = supervisor.up(settings, only or ALL, attached=foreground, report=report)
     _show(complete, as_json, foreground)
+    if "stand-in" in needed and settings.openai_api_key is not None:
+        note(f"{KEY_ALONE}. {KEY_ALONE_CURE}.")
     if foreground:
         _stay(settings)
 

@@ -9,7 +9,7 @@ import click
 from cikg.access import accounts
 from cikg.access.accounts import Passwords, Role
 from cikg.access.audit import command_line
-from cikg.cli._output import json_option, print_json, print_table
+from cikg.cli._output import confirm, json_option, print_json, print_table, yes_option
 from cikg.graph import connect
 from cikg.settings import load_settings
 
@@ -56,7 +56,8 @@ def list_accounts(*, as_json: bool) -> None:
         print_json({"users": [vars(each) for each in found]})
         return
     rows = [[each.name, each.role, each.has_password, each.tokens, each.created_at[:10]] for each in found]
-    print_table("Users of the platform", ["name", "role", "password", "tokens", "since"], rows)
+    empty = "There are no accounts, and you need none: `cikg login` opens the dashboard. `cikg user add NAME` adds one."
+    print_table("Users of the platform", ["name", "role", "password", "tokens", "since"], rows, empty=empty)
 
 
 @command.command("role")
@@ -84,10 +85,15 @@ def change_password(*, name: str, as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
+@yes_option
 @json_option
-def remove(*, name: str, as_json: bool) -> None:
+def remove(*, name: str, yes: bool, as_json: bool) -> None:
     """Remove the account NAME with its sessions and tokens. Its actions stay in the audit log."""
     with connect(load_settings()) as graph:
+        found = accounts.shown(graph, name)
+        if not yes:
+            loss = f"This removes the account {name} ({found.role}) with its sessions and {found.tokens:,} tokens."
+            confirm(loss, "Remove it?", "Nothing was removed.", as_json=as_json)
         accounts.remove(graph, name, command_line())
     _say(f"{name} is removed.", {"name": name}, as_json)
 

@@ -80,10 +80,12 @@ def _repeat(graph: Graph, statement: str, advance: Advance, **parameters: str | 
 
 
 def folders(settings: Settings, dataset: str) -> list[Path]:
-    """Where a dataset's files lie: snapshots, edges for loaders, lists of rejected rows, and the runs trained on it."""
-    own = (settings.snapshots / dataset, settings.adjacency / dataset, settings.home / "imports" / dataset)
+    """Where a dataset's files lie: snapshots, edges for loaders, trials, rejected rows, and its trained runs."""
+    own = (settings.snapshots, settings.adjacency, settings.home / "tuning", settings.home / "imports")
     runs = sorted(settings.runs.iterdir()) if settings.runs.is_dir() else []
-    return [path for path in own if path.is_dir()] + [path for path in runs if _trained_on(path, dataset)]
+    return [path / dataset for path in own if (path / dataset).is_dir()] + [
+        path for path in runs if _trained_on(path, dataset)
+    ]
 
 
 def _trained_on(run: Path, dataset: str) -> bool:

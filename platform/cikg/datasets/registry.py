@@ -8,7 +8,7 @@ from functools import cache
 
 from cikg.datasets import formats as package
 from cikg.datasets.records import Format
-from cikg.errors import NotFoundError
+from cikg.errors import NotFoundError, did_you_mean
 
 
 @cache
@@ -26,8 +26,9 @@ def format_named(name: str) -> Format:
     """The format called `name`.
 
     Raises:
-        NotFoundError: there is none; lists those there are.
+        NotFoundError: there is none; names the nearest, or all.
     """
     if name not in formats():
-        raise NotFoundError(f"there is no dataset format {name!r}", cure=f"Use one of: {', '.join(formats())}")
+        cure = did_you_mean(name, formats(), f"Use one of: {', '.join(formats())}")
+        raise NotFoundError(f"there is no dataset format {name!r}", cure=cure)
     return formats()[name]

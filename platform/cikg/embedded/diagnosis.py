@@ -1,4 +1,4 @@
-"""What `cikg doctor` examines: each part of the platform, what is wrong with it, and how to mend it."""
+"""What `cikg doctor` examines: each part of the platform, what is wrong with it, and how to fix it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from cikg.embedded import assets, fetch, guard, java, redis
 from cikg.embedded.services import SERVICES, get, open_redis, probe_redis, probe_worker, redis_address
 from cikg.errors import CikgError, did_you_mean
-from cikg.settings import Settings, environment_name
+from cikg.settings import SETTINGS_FILE, Settings, environment_name, setting_sources
 
 # Clients are imported by the checks that need them, so that a broken one spoils its own check alone.
 # ruff: noqa: PLC0415
@@ -24,6 +24,8 @@ _PYTHON = (3, 11)
 _ROOM = 2_000_000_000  # bytes
 _NO_SETTINGS = ("CIKG_STANDIN_", "CIKG_TEST_", guard.MARK, guard.PARENT)
 """Variables with other readers than the settings."""
+KEY_ALONE = "OPENAI_API_KEY is set, but OPENAI_BASE_URL is not, so the stand-in answers"
+KEY_ALONE_CURE = "To use the model that the key is for, set OPENAI_BASE_URL and OPENAI_MODEL"
 
 
 class Verdict(StrEnum):
@@ -42,13 +44,13 @@ class Finding:
         check: what was examined.
         verdict: how it ended.
         detail: what was found.
-        mend: what to do, where there is something.
+        cure: what to do, where there is something.
     """
 
     check: str
     verdict: Verdict
     detail: str
-    mend: str | None = None
+    cure: str | None = None
 
 
 class _DoubtError(CikgError):
@@ -204,6 +206,9 @@ def _llm(settings: Settings) -> str:
             f"{settings.openai_base_url} has no model {settings.openai_model!r}",
             cure=f"Set OPENAI_MODEL to one of its {len(models)}, such as {models[0]!r}" if models else None,
         )
+    sources = setting_sources(settings)
+    if sources["openai_base_url"] == "cikg up" and sources["openai_api_key"] in ("environment", SETTINGS_FILE):
+        raise _DoubtError(KEY_ALONE, cure=KEY_ALONE_CURE)
     return f"{settings.openai_model} at {settings.openai_base_url}"
 
 

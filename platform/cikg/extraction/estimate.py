@@ -20,6 +20,7 @@ class Estimate:
     """An estimate of calls, tokens, cost and time.
 
     Attributes:
+        model: the model that will be asked.
         subjects: number of subjects that are left to do.
         reused: number of those whose answer is stored already or is the same as another's.
         calls: number of calls to the LLM, from the length of this job's conversations on the dataset so far; before the
@@ -31,6 +32,7 @@ class Estimate:
             before the first answer.
     """
 
+    model: str
     subjects: int
     reused: int
     calls: int
@@ -60,6 +62,7 @@ def estimate(graph: Graph, plan: Plan, settings: Settings, *, batch: bool = Fals
     calls, sent, received = round(questions * len(asked)), round(growth * sum(asked)), round(received * len(asked))
     price = settings.llm_prices.get(run.model)
     return Estimate(
+        model=run.model,
         subjects=len(plan.pending),
         reused=len(plan.pending) - len(asked),
         calls=calls,

@@ -135,8 +135,9 @@ def test_files_are_named_and_removed_when_asked(
         run = settings.runs / f"ease-{name}-0123456789ab"
         write_file(run / "manifest.json", json.dumps({"dataset": name}).encode())
         write_file(settings.runs / f"cikgrec-{name}-ba9876543210" / "checkpoint-select.safetensors", b"half trained")
+        write_file(settings.home / "tuning" / name / "0123456789abcdef" / "ease" / "journal.log", b"a trial")
     paths = [str(path) for path in folders(settings, mine)]
-    assert len(paths) == 3
+    assert len(paths) == 4
     asked = one_sentence(here("dataset", "drop", mine))
     assert "there is no terminal to ask in. Give --yes" in asked
     assert "no terminal" in json.loads(here("dataset", "drop", mine, "--json").stdout)["message"]
@@ -144,7 +145,7 @@ def test_files_are_named_and_removed_when_asked(
     assert all(path in kept.stderr.replace("\n", "") for path in paths)
     done = json.loads(here("dataset", "drop", mine, "--yes", "--files", "--json").stdout)
     assert sorted(done["removed"]) == sorted(paths) and done["nodes"] == 0
-    assert folders(settings, mine) == [] and len(folders(settings, other)) == 3
+    assert folders(settings, mine) == [] and len(folders(settings, other)) == 4
 
 
 def test_what_a_failed_import_left_can_be_dropped(graph: Graph, here: Cikg, dataset: str) -> None:

@@ -103,7 +103,7 @@ def test_the_methods_are_listed_with_papers_and_settings(cikg: Cikg) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("train", "cikgrek"), "The methods are "),
+        (("train", "cikgrek"), "Did you mean 'cikgrec'?"),
         (("train", "ease", "--set", "lambda=3"), "It has penalty"),
         (("train", "ease", "--set", "penalty"), "has no value"),
         (("train", "ease", "--device", "gpu9"), "no device 'gpu9'"),

@@ -130,6 +130,8 @@ def test_a_wrong_source_leaves_nothing(graph: Graph, dataset: str, tmp_path: Pat
         load(graph, "cikgrec", write(tmp_path, user_interest_clustered="0 0\n"), dataset)
     with pytest.raises(NotFoundError, match=r"Use one of: .*cikgrec"):
         load(graph, "nothing", tmp_path, dataset)
+    with pytest.raises(NotFoundError, match="Did you mean 'movielens'"):
+        load(graph, "movilens", tmp_path, dataset)
     with pytest.raises(InputError, match="needs a path"):
         load(graph, "cikgrec", None, dataset)
     assert graph.many("find_dataset", dataset=dataset) == []

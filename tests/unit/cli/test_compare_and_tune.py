@@ -123,6 +123,28 @@ def test_tuned_settings_are_trained_with(run: Run, snapshot: Snapshot) -> None:
     assert "Next: cikg train cikgrec --dataset planted --tuned" in shown
 
 
+def test_one_form_at_a_time(run: Run) -> None:
+    refused = run("compare", "a", "b", "--csv", "--json")
+    assert isinstance(refused.exception, CikgError) and "exclude each other" in str(refused.exception)
+
+
+def test_hyperparameters_are_listed_as_they_are_set(run: Run) -> None:
+    every = data(run("train", "--list", "--json"))["methods"]
+    only = data(run("train", "lightgcn", "--list", "--json"))["methods"]
+    assert [each["name"] for each in only] == ["lightgcn"] and only[0] in every
+    assert only[0]["settings"]["learning_rate"]["searched"] and only[0]["help"].startswith("LightGCN")
+    shown = " ".join(run("train", "lightgcn", "--list").stdout.split())
+    for row in (
+        "layers 3 1 to 4 Layers of",
+        "weight_decay 1e-05 1e-06 to",
+        "batch_size – Interactions per",
+        "margin 0.5 Margin",
+    ):
+        assert row in shown, shown
+    assert "lightgcn" not in run("train", "popularity", "--list").output
+    assert "popularity" in (listed := run("train", "--list").stdout) and "The baseline that every method" in listed
+
+
 def test_a_training_that_tunes_first_is_the_tuning_and_then_the_training(run: Run, snapshot: Snapshot) -> None:
     here = ("--snapshot", snapshot.path)
     both = data(run("train", "ease", *here, "--tune", 3, "--json"))

@@ -118,6 +118,31 @@ def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], capsys: pytes
     assert "Usage:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("trian", "train"), ("datset", "dataset"), ("zzzz", None)])
+def test_the_nearest_command_is_suggested(capsys: pytest.CaptureFixture[str], typed: str, meant: str | None) -> None:
+    assert run(typed, "--json") == 2
+    said = capsys.readouterr()
+    suggestion = f" Did you mean {meant!r}?" if meant else ""
+    assert f"No such command {typed!r}.{suggestion}\n" in said.err
+    assert meant is None or suggestion in json.loads(said.out)["message"]
+
+
+@pytest.mark.parametrize(("no_color", "red"), [("", True), ("1", False)])
+def test_errors_are_red_unless_no_colour_is_wanted(
+    command: Callable[[Body], None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    no_color: str,
+    red: bool,
+) -> None:
+    monkeypatch.setattr("click.utils.should_strip_ansi", lambda *_: False)  # as on a terminal
+    monkeypatch.setenv("NO_COLOR", no_color)
+    command(fail(InputError("no such column")))
+    assert run("breaks") == 2
+    assert ("\x1b[31m" in capsys.readouterr().err) is red
+
+
 def test_a_wrong_setting_stops_every_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

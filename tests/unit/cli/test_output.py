@@ -14,6 +14,14 @@ def test_a_path_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     assert path in "".join(said.split())
 
 
+def test_an_empty_list_says_what_to_do_and_shows_no_header(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("Tokens", ["id", "name"], [], empty="There are no tokens. `cikg token create NAME` makes one.")
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "There are no tokens. `cikg token create NAME` makes one.\n")
+    print_table("Tokens", ["id", "name"], [["a", "b"]], empty="There are no tokens.")
+    assert "There are no" not in (said := capsys.readouterr()).err and "id" in said.out
+
+
 def test_a_table_in_a_pipe_is_not_cut_to_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

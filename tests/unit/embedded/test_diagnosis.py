@@ -20,7 +20,7 @@ def test_a_variable_that_is_no_setting_is_told(
     def look() -> tuple[Verdict, str, str]:
         findings = examine(Settings(home=tmp_path), frozenset())
         found = next(each for each in findings if each.check == "environment")
-        return found.verdict, found.detail, found.mend or ""
+        return found.verdict, found.detail, found.cure or ""
 
     assert look()[0] is Verdict.OK
     monkeypatch.setenv(name, "x")

@@ -11,7 +11,7 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 
-from cikg.errors import InputError, NotFoundError
+from cikg.errors import InputError, NotFoundError, did_you_mean
 
 
 def names() -> list[str]:
@@ -33,19 +33,18 @@ def searched() -> frozenset[str]:
 
 def nothing_to_search(name: str) -> InputError:
     """The error for tuning a method that has no setting to search."""
-    return InputError(
-        f"{name} has no hyperparameters to search", cure="`cikg train --list --json` shows all hyperparameters"
-    )
+    return InputError(f"{name} has no hyperparameters to search", cure=f"`cikg train {name} --list` shows those it has")
 
 
 def check(name: str) -> None:
     """See that there is a method called `name`.
 
     Raises:
-        NotFoundError: there is none; lists those there are.
+        NotFoundError: there is none; names the nearest, or all.
     """
     if name not in names():
-        raise NotFoundError(f"there is no method named {name!r}", cure=f"The methods are {', '.join(names())}")
+        cure = did_you_mean(name, names(), f"The methods are {', '.join(names())}")
+        raise NotFoundError(f"there is no method named {name!r}", cure=cure)
 
 
 def _searches(node: ast.AST) -> bool:

@@ -67,8 +67,8 @@ WHERE intent.uid STARTS WITH $dataset + ':' AND intent.uid > $after AND intent.m
   AND ($text = '' OR toLower(intent.id) CONTAINS $text OR toLower(intent.name) CONTAINS $text)
 WITH intent ORDER BY intent.uid LIMIT $limit
 RETURN intent.uid AS uid, intent.id AS id, coalesce(intent.name, intent.id) AS name,
-       COUNT { (intent)<-[has:POSSESSES]-() WHERE has.pruned_by IS NULL } AS users,
-       COUNT { (intent)<-[gives:SATISFIES]-() WHERE gives.pruned_by IS NULL } AS items
+       COUNT { MATCH (intent)<-[has:POSSESSES]-(user:User) WHERE has.pruned_by IS NULL RETURN DISTINCT user } AS users,
+       COUNT { MATCH (intent)<-[gives:SATISFIES]-(item:Item) WHERE gives.pruned_by IS NULL RETURN DISTINCT item } AS items
 ORDER BY uid
 
 // name: list_interests(dataset, text, after, limit) -> many
@@ -79,7 +79,9 @@ WHERE interest.uid STARTS WITH $dataset + ':' AND interest.uid > $after
 WITH interest ORDER BY interest.uid LIMIT $limit
 RETURN interest.uid AS uid, interest.id AS id, coalesce(interest.name, interest.id) AS name,
        COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders,
-       COUNT { (interest)<-[:MEMBER_OF]-(intent:Intent) WHERE intent.merged_into IS NULL } AS intents
+       COUNT {
+         MATCH (interest)<-[:MEMBER_OF]-(intent:Intent) WHERE intent.merged_into IS NULL RETURN DISTINCT intent
+       } AS intents
 ORDER BY uid
 
 // name: intent_detail(intent) -> many
@@ -173,15 +175,6 @@ RETURN [node IN passed | {kind: head(labels(node)), id: node.id, name: coalesce(
        [step IN range(0, size(edges) - 1) | {
          type: type(edges[step]), relation: edges[step].relation, forward: startNode(edges[step]) = passed[step]
        }] AS edges
-
-// name: recommended(user, item) -> many
-// The rank at which the served model recommends an item to a user, or no row. Keys: User.uid, Item.uid.
-MATCH (user:User {uid: $user})
-MATCH (served:Dataset {uid: user.dataset})
-MATCH (item:Item {uid: $item})
-MATCH (user)-[edge:RECOMMENDED]->(item)
-WHERE edge.model = served.published
-RETURN edge.rank AS rank
 
 // name: users_of(dataset, ids) -> many
 // Which of these users there are, with their names. Key: User.uid.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 from celery import Celery
@@ -22,6 +24,8 @@ from cikg.settings import Settings
 DEADLINE = 2.0
 FIRST, COUNTING = 0.7, 0.2
 """Seconds to wait for the first worker, and then for all that are there."""
+LATEST = 4.0
+"""Seconds after which a component counts as away, whatever it is busy with."""
 COMPONENTS = ("Neo4j", "Redis", "Workers", "LLM")
 """What the platform is made of, as people call it."""
 
@@ -47,9 +51,9 @@ class _NotAnsweringError(Exception):
 
 def check(settings: Settings, names: Iterable[str] = COMPONENTS) -> tuple[Component, ...]:
     """Ask some components, each at the same time."""
-    wanted = list(names)
-    with ThreadPoolExecutor(max(len(wanted), 1)) as pool:
-        return tuple(pool.map(lambda name: _ask(name, _CHECKS[name], settings), wanted))
+    asked = {name: _asked(name, settings) for name in names}
+    latest = time.monotonic() + LATEST
+    return tuple(_heard(name, answer, latest) for name, answer in asked.items())
 
 
 def readiness(settings: Settings) -> tuple[Component, ...]:
@@ -57,11 +61,34 @@ def readiness(settings: Settings) -> tuple[Component, ...]:
     return check(settings, ("Neo4j", "schema", "Redis"))
 
 
-def _ask(name: str, question: Callable[[Settings], str], settings: Settings) -> Component:
+def _asked(name: str, settings: Settings) -> Future[Component]:
+    """The answer to come, by a thread that nobody has to wait for."""
+    answer: Future[Component] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(Component(name, True, _CHECKS[name](settings)))
+        except (_NotAnsweringError, CikgError) as error:
+            answer.set_result(Component(name, False, str(error)))
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    return answer
+
+
+def _heard(name: str, answer: Future[Component], latest: float) -> Component:
     try:
-        return Component(name, True, question(settings))
-    except (_NotAnsweringError, CikgError) as error:
-        return Component(name, False, str(error))
+        return answer.result(max(latest - time.monotonic(), 0))
+    except TimeoutError:
+        return Component(name, False, f"does not answer within {LATEST:.0f} seconds. See `cikg status`")
+
+
+class _Unmoved(urllib.request.HTTPRedirectHandler):
+    """Goes nowhere that a server sends it: the key is for this address alone."""
+
+    def redirect_request(self, *_sent: Any, **_named: Any) -> None:
+        """Nothing, so that the status counts as an error."""
 
 
 def _neo4j(settings: Settings) -> str:
@@ -118,7 +145,7 @@ def _llm(settings: Settings) -> str:
     request = urllib.request.Request(address, headers={"Authorization": f"Bearer {key}"})  # noqa: S310
     start = time.perf_counter()
     try:
-        with urllib.request.urlopen(request, timeout=DEADLINE):  # noqa: S310
+        with urllib.request.build_opener(_Unmoved).open(request, timeout=DEADLINE):
             return f"{settings.openai_model or 'stand-in'} answers in {_milliseconds(start)}"
     except urllib.error.HTTPError as error:
         raise _NotAnsweringError(f"answers {error.code}. Check OPENAI_BASE_URL and OPENAI_API_KEY") from error

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Flask, request
+from collections.abc import Callable
+from http import HTTPStatus
+
+from flask import Flask, Response, request
 from flask_limiter import Limiter
 
 from web import login
@@ -29,7 +32,10 @@ def init_app(app: Flask) -> None:
         key_prefix="cikg",
     )
     limiter.shared_limit(settings.api_rate_limit, scope="api")(api)
-    limiter.shared_limit(LOGINS, scope="login", key_func=_address, exempt_when=_is_no_login)(session)
+    limiter.shared_limit(LOGINS, scope="login", key_func=_address, exempt_when=_is_no("session.enter"))(session)
+    limiter.shared_limit(
+        LOGINS, scope="link", key_func=_address, exempt_when=_is_no("session.begin"), deduct_when=_was_refused
+    )(session)
 
 
 def caller() -> str:
@@ -42,5 +48,9 @@ def _address() -> str:
     return f"from {request.remote_addr}"
 
 
-def _is_no_login() -> bool:
-    return request.endpoint != "session.enter"
+def _is_no(endpoint: str) -> Callable[[], bool]:
+    return lambda: request.endpoint != endpoint
+
+
+def _was_refused(answer: Response) -> bool:
+    return answer.status_code == HTTPStatus.UNAUTHORIZED

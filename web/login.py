@@ -6,6 +6,7 @@ Every view needs the scope `read` unless it is marked otherwise: a forgotten mar
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from flask import Flask, current_app, g, request, session
@@ -13,12 +14,15 @@ from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from cikg.access import accounts, sessions, tokens
+from cikg.access import accounts, audit, sessions, tokens
 from cikg.access.accounts import OPERATOR, Passwords, Principal, Scope
+from cikg.errors import ServiceError
 from web import store
 
 View = TypeVar("View", bound=Callable[..., object])
 BEARER = "bearer"
+UNKNOWN = "(unknown)"
+"""Whoever tried to log in with a name that no account has: what was typed there may be a password."""
 
 
 class Person(UserMixin):  # type: ignore[misc]
@@ -100,12 +104,17 @@ def begin(token: str) -> bool:
     if secret is None:
         return False
     _enter(secret, OPERATOR)
+    with suppress(ServiceError):  # whoever runs the platform sees its health while Neo4j is away
+        audit.record(store.graph(), OPERATOR.name, "login", request.remote_addr or "")
     return True
 
 
 def begin_with_password(name: str, password: str) -> bool:
     """Check an account's password; on success the browser gets a new session."""
-    if not Passwords(store.settings()).fits(store.graph(), name, password):
+    fits = Passwords(store.settings()).fits(store.graph(), name, password)
+    who = name if store.graph().many("find_account", account=name) else UNKNOWN
+    audit.record(store.graph(), who, "login" if fits else "login.refused", request.remote_addr or "")
+    if not fits:
         return False
     secret = sessions.begin_session(store.settings(), name)
     person = _load(secret)

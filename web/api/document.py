@@ -38,7 +38,9 @@ lists take a filter; pass the same one with every page.
 **Caching.** Every response to a GET has an `ETag`; with `If-None-Match`, an unchanged one returns 304. If a response
 depends only on the dataset and the served model, 304 is returned without computing it.
 
-**Repeating.** A POST with an `Idempotency-Key` is executed once; repeated within a day, it gets the same response.
+**Repeating.** A POST with an `Idempotency-Key` is executed once; repeated within a day, it gets the same response. A
+response with a new token, or over 100 kB, is not stored: the repeated request gets a 409. POSTs that only read
+ignore the key.
 
 **Errors** are problem objects (RFC 9457) with a `code` for programs, a `detail` that says what is wrong, and, where
 possible, a `cure` that says what to do.
@@ -205,7 +207,7 @@ def _parameters(operation: Operation, schemas: dict[str, Any]) -> list[dict[str,
             }
             for name, each in schema["properties"].items()
         ]
-    if operation.method == "POST" and not operation.public:
+    if operation.takes_key and not operation.public:
         found.append(
             {
                 "name": "Idempotency-Key",
@@ -248,6 +250,6 @@ def _refusals(operation: Operation) -> list[int]:
         found |= {413, 415}
     if operation.sends:
         found.add(413)
-    if operation.conflicts or operation.method == "POST":
+    if operation.conflicts or operation.takes_key:
         found.add(409)
     return sorted(found | set(operation.refusals))

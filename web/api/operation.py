@@ -51,6 +51,8 @@ class Operation:
             not be made again.
         logged: whether a success goes into the log of changes here; access and its relatives write their own entries.
         public: whether a stranger may call it.
+        reads: whether it only reads although it is a POST, so that sending it twice is harmless.
+        secret: whether its answer holds a secret.
         refusals: further errors that it can answer with.
     """
 
@@ -68,6 +70,8 @@ class Operation:
     versioned: bool = False
     logged: bool = True
     public: bool = False
+    reads: bool = False
+    secret: bool = False
     refusals: tuple[int, ...] = ()
     adapter: TypeAdapter[Any] = field(init=False, repr=False, compare=False)
 
@@ -83,6 +87,11 @@ class Operation:
     def changes(self) -> bool:
         """Whether it changes something, so far as HTTP's method says."""
         return self.method != "GET"
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether an `Idempotency-Key` lets it be carried out once."""
+        return self.method == "POST" and not self.reads
 
 
 OPERATIONS: list[Operation] = []
@@ -217,7 +226,7 @@ def _validated(response: Response, tag: str) -> Response:
 
 def _once(made: Operation, path: dict[str, Any], values: dict[str, Any]) -> Response:
     """Carry a change out, once for each `Idempotency-Key`, and log it."""
-    with idempotency.once(made.method == "POST") as kept:
+    with idempotency.once(made.takes_key) as kept:
         if kept.answer is not None:
             return kept.answer
         if "dataset" in path:
@@ -229,7 +238,7 @@ def _once(made: Operation, path: dict[str, Any], values: dict[str, Any]) -> Resp
         )
         if made.logged:
             audit.record(store.graph(), login.caller().name, made.name, request.path, g.get("audited"))
-        kept.keep(response)
+        kept.keep(response, secret=made.secret)
         return response
 
 

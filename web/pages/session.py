@@ -64,7 +64,9 @@ def enter() -> ResponseReturnValue:
 @blueprint.get("/login/<token>")
 @login.public
 def begin(token: str) -> ResponseReturnValue:
-    """Use a one-time link up."""
+    """Use a one-time link up; one who only looks at it, as programs do that preview links, leaves it as it is."""
+    if request.method == "HEAD":
+        return ""
     if not login.begin(token):
         return render(
             LoginPage("", "", "This login link is no longer valid: a link works once, soon after it was printed."), 401

@@ -143,7 +143,7 @@ def add(graph: Graph, name: str, role: Role, password: str | None, actor: str) -
         actor: who makes it, for the log.
 
     Raises:
-        InputError: the name cannot be used.
+        InputError: the name cannot be used, or is the operator's.
         ConflictError: there is an account of this name.
     """
     if not _NAME.fullmatch(name):
@@ -151,6 +151,8 @@ def add(graph: Graph, name: str, role: Role, password: str | None, actor: str) -
             f"{name!r} cannot name an account",
             cure="Use 1 to 64 lower-case letters, digits, '.', '_', '@' or '-', with a letter or digit at both ends",
         )
+    if name == OPERATOR.name:
+        raise InputError(f"{name!r} stands for whoever runs the platform", cure="Choose another name")
     if graph.many("find_account", account=name) or not graph.write(
         "make_account", account=name, role=role, password=password, moment=time.time()
     ):

@@ -1,4 +1,4 @@
-"""The log of changes: who did what to what, and when. Nothing ever rewrites it."""
+"""The log of changes, and of logins: who did what to what, and when. Nothing ever rewrites it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ class Entry:
     Attributes:
         id: begins with its time, so that ids sort like the log.
         at: ISO time.
-        actor: an account's name, `token:ACCOUNT/NAME`, `operator` (logged in by a link) or `cli:LOGIN`.
-        action: what was done: `account.add`, `jobs.pause`, …
-        target: what it was done to.
+        actor: an account's name, `token:ACCOUNT/NAME`, `operator` (logged in by a link), `cli:LOGIN`, or `(unknown)`
+            for a login with a name that no account has.
+        action: what was done: `account.add`, `jobs.pause`, `login`, `login.refused`, …
+        target: what it was done to; of a login, the address that it came from.
         detail: further details; never a secret.
     """
 

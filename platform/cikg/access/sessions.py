@@ -65,6 +65,8 @@ def one_time_token(settings: Settings) -> str:
 
 def redeem(settings: Settings, token: str) -> str | None:
     """Use a token up and begin a session; return the session's secret, or None if the token is used, old or wrong."""
+    if _digest(token) not in _read(settings.home / LOGIN_FILE)["links"]:  # strangers must not make us lock and write
+        return None
     with _kept(settings) as kept:
         if kept["links"].pop(_digest(token), {}).get("until", 0) <= time.time():
             return None

@@ -161,6 +161,7 @@ class Batches:
             api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
             timeout=settings.llm_timeout,
             max_retries=settings.llm_retries,
+            http_client=openai.DefaultHttpxClient(follow_redirects=False),  # a server must not send texts elsewhere
         )
 
     def close(self) -> None:

@@ -46,6 +46,7 @@ class OpenAIEmbedder:
             api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
             timeout=settings.llm_timeout,
             max_retries=settings.llm_retries,
+            http_client=openai.DefaultHttpxClient(follow_redirects=False),  # a server must not send texts elsewhere
         )
         try:
             self.dimension = self.embed(["How long is a vector?"]).shape[1]

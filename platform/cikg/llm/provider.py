@@ -27,8 +27,9 @@ def lacks(settings: Settings, model: str) -> bool:
     import openai  # noqa: PLC0415 - loads slowly, and is seldom asked
 
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
+    staying = openai.DefaultHttpxClient(follow_redirects=False)
     with (
-        openai.OpenAI(base_url=address, api_key=key, timeout=_PATIENCE, max_retries=0) as client,
+        openai.OpenAI(base_url=address, api_key=key, timeout=_PATIENCE, max_retries=0, http_client=staying) as client,
         suppress(openai.OpenAIError, AttributeError, ValueError),  # the last two where it answers in a form of its own
     ):
         if model in {each.id for each in client.models.list()}:

@@ -13,10 +13,12 @@ from werkzeug.security import check_password_hash
 import web
 from cikg.access import accounts, audit, tokens
 from cikg.access.accounts import Passwords, Role, Scope
+from cikg.access.sessions import one_time_token
 from cikg.errors import ConflictError, InputError, NotFoundError, SettingsError
 from cikg.graph import Graph
 from cikg.settings import Settings
 from web import store
+from web.login import UNKNOWN
 
 PASSWORD = "correct horse battery"
 PASSWORDS = Passwords(Settings(secret_key=SecretStr("access-test-key-0123456789")))
@@ -68,6 +70,11 @@ def test_who_is_not_there_is_refused_as_slowly(graph: Graph, name: str) -> None:
 def test_names_that_would_confuse_are_refused(graph: Graph, wrong: str) -> None:
     with pytest.raises(InputError, match="cannot name an account"):
         accounts.add(graph, wrong, Role.VIEWER, None, "tests")
+
+
+def test_nobody_is_taken_for_the_operator(graph: Graph) -> None:
+    with pytest.raises(InputError, match="whoever runs the platform"):
+        accounts.add(graph, "operator", Role.VIEWER, None, "tests")
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 257])
@@ -131,12 +138,15 @@ def test_logging_in_by_password(graph: Graph, settings: Settings, name: str) -> 
     accounts.add(graph, name, Role.VIEWER, PASSWORDS.hash(PASSWORD), "tests")
     browser = app.test_client()
     address = name.partition("@")[0]  # of its own: logins are counted by address
+    waits: list[str | None] = []
 
     def log_in(password: str) -> int:
         form = browser.get("/login").text
         value = form.split('name="csrf_token" value="')[1].split('"')[0]
         data = {"csrf_token": value, "name": name, "password": password}
-        return browser.post("/login", data=data, environ_overrides={"REMOTE_ADDR": address}).status_code
+        answer = browser.post("/login", data=data, environ_overrides={"REMOTE_ADDR": address})
+        waits.append(answer.headers.get("Retry-After"))
+        return answer.status_code
 
     assert browser.post("/login", data={"name": name, "password": PASSWORD}).status_code == 400
     assert log_in("wrong password") == 401
@@ -153,6 +163,26 @@ def test_logging_in_by_password(graph: Graph, settings: Settings, name: str) -> 
     answers = [log_in("wrong password") for _ in range(10)]
     assert answers[-1] == 429
     assert set(answers) == {401, 429}
+    assert 0 < int(waits[-1] or 0) <= 60
+    logged = [(entry.actor, entry.action) for entry in reversed(audit.read(graph, 200)) if entry.target == address]
+    assert logged[:4] == [(name, "login.refused"), (name, "login"), (name, "login"), (UNKNOWN, "login.refused")]
+    assert {entry.action for entry in audit.read(graph, 200, actor=name)} == {"login", "login.refused"}
+    store.close(app)
+
+
+def test_links_are_not_guessed_and_looking_at_one_uses_nothing_up(settings: Settings, graph: Graph, name: str) -> None:
+    own = settings.model_copy(update={"secret_key": SecretStr("access-test-key-0123456789")})
+    app, token = web.create_app(own), one_time_token(own)
+    here = {"environ_overrides": {"REMOTE_ADDR": name}}
+    assert app.test_client().head(f"/login/{token}", **here).status_code == 200
+    assert app.test_client().get(f"/login/{token}", **here).status_code == 302
+    assert [entry.action for entry in audit.read(graph, 50, actor="operator") if entry.target == name] == ["login"]
+    for _ in range(12):
+        assert app.test_client().get(f"/login/{one_time_token(own)}", **here).status_code == 302, "the right are free"
+    answers = [app.test_client().get("/login/wrong", **here) for _ in range(12)]
+    assert [answer.status_code for answer in answers].count(401) <= 10
+    assert answers[-1].status_code == 429
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
     store.close(app)
 
 
@@ -169,8 +199,8 @@ def test_the_commands(
     assert (listed[name]["role"], listed[name]["tokens"], listed[name]["has_password"]) == ("viewer", 1, False)
     assert cikg("token", "revoke", made["id"]).returncode == 0
     assert tokens.verify(graph, made["token"]) is None
-    assert cikg("user", "remove", name).returncode == 0
-    assert cikg("user", "remove", name).returncode == 2
+    assert cikg("user", "remove", name, "--yes").returncode == 0
+    assert cikg("user", "remove", name, "--yes").returncode == 2
     shown = cikg("audit", "--json")
     actions = [
         entry["action"] for entry in json.loads(shown.stdout)["entries"] if entry["target"] in (name, made["id"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
@@ -149,33 +148,6 @@ def test_a_page_begins_where_the_last_ended_whatever_came_between(
     graph.execute("MATCH (i:Item {uid: $d + ':0000'}) DELETE i", d=planted_dataset)
     assert second["items"][0]["id"] > first["items"][-1]["id"]
     assert not {row["id"] for row in first["items"]} & {row["id"] for row in second["items"]}
-
-
-def test_a_key_lets_a_request_be_carried_out_once(call: Call, graph: Graph) -> None:
-    options = {"json": {"name": "once"}, "headers": {"Idempotency-Key": f"key-{threading.get_ident()}-{id(graph)}"}}
-    first = call("POST", "/tokens", **options)
-    again = call("POST", "/tokens", **options)
-    assert (first.status_code, again.status_code) == (201, 201)
-    assert again.json == first.json
-    assert again.headers["Idempotency-Replayed"] == "true"
-    assert again.headers["Content-Security-Policy"]
-    other = call("POST", "/tokens", json={"name": "another"}, headers=options["headers"])
-    assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reused")
-    failed = {"json": {"name": "x", "account": "nobody.here"}, "headers": {"Idempotency-Key": "failed" + str(id(call))}}
-    assert [call("POST", "/tokens", **failed).status_code for _ in range(2)] == [404, 404], "a failure is not kept"
-
-
-def test_two_at_once_under_one_key_make_one(app: Flask, graph: Graph, token: str, dataset: str) -> None:
-    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": dataset}
-
-    def post(_number: int) -> int:
-        return app.test_client().post("/api/v1/tokens", json={"name": dataset}, headers=headers).status_code
-
-    with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(post, range(6)))
-    assert set(answers) <= {201, 409}
-    assert answers.count(201) >= 1
-    assert len([each for each in tokens.listed(graph, 10_000) if each.name == dataset]) == 1
 
 
 @pytest.mark.parametrize(

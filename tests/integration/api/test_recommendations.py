@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
+
+import pytest
 
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
@@ -39,6 +42,27 @@ def test_what_is_not_recommended_has_no_reason(call: Call, planted_dataset: str)
     missed = call("GET", f"/datasets/{planted_dataset}/users/133/recommendations")
     assert missed.status_code == 404
     assert "Did you mean" in missed.json["cure"]
+
+
+def test_a_reason_is_of_the_item_whatever_is_published_meanwhile(
+    call: Call, graph: Graph, planted_dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read in two steps, the list of the second may be another model's."""
+    served = {"d": planted_dataset, "m": graph.many("served_model", dataset=planted_dataset)[0]["model"]}
+    read = Graph.many
+
+    def many(self: Graph, name: str, /, **parameters: Any) -> list[Any]:
+        found = read(self, name, **parameters)
+        if name in ("recommended", "served_to"):
+            graph.execute("MATCH (d:Dataset {uid: $d}) SET d.published = null", d=planted_dataset)
+        return found
+
+    monkeypatch.setattr(Graph, "many", many)
+    item = planted.missing("3")
+    answer = call("GET", f"/datasets/{planted_dataset}/users/3/recommendations/{item}")
+    monkeypatch.undo()
+    graph.execute("MATCH (d:Dataset {uid: $d}) SET d.published = $m", **served)
+    assert (answer.status_code, answer.json["item"]) == (200, item)
 
 
 def test_a_new_publication_is_seen_at_once(call: Call, graph: Graph, settings: Settings, dataset: str) -> None:

@@ -55,6 +55,14 @@ def test_links_and_sessions_expire(settings: Settings, monkeypatch: pytest.Monke
     assert (len(kept["links"]), len(kept["sessions"])) == (1, 0)
 
 
+def test_a_wrong_link_writes_nothing(settings: Settings) -> None:
+    access.one_time_token(settings)
+    path = settings.home / access.LOGIN_FILE
+    before = path.stat().st_ino  # a file that is written is replaced
+    assert access.redeem(settings, "wrong") is None
+    assert path.stat().st_ino == before
+
+
 def test_an_ended_session_is_closed(settings: Settings) -> None:
     session = access.redeem(settings, access.one_time_token(settings))
     assert session is not None

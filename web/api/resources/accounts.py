@@ -133,7 +133,7 @@ def _owner(wanted: NewToken) -> str | None:
     return account
 
 
-@operation("POST", "/tokens", tag=TAG, answer=Made, status=201, body=NewToken, logged=False)
+@operation("POST", "/tokens", tag=TAG, answer=Made, status=201, body=NewToken, logged=False, secret=True)
 def create_token(body: NewToken) -> Made:
     """Create a token.
 

@@ -51,6 +51,7 @@ class WhatIf(BaseModel):
     answer=Counterfactual,
     body=WhatIf,
     logged=False,
+    reads=True,
 )
 def ask(dataset: str, user: str, body: WhatIf) -> Any:
     """Return what the served model would recommend if something about the user were different.

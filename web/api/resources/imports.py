@@ -178,7 +178,9 @@ def send(import_id: str, file: str) -> imports.Import:
     return _stands(found)
 
 
-@operation("POST", f"{IMPORT}/preview", tag=TAG, answer=Proposal, body=Reading, scope=Scope.WRITE, logged=False)
+@operation(
+    "POST", f"{IMPORT}/preview", tag=TAG, answer=Proposal, body=Reading, scope=Scope.WRITE, logged=False, reads=True
+)
 def preview(import_id: str, body: Reading) -> Proposal:
     """Read the first rows and propose how to import them: format, mapping and result. Nothing is stored."""
     intake = _all().open(import_id)

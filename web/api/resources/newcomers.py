@@ -63,6 +63,7 @@ def from_sentence(dataset: str, body: Sentence) -> Suggestions:
     answer=Suggestions,
     body=Intents,
     logged=False,
+    reads=True,
 )
 def from_intents(dataset: str, body: Intents) -> Suggestions:
     """Recommend items to a new user from intents, with the `ikgr` that was trained last.

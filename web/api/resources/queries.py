@@ -158,7 +158,14 @@ def questions() -> Questions:
 
 
 @operation(
-    "POST", "/datasets/<dataset>/questions/<question>", tag=TAG, answer=Rows, body=Given, logged=False, refusals=(504,)
+    "POST",
+    "/datasets/<dataset>/questions/<question>",
+    tag=TAG,
+    answer=Rows,
+    body=Given,
+    logged=False,
+    reads=True,
+    refusals=(504,),
 )
 def ask_question(dataset: str, question: str, body: Given) -> Any:
     """Run a library query."""
@@ -170,7 +177,7 @@ def ask_question(dataset: str, question: str, body: Given) -> Any:
     return graph().look(statement.text, values, body.limit, seconds=QUESTION_SECONDS)
 
 
-@operation("POST", "/query", tag=TAG, answer=Answer, body=Asked, scope=Scope.QUERY, refusals=(504,))
+@operation("POST", "/query", tag=TAG, answer=Answer, body=Asked, scope=Scope.QUERY, reads=True, refusals=(504,))
 def ask(body: Asked) -> Any:
     """Run a Cypher statement of your own, which can only read. CIKG_CONSOLE must be on."""
     require_console(settings())
@@ -181,7 +188,17 @@ def ask(body: Asked) -> Any:
     return vars(found.answer) | {"nodes": list(map(asdict, nodes)), "edges": list(map(asdict, edges))}
 
 
-@operation("POST", "/query/plan", tag=TAG, answer=Plan, body=Asked, scope=Scope.QUERY, logged=False, refusals=(504,))
+@operation(
+    "POST",
+    "/query/plan",
+    tag=TAG,
+    answer=Plan,
+    body=Asked,
+    scope=Scope.QUERY,
+    logged=False,
+    reads=True,
+    refusals=(504,),
+)
 def explain(body: Asked) -> Any:
     """Return how Neo4j would execute a Cypher statement, without executing it."""
     require_console(settings())

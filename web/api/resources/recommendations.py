@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cikg.errors import NotFoundError
 from cikg.recommend.newcomers.search import CANDIDATES, UserHits, search
-from cikg.schema import uid
 from cikg.serving.recommend import Recommendation, Recommendations, recommend
 from web.api.operation import operation
 from web.parts import newcomers
@@ -77,13 +76,13 @@ def of_user(dataset: str, user: str, query: TopQuery) -> Recommendations:
 )
 def explanation(dataset: str, user: str, item: str) -> Recommendation:
     """Return why an item is recommended to a user."""
-    rank = graph().many("recommended", user=uid(dataset, user), item=uid(dataset, item))
-    if not rank:
+    found = [each for each in recommend(graph(), dataset, user, MOST).items if each.item == item]
+    if not found:
         raise NotFoundError(f"{item!r} is not recommended to {user!r}", cure="`GET …/recommendations` lists what is")
-    return recommend(graph(), dataset, user, rank[0]["rank"]).items[-1]
+    return found[0]
 
 
-@operation("POST", "/datasets/<dataset>/recommendations", tag=TAG, answer=Lists, body=Batch, logged=False)
+@operation("POST", "/datasets/<dataset>/recommendations", tag=TAG, answer=Lists, body=Batch, logged=False, reads=True)
 def of_users(dataset: str, body: Batch) -> Lists:
     """List what the served model recommends to several users.
 

@@ -65,7 +65,7 @@ WITH dataset
 UNWIND $rows AS row
 MERGE (interest:Interest {uid: row[0]})
 SET interest.dataset = $dataset, interest.id = row[1], interest.name = row[2], interest.source = 'imported',
-    interest.run = $run
+    interest.run = coalesce(interest.run, $run)
 
 // name: import_interactions(dataset, fingerprint, start, end, users, items, user_index, item_index, splits, split_index, ratings, times) -> none
 // Interactions in columns; `user_index` and `item_index` are positions in the uids of `users` and `items`, `split_index`
@@ -158,6 +158,57 @@ WITH dataset
 MATCH (run:Run {uid: $run})
 SET run.state = 'done', run.finished_at = datetime()
 RETURN dataset.version AS version
+
+// name: begin_addition(dataset, fingerprint, adding) -> many
+// Opens an addition to a dataset that is complete, or lacks rows of this very addition; no row otherwise. `fingerprint` is
+// one of its own: whoever was writing finds another one, and writes no more. One look-up by key.
+MATCH (dataset:Dataset {uid: $dataset})
+SET dataset.state = dataset.state
+WITH dataset WHERE dataset.state = 'ready' OR (dataset.state = 'importing' AND dataset.adding = $adding)
+SET dataset.state = 'importing', dataset.adding = $adding, dataset.fingerprint = $fingerprint, dataset.imported = 0
+RETURN dataset.uid AS dataset
+
+// name: known_ids(dataset, label) -> many
+// The ids of all nodes of one kind. One index range.
+MATCH (node:$($label) {dataset: $dataset})
+RETURN node.id AS id
+
+// name: known_nodes(labels, uids) -> many
+// Those of some nodes that are there. Four look-ups by key a row, since two kinds may share an id.
+UNWIND $uids AS uid
+MATCH (node:User|Item|Entity|Interest {uid: uid})
+WHERE labels(node)[0] IN $labels
+RETURN labels(node)[0] AS label, node.id AS id, node.name AS name, node.text AS text
+
+// name: known_interactions(uids) -> many
+// The items of users, of all splits. One look-up by key a user, then that user's interactions.
+UNWIND $uids AS uid
+MATCH (user:User {uid: uid})-[:INTERACTED]->(item:Item)
+RETURN user.id AS source, collect(item.id) AS targets
+
+// name: known_facts(uids, relation) -> many
+// What things stand in a relation to. Two look-ups by key a thing, then its facts.
+UNWIND $uids AS uid
+MATCH (head:Item|Entity {uid: uid})-[fact]->(tail:Item|Entity)
+WHERE fact.relation = $relation
+RETURN head.id AS source, collect(tail.id) AS targets
+
+// name: known_interest_edges(uids) -> many
+// The interests of users. One look-up by key a user, then that user's interests.
+UNWIND $uids AS uid
+MATCH (user:User {uid: uid})-[:HAS_INTEREST]->(interest:Interest)
+RETURN user.id AS source, collect(interest.id) AS targets
+
+// name: describe_addition(dataset, fingerprint, run, run_id, name, total, parameters, report, relation_names, relations) -> none
+// Notes what is being added, as a run, and the relations that the dataset will have. Two look-ups by key.
+MATCH (dataset:Dataset {uid: $dataset})
+WHERE dataset.fingerprint = $fingerprint
+SET dataset.importing = $run, dataset.relation_names = $relation_names, dataset.relations = $relations
+MERGE (run:Run {uid: $run})
+SET run.id = $run_id, run.dataset = $dataset, run.kind = 'import', run.name = $name, run.state = 'running',
+    run.total = $total, run.parameters = $parameters, run.report = $report,
+    run.created_at = coalesce(run.created_at, datetime()), run.started_at = datetime(), run.finished_at = null,
+    run.error = null
 
 // name: rename_field(dataset, fingerprint, field) -> none
 // What the items of a dataset are, where an import differs from the last one in nothing else. One look-up by key.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from typing_extensions import override
 
 from cikg.cli._completion import completing
@@ -14,6 +15,7 @@ from cikg.cli._output import dataset_option, json_option, print_facts, print_jso
 from cikg.cli._prepared import prepared
 from cikg.cli._store import bulk_store
 from cikg.cli._wizard import wizard
+from cikg.datasets import additions
 from cikg.datasets.bulk import PAYS
 from cikg.datasets.checking import Rules, check
 from cikg.datasets.filters import Filters
@@ -51,7 +53,17 @@ class _Import(click.Command):
 @dataset_option
 @click.option("--list", "list_formats", is_flag=True, help="List the formats, then exit.")
 @click.option("--dry-run", is_flag=True, help="Read, check and report only; needs no database.")
-@click.option("--replace", is_flag=True, help="Drop the dataset's present contents if they differ.")
+@click.option(
+    "--add",
+    is_flag=True,
+    help="Add what is new in the source, as train, to the dataset. All else in it stays: splits, intents, corrections, "
+    "lists.",
+)
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="If the dataset holds something else, drop all of it first: intents, corrections, jobs and lists, too.",
+)
 @click.option(
     "--max-rejected",
     type=click.FloatRange(0, 1),
@@ -99,6 +111,7 @@ def command(
     dataset: str,
     list_formats: bool,
     dry_run: bool,
+    add: bool,
     replace: bool,
     max_rejected: float,
     min_rating: float | None,
@@ -116,7 +129,7 @@ def command(
 
     Everything is read and checked before anything is written. Rows that cannot be used are skipped, reported and
     listed in a file; too many of them stop the import. Repeating a finished import changes nothing; repeating an
-    interrupted one completes it.
+    interrupted one completes it. With `--add`, the source may have the new rows alone, or all of them again.
     """
     if list_formats:
         _list(as_json=as_json)
@@ -124,6 +137,8 @@ def command(
     if format_name is None:
         raise click.UsageError("Missing argument 'FORMAT'; --list shows them all.")
     format_named(format_name)
+    if add:
+        _refuse_beside_add(click.get_current_context())
     rules = Rules(
         split=SplitRule(SplitKind(kind) if kind else None, test_share, valid_share, split_seed),
         filters=Filters(min_rating, core),
@@ -133,6 +148,10 @@ def command(
     what = (format_name, path, dataset, rules)
     if dry_run:
         report = check(*what, home=settings.home, progress=progress).report
+    elif add:
+        chosen = {"min_rating": min_rating, "max_rejected": max_rejected, "home": settings.home, "progress": progress}
+        with connect(settings) as graph:
+            report = additions.add(graph, format_name, path, dataset, **chosen)
     else:
         with connect(settings) as graph:
             store = bulk_store(settings, bulk)
@@ -140,7 +159,17 @@ def command(
     if as_json:
         print_json(report.as_dict() | {"dry_run": dry_run, "peak_memory": peak_memory()})
     else:
-        _show(report, "checked; nothing was written" if dry_run else "unchanged" if report.unchanged else "imported")
+        done = "added" if add else "imported"
+        _show(report, "checked; nothing was written" if dry_run else "unchanged" if report.unchanged else done)
+
+
+def _refuse_beside_add(context: click.Context) -> None:
+    """Refuse options that are about a whole dataset."""
+    names = ("replace", "core", "kind", "test_share", "valid_share", "split_seed", "bulk", "dry_run")
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            (option,) = (each for each in context.command.params if each.name == name)
+            raise click.UsageError(f"{option.opts[0]} cannot be used with --add.")
 
 
 def _list(*, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from cikg.datasets.reading.source import ADVANCE, Source
 from cikg.datasets.records import Format, Record
 from cikg.datasets.report import MAX_REJECTED, ImportReport, Rejections, file_name
 from cikg.datasets.splits import AppliedSplit, SplitRule, split
-from cikg.datasets.tables import Tables, collect
+from cikg.datasets.tables import Known, Tables, collect, nothing_known
 from cikg.errors import InputError
 from cikg.progress import Progress, silent
 from cikg.schema import dataset_name, uid
@@ -60,6 +60,7 @@ def check(
     *,
     home: Path | None = None,
     source: str | None = None,
+    known: Known = nothing_known,
     progress: Progress = silent,
 ) -> Checked:
     """Read a dataset to its end, filter it and split it; nothing is written but a list of rejected rows.
@@ -71,6 +72,7 @@ def check(
         rules: what of it is imported, and how it is split.
         home: lists of rejected rows are written below it; None for none.
         source: what to call where it came from, if that is not the path.
+        known: what the source need not describe.
         progress: opens progress bars.
 
     Raises:
@@ -86,7 +88,7 @@ def check(
     with Rejections(home / "imports" / dataset if home is not None else None, rules.max_rejected) as rejections:
         with progress("reading", None) as advance:
             opened = Source(path, advance, rejections.add)
-            tables, applied, left_out = _read(kind, opened, rejections, rules)
+            tables, applied, left_out = _read(kind, opened, rejections, rules, known)
             advance(opened.rows % ADVANCE)
         content = f"{kind.name} {json.dumps(applied.as_dict())} {tables.digest()}"
         fingerprint = hashlib.sha256(content.encode()).hexdigest()
@@ -116,7 +118,7 @@ def run_id(fingerprint: str) -> str:
 
 
 def _read(
-    kind: Format, source: Source, rejections: Rejections, rules: Rules
+    kind: Format, source: Source, rejections: Rejections, rules: Rules, known: Known
 ) -> tuple[Tables, AppliedSplit, dict[str, int]]:
     """A source's tables, how they were split, and what the person's filters left out, by kind.
 
@@ -128,7 +130,7 @@ def _read(
         yield from kind.read(source)
         rejections.check(source.rows)
 
-    tables, left_out = rules.filters.apply(collect(records(), source))
+    tables, left_out = rules.filters.apply(collect(records(), source, known))
     as_it_was = source.split is not None and rules.split == SplitRule()
     if tables.knowledge and not (as_it_was and rules.filters == Filters()):
         # It was read out of the training interactions of before, some of which may be test ones now, or gone.

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from cikg.datasets import bulk as bulk_import
-from cikg.datasets.batches import Batch, batches, data_rows, total_rows
+from cikg.datasets.batches import batches, data_rows, total_rows
 from cikg.datasets.bulk import Bulk
 from cikg.datasets.checking import Checked, Rules, check, run_id
 from cikg.datasets.drop import clear, held
 from cikg.datasets.report import ImportReport
+from cikg.datasets.tables import Tables
 from cikg.errors import ConflictError, MemoryLimitError
 from cikg.graph import Graph
 from cikg.graph.migrations import migrate
@@ -97,8 +98,7 @@ class _Import:
                 return self.run(replace=False, bulk=bulk, progress=progress)
         if bulk is not None and bulk.pays(self.total) and done == 0:
             done = self._make_database(bulk, progress)
-        self._write_rows(done, progress)
-        self._finish()
+        write_rows(self.graph, self.tables, self.uid, self.fingerprint, done, progress=progress)
         return True
 
     def _make_database(self, bulk: Bulk, progress: Progress) -> int:
@@ -115,26 +115,6 @@ class _Import:
                 cure="Import without --bulk, or set CIKG_HOME to an empty folder",
             )
         return 0
-
-    def _write_rows(self, done: int, progress: Progress) -> None:
-        """Write all rows but the first `done`, in smaller batches once one exceeds the server's memory."""
-        with progress("importing", self.total) as advance:
-            advance(done)
-            left = batches(self.tables, self.dataset, self.uid, done)
-            while batch := next(left, None):
-                rows = batch.end - batch.start
-                try:
-                    self._write(batch)
-                except MemoryLimitError:
-                    if rows == 1:
-                        raise
-                    left = batches(self.tables, self.dataset, self.uid, batch.start, rows // 2)
-                else:
-                    advance(rows)
-
-    def _write(self, batch: Batch) -> None:
-        own = {"dataset": self.dataset, "fingerprint": self.fingerprint, "start": batch.start, "end": batch.end}
-        self.graph.write_together([(batch.statement, {**own, **batch.parameters})])
 
     def _make_room(self, found: dict[str, Any], replace: bool, progress: Progress) -> None:
         if not replace:
@@ -172,16 +152,33 @@ class _Import:
         )
         return bool(begun)
 
-    def _finish(self) -> None:
-        """Close the import.
 
-        Raises:
-            ConflictError: another one took its place.
-        """
-        if not self.graph.write(
-            "finish_import", dataset=self.dataset, fingerprint=self.fingerprint, total=self.total, run=self.uid
-        ):
-            raise ConflictError(
-                f"another import is writing the dataset {self.dataset!r}, or something removed a part of it",
-                cure="Wait for it to end, then repeat this one; if none is running, drop the dataset and repeat",
-            )
+def write_rows(graph: Graph, tables: Tables, run: str, fingerprint: str, done: int = 0, *, progress: Progress) -> None:
+    """Write all rows of an import, whose run was begun, but the first `done`, and close it.
+
+    Batches become smaller once one exceeds the server's memory.
+
+    Raises:
+        ConflictError: another import took its place.
+    """
+    dataset, total = run.partition(":")[0], total_rows(tables)
+    own = {"dataset": dataset, "fingerprint": fingerprint}
+    with progress("importing", total) as advance:
+        advance(done)
+        left = batches(tables, dataset, run, done)
+        while batch := next(left, None):
+            rows = batch.end - batch.start
+            place = {"start": batch.start, "end": batch.end}
+            try:
+                graph.write_together([(batch.statement, {**own, **place, **batch.parameters})])
+            except MemoryLimitError:
+                if rows == 1:
+                    raise
+                left = batches(tables, dataset, run, batch.start, rows // 2)
+            else:
+                advance(rows)
+    if not graph.write("finish_import", **own, total=total, run=run):
+        raise ConflictError(
+            f"another import is writing the dataset {dataset!r}, or something removed a part of it",
+            cure="Wait for it to end, then repeat this one; if none is running, drop the dataset and repeat",
+        )

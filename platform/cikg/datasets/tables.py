@@ -10,8 +10,9 @@ import hashlib
 import math
 import re
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, Generic, NoReturn, TypeVar
 
 import numpy as np
@@ -143,20 +144,24 @@ class Tables:
         return digest.hexdigest()
 
 
-def relation_types(relations: Iterable[str]) -> dict[str, str]:
+def relation_types(relations: Iterable[str], known: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give each relation a relationship type of its own.
 
     Where two names lead to one type (`http://a/genre`, `http://b/genre`), the later in alphabetical order is numbered
     (`GENRE_2`), so that they are never merged.
+
+    Args:
+        relations: their names.
+        known: types that relations have already, these among them or others.
 
     Raises:
         InputError: a name has no letter or digit.
     """
     names = sorted(relations)
     plain = {name: relationship_type(name) for name in names}
-    types: dict[str, str] = {}
-    taken: set[str] = set()
-    for name in names:
+    known = known or {}
+    types, taken = {name: known[name] for name in names if name in known}, set(known.values())
+    for name in sorted(plain.keys() - types.keys()):
         candidate, number = plain[name], 1
         while candidate in taken or (number > 1 and candidate in plain.values()):
             number += 1
@@ -172,14 +177,23 @@ Node = TypeVar("Node", User, Item, Entity, Interest)
 Reject = Callable[[str], None]
 """Leaves out the record at hand, for a reason."""
 
+Known = Callable[[Label], Container[str]]
+"""The ids of nodes of some label that a source may name without describing them."""
+
 
 class _Nodes(Generic[Node]):
-    """Nodes of one kind while they are read: numbered by arrival, renumbered by id at the end."""
+    """Nodes of one kind while they are read: numbered by arrival, renumbered by id at the end.
 
-    def __init__(self, kind: str, reject: Reject, others: _Nodes[Any] | None = None) -> None:
+    `known` are ids that the source need not describe: what names one of them gets a bare node.
+    """
+
+    def __init__(
+        self, kind: str, reject: Reject, bare: Callable[[str], Node], known: Callable[[], Container[str]]
+    ) -> None:
         self.kind = kind
         self.reject = reject
-        self.others = others
+        self.bare, self.known = bare, known
+        self.others: _Nodes[Any] | None = None
         self.nodes: list[Node] = []
         self.index: dict[str, int] = {}
         self.repeated = 0
@@ -206,9 +220,17 @@ class _Nodes(Generic[Node]):
 
     def find(self, identifier: str, used_by: str) -> int | None:
         """The number by arrival of the node with this id; None where there is none, and the record is rejected."""
-        found = self.index.get(identifier)
+        found = self.get(identifier)
         if found is None:
             self.reject(f"{used_by} names {self.kind} {identifier[:LONGEST_ID]!r} that the dataset does not have")
+        return found
+
+    def get(self, identifier: str) -> int | None:
+        """The number by arrival of the node with this id, or None."""
+        found = self.index.get(identifier)
+        if found is None and identifier in self.known():
+            found = self.index[identifier] = len(self.nodes)
+            self.nodes.append(self.bare(identifier))
         return found
 
     def ordered(self) -> tuple[list[Node], Indices]:
@@ -236,13 +258,14 @@ def _storable(node: Node, texts: dict[str, str]) -> Node:
 class _Reading:
     """Takes records one after another and makes `Tables` of them."""
 
-    def __init__(self, reject: Reject) -> None:
+    def __init__(self, reject: Reject, known: Known) -> None:
         self.reject = reject
-        self.users: _Nodes[User] = _Nodes("a user", reject)
-        self.items: _Nodes[Item] = _Nodes("an item", reject)
-        self.entities: _Nodes[Entity] = _Nodes("an entity", reject, others=self.items)
-        self.items.others = self.entities
-        self.interests: _Nodes[Interest] = _Nodes("an interest", reject)
+        ids = [partial(known, label) for label in (Label.USER, Label.ITEM, Label.ENTITY, Label.INTEREST)]
+        self.users: _Nodes[User] = _Nodes("a user", reject, User, ids[0])
+        self.items: _Nodes[Item] = _Nodes("an item", reject, lambda name: Item(name, name), ids[1])
+        self.entities: _Nodes[Entity] = _Nodes("an entity", reject, lambda name: Entity(name, name), ids[2])
+        self.interests: _Nodes[Interest] = _Nodes("an interest", reject, Interest, ids[3])
+        self.items.others, self.entities.others = self.entities, self.items
         self.user, self.item, self.split = array("i"), array("i"), array("b")
         self.rating, self.at = array("d"), array("q")
         self.facts: dict[str, tuple[array[int], array[int]]] = {}
@@ -329,7 +352,7 @@ class _Reading:
 
     def _thing(self, identifier: str) -> int | None:
         """Items by their number from 0 upwards, entities from -1 downwards, as long as items may still arrive."""
-        number = self.items.index.get(identifier)
+        number = self.items.get(identifier)
         if number is not None:
             return number
         number = self.entities.find(identifier, "a fact")
@@ -400,18 +423,24 @@ def _pairs(source: Indices, target: Indices) -> tuple[Pairs, int]:
     return Pairs(source[keep], target[keep]), int((~keep).sum())
 
 
-def collect(records: Iterable[Record], source: Source | None = None) -> Tables:
+def nothing_known(_label: Label) -> Container[str]:
+    """Where a source has to describe all that it names."""
+    return ()
+
+
+def collect(records: Iterable[Record], source: Source | None = None, known: Known = nothing_known) -> Tables:
     """Read all records and check them as a whole.
 
     Args:
         records: what a format's reader yields.
         source: where from. A record that cannot be used (an id is unusable or not unique, an edge names a node that is
             not there) is rejected there, and so is the row at which the reader stands; without a source it is an error.
+        known: what the source need not describe.
 
     Raises:
         InputError: an interaction is in two splits, or there is no interaction at all.
     """
-    reading = _Reading(_refuse if source is None else source.reject)
+    reading = _Reading(_refuse if source is None else source.reject, known)
     for record in records:
         reading.add(record)
     return reading.tables()

@@ -193,6 +193,28 @@ def test_the_split_stands_on_the_edges_the_dataset_and_its_snapshots(
     assert "already holds something else" in said
 
 
+def test_adding_says_what_came_in_and_takes_no_option_about_a_whole_dataset(
+    here: Cikg, dataset: str, tmp_path: Path
+) -> None:
+    def csv_of(name: str, rows: str) -> str:
+        (tmp_path / f"{name}.csv").write_text(f"user,item\n{rows}")
+        (tmp_path / f"{name}.toml").write_text(f'[interactions]\nfile = "{name}.csv"\nuser = "user"\nitem = "item"\n')
+        return str(tmp_path / f"{name}.toml")
+
+    old, new = csv_of("old", "a,x\nb,y\n"), csv_of("new", "a,x\na,y\nc,x\n")
+    adding = ("import", "table", new, "--dataset", dataset, "--add")
+    assert "without --add" in one_sentence(here(*adding))
+    assert here("import", "table", old, "--dataset", dataset).returncode == 0
+    for option in (["--replace"], ["--core", "2"], ["--split", "ratio"], ["--test-share", "0.1"], ["--dry-run"]):
+        done = here(*adding, *option)
+        assert done.returncode == 2 and f"{option[0]} cannot be used with --add" in done.stderr
+    first, again = here(*adding, "--json"), here(*adding, "--json")
+    told = [json.loads(done.stdout) for done in (first, again)]
+    assert [(each["unchanged"], each["counts"]["users"], each["counts"]["train"]) for each in told] == [
+        (False, 1, 2), (True, 0, 0)
+    ]  # fmt: skip
+
+
 def test_formats_are_listed(here: Cikg) -> None:
     done = here("import", "--list", "--json")
     assert done.returncode == 0

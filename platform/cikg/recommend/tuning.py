@@ -231,9 +231,17 @@ class _Tuning:
             if earlier.user_attrs.get("settings") == chosen and earlier.state == TrialState.COMPLETE:
                 return earlier.value, TrialState.COMPLETE
 
+        told = self._told_before(chosen)
+
+        def tell_again(before: int | None = None) -> None:
+            for step in sorted(step for step in told if before is None or step < before):
+                trial.report(told.pop(step), step)
+
         def watch(standing: Progress) -> None:
             observe(standing)
             if standing.loss and standing.best is not None:
+                tell_again(standing.done)
+                told.pop(standing.done, None)
                 trial.report(standing.best, standing.done)
                 if trial.should_prune():
                     raise optuna.TrialPruned
@@ -250,7 +258,16 @@ class _Tuning:
             )
         except optuna.TrialPruned:
             return None, TrialState.PRUNED
+        tell_again()
         return total(done.valid, self.options["metric"]), TrialState.COMPLETE
+
+    def _told_before(self, chosen: dict[str, Any]) -> dict[int, float]:
+        """What the same trial reported until it was interrupted, by epoch: a resumed training repeats none of it."""
+        told: dict[int, float] = {}
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
+            if "seconds" not in trial.user_attrs and trial.user_attrs.get("settings") == chosen:
+                told |= trial.intermediate_values
+        return told
 
 
 def _suggest(trial: optuna.Trial, name: str, where: Search) -> Any:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from pydantic import Field
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.files import alone
 from cikg.graph.snapshot import Snapshot
-from cikg.recommend import method, methods, tuning
+from cikg.recommend import engine, method, methods, tuning
 from cikg.recommend.data.views import TrainingData
 from cikg.recommend.method import ClosedForm, Config, Method, Span
 from cikg.recommend.scorers import Scorer, StaticScorer
 from cikg.recommend.tuning import best, tune
+from cikg.recommend.workshop import Progress
 from cikg.schema import SplitCode
 from cikg.settings import Settings
 from tests.unit.recommend.planted import two_tastes, write_snapshot
@@ -213,6 +215,34 @@ def test_valid_does_not_choose_the_graph_where_interests_may_know_it(
     assert best(offline, unproven, "lightgcn") == found
     fixed = quick | {"overrides": quick["overrides"] | {"graph": "ckg"}}
     assert {trial.settings["graph"] for trial in tune(unproven, "lightgcn", **fixed).trials} == {"ckg"}
+
+
+@pytest.mark.parametrize("at", [3, 8])
+def test_an_interrupted_gradient_trial_reports_every_epoch(
+    at: int, snapshot: Snapshot, offline: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is given up later depends on the epochs of all trials, also on those before the checkpoint."""
+    monkeypatch.setattr(tuning, "train", partial(engine.train, checkpoint_seconds=0))
+    overrides = {"dimension": 4, "batch_size": 512, "translation": False, "contrast_weight": 0}
+    options: dict[str, Any] = {"overrides": overrides, "epochs": 8, "patience": 8}
+
+    def stop(done: int, known: object, standing: Progress | None) -> None:
+        if done == 1 and standing is not None and standing.done == at:
+            raise StoppedError
+
+    def reported(settings: Settings) -> list[tuple[Any, dict[int, float]]]:
+        (journal,) = settings.home.rglob(tuning.JOURNAL)
+        (study,) = tuning._studies(journal, "ndcg@50")
+        return [(trial.state, trial.intermediate_values) for trial in tuning._finished(study)]
+
+    tune(snapshot, "cikgrec", settings=offline, trials=3, **options)
+    elsewhere = Settings(home=tmp_path / "elsewhere", device="cpu")
+    for _ in range(2):  # the second is interrupted at once, before it has told anything
+        with pytest.raises(StoppedError):
+            tune(snapshot, "cikgrec", settings=elsewhere, trials=3, observer=stop, **options)
+    tune(snapshot, "cikgrec", settings=elsewhere, trials=3, **options)
+    assert reported(elsewhere) == reported(offline)
+    assert sorted(reported(offline)[1][1]) == list(range(1, 9))
 
 
 def test_hopeless_trials_of_a_gradient_method_are_given_up(

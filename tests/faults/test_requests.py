@@ -7,7 +7,6 @@ import os
 import signal
 from typing import Any
 
-import pytest
 from pydantic import SecretStr
 from redis import Redis
 
@@ -18,8 +17,6 @@ from cikg.embedded.supervisor import environment
 from cikg.extraction import control, queue
 from cikg.settings import load_settings
 from tests.integration.extraction.conftest import Workplace, site
-
-pytestmark = pytest.mark.timeout(180)
 
 
 def _post_and_die(variables: dict[str, str], path: str, headers: dict[str, str]) -> None:

@@ -20,7 +20,6 @@ from cikg.settings import Settings
 from tests.integration.graph.state import digest
 from tests.unit.datasets.folders import FILES, write
 
-pytestmark = pytest.mark.timeout(180)
 Hungry = Callable[..., list[str]]
 
 

@@ -24,7 +24,6 @@ from cikg.settings import Settings, load_settings
 from tests.integration.extraction.conftest import Workplace, found
 from tests.workplace import plant_readers, wait_for
 
-pytestmark = pytest.mark.timeout(180)
 JOB = job("user_interests")
 KILLER = "Kills whoever asks about it"
 LEASE = 0.4
@@ -158,8 +157,8 @@ def test_a_shard_that_takes_too_long_is_given_back_and_leaves_nothing_open(place
     place.planted(8)
     llm = place.standin(fault="hang@Volume 2-0")
     run, shards = begin(place)
-    settings = place.settings(llm, llm_timeout=60.0, task_time_limit=1.5)
-    with Runner(place.graph, settings) as runner, pytest.raises(ServiceError, match=r"took longer than 1\.5 s"):
+    settings = place.settings(llm, llm_timeout=60.0, task_time_limit=15.0)
+    with Runner(place.graph, settings) as runner, pytest.raises(ServiceError, match="took longer than 15 s"):
         runner.work_shard(run, shards[0])
     stands = ledger.progress(place.graph, run)
     assert (stands["done"], stands["planned"], stands["running"]) == (7, 1, 0)

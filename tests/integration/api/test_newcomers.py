@@ -13,7 +13,6 @@ from cikg.settings import Settings
 from tests import planted_tastes
 from tests.integration.api.conftest import Call
 
-pytestmark = pytest.mark.timeout(60)
 DATASET = "test-newcomers"
 PATH = f"/datasets/{DATASET}"
 

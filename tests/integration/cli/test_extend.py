@@ -22,7 +22,6 @@ from cikg.settings import Settings
 from tests import planted_tastes
 from tests.planted_tastes import TOPICS, tastes
 
-pytestmark = pytest.mark.timeout(120)
 Cikg = Callable[..., str]
 
 

@@ -22,8 +22,6 @@ from cikg.recommend.newcomers.search import search
 from cikg.schema import Label, SplitCode
 from cikg.settings import Settings
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def mean_reciprocal_rank(graph: Graph, model: newcomer.Model, weight: float) -> float:
     """Of a reader's last test item, searched for by the longest word of its text that at least eight texts have."""

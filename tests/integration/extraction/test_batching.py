@@ -33,8 +33,6 @@ from tests.workplace import free_port, wait_for
 
 from .conftest import StandIn, Workplace, environment, found, site
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def llm(place: Workplace) -> StandIn:

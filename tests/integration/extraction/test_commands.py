@@ -23,7 +23,6 @@ from tests.workplace import start_worker, wait_for
 
 from .conftest import Workplace, site
 
-pytestmark = pytest.mark.timeout(180)
 LONG = ("train", "lightgcn", "--epochs", "100000", "--patience", "100000", "--no-refit")
 
 

@@ -15,7 +15,6 @@ from cikg.graph import Graph
 from .conftest import Workplace
 from .test_item_intents import extract
 
-pytestmark = pytest.mark.timeout(120)
 READERS = 120
 """Readers asked about: every other one costs two more answers, and changes the shares little."""
 BOOKS = {book.id: {name.casefold() for name in (*book.genres, *book.subjects)} for book in demo.catalogue()}

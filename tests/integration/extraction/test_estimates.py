@@ -16,7 +16,6 @@ from cikg.extraction.runner import Runner
 from cikg.settings import Price
 from tests.integration.extraction.conftest import Workplace
 
-pytestmark = pytest.mark.timeout(180)
 PRICE = Price(input=500, output=1000)
 SUBJECTS = 40
 

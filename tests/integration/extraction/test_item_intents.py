@@ -16,7 +16,6 @@ from cikg.settings import Settings
 
 from .conftest import ITEMS_OF_A_TOPIC, TOPICS, Workplace, everything
 
-pytestmark = pytest.mark.timeout(120)
 ITEMS = len(TOPICS) * ITEMS_OF_A_TOPIC
 
 

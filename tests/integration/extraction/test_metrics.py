@@ -20,7 +20,6 @@ from cikg.llm.answers import Usage
 from cikg.settings import Price, Settings
 from tests.integration.extraction.conftest import Workplace
 
-pytestmark = pytest.mark.timeout(120)
 JOB = "user_interests"
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from cikg.extraction import ledger
 from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
@@ -14,8 +12,6 @@ from cikg.graph import Graph
 from cikg.settings import Settings
 
 from .conftest import Workplace
-
-pytestmark = pytest.mark.timeout(120)
 
 
 def extract(graph: Graph, dataset: str, settings: Settings, name: str) -> None:

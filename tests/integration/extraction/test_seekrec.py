@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from cikg.extraction import control, ledger, pipelines
 from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
@@ -16,7 +14,6 @@ from cikg.settings import Settings
 
 from .conftest import ITEMS_OF_A_TOPIC, TOPICS, Workplace, everything
 
-pytestmark = pytest.mark.timeout(120)
 JOBS = (
     "user_preferences", "preference_alignment", "user_subgraphs", "item_subgraphs", "user_profiles", "item_profiles",
 )  # fmt: skip

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from cikg.extraction import ledger
 from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
@@ -14,7 +12,6 @@ from cikg.settings import Settings
 from tests.integration.extraction.conftest import Workplace
 from tests.workplace import plant_readers
 
-pytestmark = pytest.mark.timeout(180)
 JOB = "user_interests"
 
 

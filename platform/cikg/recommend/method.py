@@ -24,6 +24,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
+from typing_extensions import override
 
 from cikg.errors import InputError
 from cikg.recommend import methods
@@ -63,6 +64,20 @@ class ClosedForm(ABC):
             chosen: the config fields of the candidate that was best.
         """
         return ()
+
+
+class OneFit(ClosedForm):
+    """A closed form with one candidate.
+
+    Attributes:
+        scorer: what was fitted, as soon as it is made.
+    """
+
+    scorer: Scorer
+
+    @override
+    def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
+        yield {}, self.scorer
 
 
 class Gradient(nn.Module, ABC):

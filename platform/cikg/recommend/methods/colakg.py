@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
@@ -22,9 +21,9 @@ from typing_extensions import override
 from cikg.recommend.data.views import Array, SymmetricGraph, TrainingData, View, graph_view
 from cikg.recommend.method import Gradient, Method, Span
 from cikg.recommend.methods.seekrec import with_neighbours
-from cikg.recommend.parts import losses, matching
+from cikg.recommend.parts import matching
 from cikg.recommend.parts.propagation import drop_edges, propagate
-from cikg.recommend.parts.ranking import SEARCH, Batch, Ranking
+from cikg.recommend.parts.ranking import SEARCH, Ranking
 from cikg.recommend.scorers import DotScorer
 from cikg.text.distillation import distill
 
@@ -92,7 +91,8 @@ class Colakg(Gradient):
             graph = drop_edges(self._graph, dropout, generator) if dropout else self._graph
             users, items = self._users_and_items(graph, generator)
             # A vector of zeros teaches nothing: that nobody has chosen an item yet says nothing against it.
-            yield "recommend", self._ranking.loss(users, items * self._chosen, batch) + self._decay(batch)
+            decay = self.config.weight_decay * self._ranking.squared_length(self.embeddings, batch)
+            yield "recommend", self._ranking.loss(users, items * self._chosen, batch) + decay
 
     @override
     def scorer(self) -> DotScorer:
@@ -123,11 +123,6 @@ class Colakg(Gradient):
         users = own[:first] + weight * self.adapter(_dropped(self._user_text, dropout, generator))
         items = own[first:last] + weight * self.adapter(_dropped(self._item_text, dropout, generator))
         return torch.cat([users, items, own[last:]])
-
-    def _decay(self, batch: Batch) -> Tensor:
-        """Of the interactions' ends; one look-up, since each writes a gradient of the whole table."""
-        ends = F.embedding(torch.cat([batch.user, batch.item + self.nodes.first_item]), self.embeddings)
-        return self.config.weight_decay * losses.squared_length(*ends.chunk(2))
 
 
 def _texts(data: TrainingData, config: ColakgConfig) -> list[Array]:

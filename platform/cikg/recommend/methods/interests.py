@@ -6,19 +6,15 @@ says from a user's interests what the user chose.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import torch
 from pydantic import Field
-from typing_extensions import override
 
 from cikg.errors import InputError
 from cikg.recommend.data.views import Pairs, TrainingData
-from cikg.recommend.method import ClosedForm, Config, Method, Span
+from cikg.recommend.method import Config, Method, OneFit, Span
 from cikg.recommend.parts import linear
-from cikg.recommend.scorers import ItemWeightScorer, Scorer
+from cikg.recommend.scorers import ItemWeightScorer
 
 
 class InterestsConfig(Config):
@@ -27,7 +23,7 @@ class InterestsConfig(Config):
     penalty: float = Field(50.0, gt=0, description="λ: the larger, the less interests with few holders count")
 
 
-class Interests(ClosedForm):
+class Interests(OneFit):
     """B = (YᵀY + λI)⁻¹·YᵀX, where Y says who holds which interest and X who chose what; a score is y_u·B."""
 
     def __init__(self, data: TrainingData, config: InterestsConfig, device: torch.device) -> None:
@@ -42,11 +38,7 @@ class Interests(ClosedForm):
         together = (holders.T @ holders).toarray() + config.penalty * np.eye(nodes.interests)
         chosen = (holders.T @ linear.interactions(data)).toarray()
         weights = np.linalg.solve(together, chosen).astype(np.float32)  # (interests, items)
-        self._scorer = ItemWeightScorer(*linear.rows(held, nodes.users, device), torch.from_numpy(weights).to(device))
-
-    @override
-    def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
-        yield {}, self._scorer
+        self.scorer = ItemWeightScorer(*linear.rows(held, nodes.users, device), torch.from_numpy(weights).to(device))
 
 
 METHOD = Method(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import torch
 from pydantic import Field
-from typing_extensions import override
 
 from cikg.recommend.data.views import TrainingData
-from cikg.recommend.method import ClosedForm, Config, Method, Span
+from cikg.recommend.method import Config, Method, OneFit, Span
 from cikg.recommend.parts import linear
-from cikg.recommend.scorers import ItemWeightScorer, Scorer
+from cikg.recommend.scorers import ItemWeightScorer
 
 
 class ItemKnnConfig(Config):
@@ -24,7 +20,7 @@ class ItemKnnConfig(Config):
     facts_weight: float = Field(0.0, ge=0, description="Weight of the similarity by shared facts beside it")
 
 
-class ItemKnn(ClosedForm):
+class ItemKnn(OneFit):
     """w_ij = n_ij / (√(n_i·n_j) + shrinkage), where n_ij users chose both; of each row the k largest count."""
 
     def __init__(self, data: TrainingData, config: ItemKnnConfig, device: torch.device) -> None:
@@ -37,13 +33,9 @@ class ItemKnn(ClosedForm):
             both += config.facts_weight * linear.fact_similarity(data).toarray()
         np.fill_diagonal(both, 0.0)
         linear.keep_largest(both, config.neighbours)
-        self._scorer = ItemWeightScorer(
+        self.scorer = ItemWeightScorer(
             *linear.rows(data.fit, data.nodes.users, device), torch.from_numpy(both).to(device)
         )
-
-    @override
-    def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
-        yield {}, self._scorer
 
 
 METHOD = Method(

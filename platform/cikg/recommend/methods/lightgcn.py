@@ -19,7 +19,7 @@ from cikg.recommend.data.views import SymmetricGraph, TrainingData, View, graph_
 from cikg.recommend.method import Gradient, Method, Span
 from cikg.recommend.parts import losses
 from cikg.recommend.parts.propagation import drop_edges, memory, propagate
-from cikg.recommend.parts.ranking import SEARCH, Batch, Ranking, RankingConfig
+from cikg.recommend.parts.ranking import SEARCH, Ranking, RankingConfig
 from cikg.recommend.scorers import DotScorer
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class Lightgcn(Gradient):
         for batch in self._ranking.batches(generator):
             graph = drop_edges(self._graph, dropout, generator) if dropout else self._graph
             users, items = self._users_and_items(graph)
-            yield "recommend", self._ranking.loss(users, items, batch) + self._decay(batch)
+            decay = self.config.weight_decay * self._ranking.squared_length(self.embeddings, batch)
+            yield "recommend", self._ranking.loss(users, items, batch) + decay
 
     @override
     def scorer(self) -> DotScorer:
@@ -120,11 +121,6 @@ class Lightgcn(Gradient):
             loss = self._ranking.loss_of(users[:count], things[:count], things[count:], share.numbered())
             decay = losses.squared_length(*F.embedding(near.ends[:, :count], own))
             yield "recommend", distributed.weigh(loss + self.config.weight_decay * decay, len(batch))
-
-    def _decay(self, batch: Batch) -> Tensor:
-        """Of the interactions' ends; one look-up, since each writes a gradient of the whole table."""
-        ends = F.embedding(torch.cat([batch.user, batch.item + self.nodes.first_item]), self.embeddings)
-        return self.config.weight_decay * losses.squared_length(*ends.chunk(2))
 
 
 METHOD = Method(

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import torch
-from typing_extensions import override
 
 from cikg.recommend.data.views import TrainingData
-from cikg.recommend.method import ClosedForm, Config, Method
-from cikg.recommend.scorers import Scorer, StaticScorer
+from cikg.recommend.method import Config, Method, OneFit
+from cikg.recommend.scorers import StaticScorer
 
 
 class PopularityConfig(Config):
     """Popularity has nothing to set."""
 
 
-class Popularity(ClosedForm):
+class Popularity(OneFit):
     """Counts interactions."""
 
     def __init__(self, data: TrainingData, config: PopularityConfig, device: torch.device) -> None:
         counts = np.bincount(data.fit.item_index, minlength=data.nodes.items)
-        self._scores = torch.from_numpy(counts.astype(np.float32)).to(device)
-
-    @override
-    def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
-        yield {}, StaticScorer(self._scores)
+        self.scorer = StaticScorer(torch.from_numpy(counts.astype(np.float32)).to(device))
 
 
 METHOD = Method(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import torch
 from pydantic import Field
-from typing_extensions import override
 
 from cikg.recommend.data.views import TrainingData
-from cikg.recommend.method import ClosedForm, Config, Method, Span
+from cikg.recommend.method import Config, Method, OneFit, Span
 from cikg.recommend.parts import linear
-from cikg.recommend.scorers import ItemWeightScorer, Scorer
+from cikg.recommend.scorers import ItemWeightScorer
 
 
 class Rp3betaConfig(Config):
@@ -24,7 +20,7 @@ class Rp3betaConfig(Config):
     neighbours: int = Field(1000, ge=1, description="Number of items that each item's walks may end at")
 
 
-class Rp3beta(ClosedForm):
+class Rp3beta(OneFit):
     """w_ij = Σ_u p(u|i)^α·p(j|u)^α / popularity(j)^β; every item of a history weighs alike, as in ItemKNN."""
 
     def __init__(self, data: TrainingData, config: Rp3betaConfig, device: torch.device) -> None:
@@ -38,13 +34,9 @@ class Rp3beta(ClosedForm):
         weights *= linear.inverse_power(items, config.beta).astype(np.float32)[None]
         np.fill_diagonal(weights, 0.0)
         linear.keep_largest(weights, config.neighbours)
-        self._scorer = ItemWeightScorer(
+        self.scorer = ItemWeightScorer(
             *linear.rows(data.fit, data.nodes.users, device), torch.from_numpy(weights).to(device)
         )
-
-    @override
-    def candidates(self) -> Iterator[tuple[dict[str, Any], Scorer]]:
-        yield {}, self._scorer
 
 
 METHOD = Method(

@@ -25,9 +25,9 @@ from typing_extensions import override
 
 from cikg.recommend.data.views import Array, TrainingData, View, graph_view
 from cikg.recommend.method import Gradient, Method, Span
-from cikg.recommend.parts import losses, matching
+from cikg.recommend.parts import matching
 from cikg.recommend.parts.propagation import propagate
-from cikg.recommend.parts.ranking import SEARCH, Batch, Ranking
+from cikg.recommend.parts.ranking import SEARCH, Ranking
 from cikg.recommend.scorers import GatedScorer
 from cikg.text.distillation import distill
 
@@ -102,7 +102,8 @@ class Seekrec(Gradient):
         for batch in self._ranking.batches(generator):
             users, items = self._encode(self._gates())
             # A vector of zeros teaches nothing: that nobody has chosen an item yet says nothing against it.
-            yield "recommend", self._ranking.loss(users, items * self._chosen, batch) + self._decay(batch)
+            decay = self.config.weight_decay * self._ranking.squared_length(self.embeddings, batch)
+            yield "recommend", self._ranking.loss(users, items * self._chosen, batch) + decay
 
     @override
     def scorer(self) -> GatedScorer:
@@ -136,10 +137,6 @@ class Seekrec(Gradient):
             mixed = mixed + gates[:, place : place + 1] * expert(self._semantic)
         encoded = propagate(self._graph, torch.cat([mixed, others]), self.config.layers)
         return encoded[: self.nodes.users], encoded[self.nodes.users : self._subjects]
-
-    def _decay(self, batch: Batch) -> Tensor:
-        ends = F.embedding(torch.cat([batch.user, batch.item + self.nodes.first_item]), self.embeddings)
-        return self.config.weight_decay * losses.squared_length(*ends.chunk(2))
 
 
 def _semantics(data: TrainingData, config: SeekrecConfig) -> tuple[Array, Array, Array, float]:

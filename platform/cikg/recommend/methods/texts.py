@@ -6,18 +6,13 @@ model wrote about users is not read: of imported profiles nothing tells whether 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import torch
 from pydantic import Field
-from typing_extensions import override
 
 from cikg.errors import InputError
 from cikg.recommend.data.views import TrainingData
-from cikg.recommend.method import ClosedForm, Config, Method, Span
+from cikg.recommend.method import Config, Method, OneFit, Span
 from cikg.recommend.parts import matching
-from cikg.recommend.scorers import DotScorer
 from cikg.text.distillation import distill
 
 
@@ -28,7 +23,7 @@ class TextsConfig(Config):
     penalty: float = Field(10.0, gt=0, description="λ: the larger, the less directions with few items count")
 
 
-class Texts(ClosedForm):
+class Texts(OneFit):
     """Scores Z·w, where w is a user's taste and the rows of Z are the items' distilled vectors, of length 1."""
 
     def __init__(self, data: TrainingData, config: TextsConfig, device: torch.device) -> None:
@@ -39,11 +34,7 @@ class Texts(ClosedForm):
                 cure="Make some with `cikg embed`, take a snapshot again, or train another method",
             )
         distilled = matching.unit(distill(vectors, rank=config.rank).vectors)
-        self._scorer = matching.tastes(data, distilled, config.penalty, device)
-
-    @override
-    def candidates(self) -> Iterator[tuple[dict[str, Any], DotScorer]]:
-        yield {}, self._scorer
+        self.scorer = matching.tastes(data, distilled, config.penalty, device)
 
 
 METHOD = Method(

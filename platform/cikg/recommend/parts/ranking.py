@@ -214,6 +214,16 @@ class Ranking:
     def _margin(self, positive: Tensor, negative: Tensor) -> Tensor:
         return losses.margin(positive, negative, self.config.margin)
 
+    def squared_length(self, embeddings: Tensor, batch: Batch) -> Tensor:
+        """Of the interactions' ends, as in `losses`; one look-up, since each writes a gradient of the whole table.
+
+        Args:
+            embeddings: of all nodes, which users begin.
+            batch: which interactions.
+        """
+        ends = F.embedding(torch.cat([batch.user, batch.item + self.nodes.first_item]), embeddings)
+        return losses.squared_length(*ends.chunk(2))
+
     def scorer(self, users: Tensor, items: Tensor) -> DotScorer:
         """The scorer that ranks as the loss does: by inner products, or by cosines. Copies what it keeps."""
         if self.config.loss in PAIRWISE:

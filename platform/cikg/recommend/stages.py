@@ -39,19 +39,24 @@ class Stage:
         name: what it is called.
         jobs: those whose questions it consists of.
         left_out: what a training without it does not see; or, where nothing can be left out, why.
-        settings: hyperparameters that leave its product out; none where that is not possible.
+        settings: by hyperparameter, what its values become without the stage's product; None where nothing leaves it
+            out. Values that are not named do without it as they are. Empty where nothing can be left out.
     """
 
     name: str
     jobs: tuple[str, ...]
     left_out: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Mapping[str, str | None]]
 
 
 THROUGH_PROFILES = "reaches the recommender only through the profiles; leaving it out would need new answers"
+CANNOT = "no setting leaves it out of a run like this one"
 _SEEKREC = ("user_preferences", "preference_alignment", "user_subgraphs", "item_subgraphs")
 
-_INTERESTS = Stage("interests", ("user_interests",), "the edges between users and interests", {"graph": "ckg"})
+_INTERESTS = Stage("interests", ("user_interests",), "the edges between users and interests",
+                   {"graph": {"cikg": "ckg", "cig": "cg"}})  # fmt: skip
+_WITHOUT_USERS, _WITHOUT_ITEMS = {"both": "items", "users": "none"}, {"both": "users", "items": "none"}
+_WITHOUT_BOTH = dict.fromkeys(("both", "users", "items"), "none")
 
 STAGES: dict[str, tuple[Stage, ...]] = {
     "cikgrec": (_INTERESTS,),
@@ -61,28 +66,37 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             "round 1",
             ("glossary", "item_intents", "user_intents"),
             "all intents, since those of round 2 are chosen from the pool that round 1 makes",
-            {"knowledge": "none"},
+            {"knowledge": dict.fromkeys(("intents", "exact", "interactions"), "none")},
         ),
         Stage(
-            "round 2", ("related_item_intents", "related_user_intents"), "intents of round 2", {"knowledge": "exact"}
+            "round 2",
+            ("related_item_intents", "related_user_intents"),
+            "intents of round 2",
+            {"knowledge": {"intents": "exact", "interactions": None}},
         ),
     ),
     "colakg": (
         Stage(
-            "item comprehension", ("item_comprehension",), "items' texts, and neighbours by text", {"texts": "users"}
+            "item comprehension",
+            ("item_comprehension",),
+            "items' texts, and neighbours by text",
+            {"texts": _WITHOUT_ITEMS},
         ),
-        Stage("user comprehension", ("user_comprehension",), "users' texts", {"texts": "items"}),
-        Stage("both", ("item_comprehension", "user_comprehension"), "all texts", {"texts": "none"}),
+        Stage("user comprehension", ("user_comprehension",), "users' texts", {"texts": _WITHOUT_USERS}),
+        Stage("both", ("item_comprehension", "user_comprehension"), "all texts", {"texts": _WITHOUT_BOTH}),
     ),
     "seekrec": (
         Stage("preferences", ("user_preferences",), THROUGH_PROFILES, {}),
         Stage("alignment", ("preference_alignment",), THROUGH_PROFILES, {}),
         Stage("pruning and evaluating", ("user_subgraphs", "item_subgraphs"), THROUGH_PROFILES, {}),
-        Stage("refining users", ("user_profiles",), "users' profiles", {"semantics": "items"}),
+        Stage("refining users", ("user_profiles",), "users' profiles", {"semantics": _WITHOUT_USERS}),
         Stage(
-            "refining items", ("item_profiles",), "items' profiles, and neighbours by profile", {"semantics": "users"}
+            "refining items",
+            ("item_profiles",),
+            "items' profiles, and neighbours by profile",
+            {"semantics": _WITHOUT_ITEMS},
         ),
-        Stage("all", (*_SEEKREC, "user_profiles", "item_profiles"), "all profiles", {"semantics": "none"}),
+        Stage("all", (*_SEEKREC, "user_profiles", "item_profiles"), "all profiles", {"semantics": _WITHOUT_BOTH}),
     ),
 }
 """By method, in the order in which they are carried out. A new method's stages are a row here."""
@@ -186,7 +200,10 @@ def measure(
         _check(first, manifest)
     snapshot = runs.snapshot(settings, first)
     needed = [
-        (manifest, stage) for stage in (None, *stages) for manifest in manifests if stage is None or stage.settings
+        (manifest, stage)
+        for stage in (None, *stages)
+        for manifest in manifests
+        if stage is None or _without(stage, manifest["config"]) is not None
     ]
     made: dict[str | None, list[Path]] = {}
     for number, (manifest, stage) in enumerate(needed, start=1):
@@ -234,24 +251,22 @@ def _train(
     from cikg.recommend.evaluation.measuring import evaluate  # noqa: PLC0415
 
     options = {key: manifest[key] for key in ("seed", "protocol", "refit", "epochs", "patience", "metric", "precision")}
-    config = manifest["config"] | (_without(stage, manifest["config"]) if stage else {})
+    config = manifest["config"] | ((_without(stage, manifest["config"]) or {}) if stage else {})
     trained = train(snapshot, manifest["method"], settings=settings, overrides=config, observer=observer, **options)
     known = trained.reused and (trained.path / runs.PLACES.format(split="test")).is_file()
     return trained, None if known else evaluate(trained.path, snapshot)
 
 
-def _without(stage: Stage, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that leave a stage out; a graph without facts stays one."""
-    found = dict(stage.settings)
-    if found.get("graph") == "ckg" and config.get("graph") in ("cg", "cig"):
-        found["graph"] = "cg"
-    return found
+def _without(stage: Stage, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The settings of a run without a stage, which are its own where it does not use it; None where there are none."""
+    found = {name: become.get(config[name], config[name]) for name, become in stage.settings.items()}
+    return found if found and None not in found.values() else None
 
 
 def _lift(settings: Settings, stage: Stage, without: Sequence[Path], whole: Sequence[Path], metric: str) -> Lift:
     names = tuple(path.name for path in without)
     if not without:
-        return Lift(stage.name, stage.left_out, names)
+        return Lift(stage.name, CANNOT if stage.settings else stage.left_out, names)
     if list(without) == list(whole):
         return Lift(stage.name, "the run does not use it", names)
 

@@ -21,6 +21,7 @@ from cikg.recommend.stages import STAGES, Report, drawing, measure, priced
 from cikg.recommend.workshop import Progress
 from cikg.schema import SplitCode
 from cikg.settings import Settings
+from tests.unit.recommend.methods.test_ikgr import with_intents
 from tests.unit.recommend.planted import write_snapshot
 
 USERS, ITEMS, TASTES = 160, 320, 20
@@ -107,11 +108,45 @@ def test_what_proves_nothing_is_refused(offline: Settings) -> None:
 
 @pytest.mark.parametrize("method", STAGES)
 def test_what_leaves_a_stage_out_is_a_setting_that_differs_and_its_jobs_exist(method: str) -> None:
+    whole = configure(method, {}).model_dump(mode="json")
     for stage in STAGES[method]:
         assert set(stage.jobs) <= set(job_names())
         assert stage.left_out
+        without = stages._without(stage, whole)
+        assert (without is None) == (not stage.settings)
+        if without is not None:
+            assert configure(method, without) != configure(method, {})
+
+
+KINDS = {"both": {"users", "items"}, "users": {"users"}, "items": {"items"}, "none": set()}
+
+
+@pytest.mark.parametrize(("method", "name"), [("colakg", "texts"), ("seekrec", "semantics")])
+@pytest.mark.parametrize("present", KINDS)
+def test_a_run_without_a_stage_keeps_what_else_it_uses(method: str, name: str, present: str) -> None:
+    for stage in stages.of_method(method):
+        taken = {kind for kind in ("users", "items") if f"{kind}'" in stage.left_out or "all " in stage.left_out}
         if stage.settings:
-            assert configure(method, stage.settings) != configure(method, {})
+            without = stages._without(stage, {name: present})
+            assert without is not None
+            assert KINDS[without[name]] == KINDS[present] - taken, stage.name
+
+
+@pytest.mark.parametrize(
+    ("knowledge", "expected"),
+    [("intents", ["none", "exact"]), ("exact", ["none", "exact"]), ("none", ["none", "none"])],
+)
+def test_a_round_that_a_run_does_not_use_changes_nothing(knowledge: str, expected: list[str]) -> None:
+    found = [stages._without(stage, {"knowledge": knowledge}) for stage in stages.of_method("ikgr")]
+    assert found == [{"knowledge": each} for each in expected]
+
+
+def test_a_stage_that_no_setting_leaves_out_is_not_measured(offline: Settings) -> None:
+    snapshot = with_intents(offline.snapshots / "planted")
+    path = whole(snapshot, offline, "ikgr", overrides={"dimension": 4, "knowledge": "interactions"})
+    first, second = measured(offline, path)[0].stages
+    assert first.test is not None
+    assert (second.left_out, second.runs, second.test) == (stages.CANNOT, (), None)
 
 
 def report_of(**lifts: tuple[Interval | None, Interval | None]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SESSION_COOKIE_NAME="cikg",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.web_https,
         WTF_CSRF_TIME_LIMIT=None,  # a form's token is of the session, and ends with it
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=SESSION_SECONDS),
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=30),

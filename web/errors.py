@@ -58,6 +58,7 @@ _SAID = {
     404: ("There is no such page", "Check the address, or start from the overview"),
     405: ("This address does not accept such a request", "Open it from the dashboard"),
     413: ("This request is too large", None),
+    414: ("This address is too long", "Ask for less at once"),
     415: ("This type of content is not accepted here", "Send JSON, as application/json"),
     429: ("Too many requests", "Wait as long as the Retry-After header says"),
     500: ("Something went wrong on our side", "The cause is in the log: `cikg status --json` names the file"),

@@ -6,14 +6,20 @@ import secrets
 
 from flask import Flask, Response, g, request
 from flask_wtf import CSRFProtect
+from werkzeug.exceptions import RequestURITooLarge
 
 from cikg.settings import Settings
+from web.api import problems
+
+LONGEST_QUERY = 8_000
+"""Bytes of a page's query. Pages repeat it in each of their links."""
 
 
 def init_app(app: Flask) -> None:
-    """Add the headers, a nonce a request, and the check of POST requests."""
+    """Add the headers, a nonce a request, and the checks of POST requests and of long addresses."""
     CSRFProtect(app)
     app.before_request(_make_nonce)
+    app.before_request(_refuse_long)
     app.after_request(_add_headers)
 
 
@@ -32,6 +38,11 @@ def nonce() -> str:
 
 def _make_nonce() -> None:
     g.nonce = secrets.token_urlsafe(16)
+
+
+def _refuse_long() -> None:
+    if len(request.query_string) > LONGEST_QUERY and not problems.asked():
+        raise RequestURITooLarge
 
 
 def _add_headers(response: Response) -> Response:

@@ -151,6 +151,7 @@ class Settings(BaseSettings):
     )
     web_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     web_hosts: str = Field("", description="Additional host names it answers to, comma-separated")
+    web_https: bool = Field(False, description="Whether browsers reach it only over HTTPS, through a proxy")
     web_port: int | None = Field(None, ge=1, le=65535, description="Its port; if unset, a free one is chosen")
     upload_megabytes: int = Field(
         2048, ge=1, le=1_000_000, description="Maximum size of an upload in megabytes; for a zip archive, unpacked"

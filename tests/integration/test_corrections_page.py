@@ -32,7 +32,7 @@ def client(app: Flask, own: Settings, graph: Graph, dataset: str) -> FlaskClient
     return operator(app, own)
 
 
-def send(client: FlaskClient, address: str, **fields: str) -> TestResponse:
+def send(client: FlaskClient, address: str, **fields: str | list[str]) -> TestResponse:
     token = form_token(client.get("/settings").text)
     return client.post(f"{address}/corrections", data={"csrf_token": token, **fields})
 
@@ -56,6 +56,15 @@ def test_what_is_left_out_can_be_kept_out_and_taken_back(client: FlaskClient, gr
     assert client.get(f"{address}.json").json == before
     entries = [(entry.action, entry.detail.get("reason")) for entry in audit.read(graph, 50) if dataset in entry.target]
     assert entries == [("corrections.stands", None), ("corrections.wrong", "a <b>present</b>")]
+
+
+def test_of_two_claims_both_are_kept_or_none(client: FlaskClient, graph: Graph, dataset: str) -> None:
+    address = f"/d/{dataset}/users/{READER}"
+    before = client.get(f"{address}.json").json
+    refused = send(client, address, piece=["interest:garden", "interest:sea"], verdict="wrong")
+    assert refused.status_code == 400
+    assert client.get(f"{address}.json").json == before
+    assert not [entry for entry in audit.read(graph, 50) if dataset in entry.target]
 
 
 def test_a_question_of_what_if_starts_from_what_was_corrected(client: FlaskClient, dataset: str) -> None:

@@ -8,12 +8,14 @@ import re
 import pytest
 from flask import Flask
 
+import web
 from cikg.access import accounts
 from cikg.access.accounts import Passwords, Role
 from cikg.access.sessions import one_time_token
 from cikg.graph import Graph
 from cikg.settings import Settings
 from tests import planted
+from web import store
 from web.pages.session import within
 
 PASSWORD = "correct horse battery"
@@ -68,3 +70,10 @@ def test_a_link_that_was_used_says_so_and_offers_the_form(app: Flask, own: Setti
 def test_data_are_refused_as_data(app: Flask) -> None:
     answer = app.test_client().get("/index.json")
     assert (answer.status_code, answer.json["message"]) == (401, "You are not logged in")
+
+
+def test_behind_https_the_session_goes_over_https_alone(own: Settings) -> None:
+    app = web.create_app(own.model_copy(update={"web_https": True}))
+    answer = app.test_client().get(f"/login/{one_time_token(own)}", base_url="https://127.0.0.1")
+    store.close(app)
+    assert "Secure" in answer.headers["Set-Cookie"]

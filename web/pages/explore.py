@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from flask import Blueprint, Response, request, url_for
 
+from cikg.datasets.tables import LONGEST_ID
 from cikg.graph import Graph
 from cikg.schema import Label, uid
 from web.chrome import Link, render
@@ -24,6 +25,7 @@ blueprint = Blueprint("explore", __name__)
 link = Link("Explore", "explore.index", 5)
 MOST_OPEN = 6
 MOST_PATHS = 5
+MOST_HIDDEN, LONGEST_TYPE = 20, 100
 FEW, MANY = 8, 64
 KINDS = (Label.USER, Label.ITEM, Label.ENTITY, Label.INTENT, Label.INTEREST)
 
@@ -126,7 +128,7 @@ def asked(dataset: str) -> View:
     given = request.args
     opened = [parsed for parsed in map(_parse, given.getlist("at")) if parsed][:MOST_OPEN]
     most = min(max(given.get("most", FEW, type=int), 1), MANY)
-    hidden = tuple(sorted(set(given.getlist("hide"))))
+    hidden = tuple(sorted({each for each in given.getlist("hide") if len(each) <= LONGEST_TYPE}))[:MOST_HIDDEN]
     return View(dataset, tuple(dict.fromkeys(opened)), hidden, given.get("to", "").strip(), most, "pruned" in given)
 
 
@@ -171,7 +173,7 @@ def _beginnings(graph: Graph, view: View) -> tuple[Node, ...]:
 
 def _parse(text: str) -> tuple[str, str] | None:
     label, _, identifier = text.partition(":")
-    return (label, identifier) if label in set(KINDS) and identifier else None
+    return (label, identifier) if label in set(KINDS) and 0 < len(identifier) <= LONGEST_ID else None
 
 
 def _nodes(graph: Graph, view: View, wanted: Sequence[tuple[str, str]]) -> list[Node]:

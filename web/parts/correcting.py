@@ -13,7 +13,7 @@ from cikg.errors import CikgError, NotFoundError
 from cikg.graph import Graph
 from cikg.schema import Label, uid
 from cikg.serving import corrections
-from cikg.serving.corrections import Claim, Kind, Owner
+from cikg.serving.corrections import Claim, Kind, Owner, Step
 from cikg.serving.publish import relist
 from web import login
 from web.parts import served
@@ -30,25 +30,31 @@ def claim(dataset: str, owner: Owner, identifier: str, kind: str, target: str) -
     return Claim(dataset, owner, identifier, cast("Kind", kind), target)
 
 
-def correct(graph: Graph, claims: Sequence[Claim], reason: str) -> None:
-    """Say in the caller's name that claims about one user or item are wrong.
+def correct(graph: Graph, claims: Sequence[Claim], reason: str, also: Sequence[Step] = ()) -> None:
+    """Say in the caller's name that claims about one user or item are wrong: all of them, or none.
+
+    Args:
+        graph: the graph.
+        claims: what is wrong.
+        reason: why, in a person's words.
+        also: what is written with it.
 
     Raises:
         InputError: one of them was never made, or the reason is too long.
     """
-    for each in claims:
-        corrections.correct(graph, each, by=login.caller().name, reason=reason)
+    by = login.caller().name
+    steps = [step for each in claims for step in corrections.correction(graph, each, by=by, reason=reason)]
+    graph.write_together([*steps, *also])
     _heed(graph, claims)
 
 
-def take_back(graph: Graph, claims: Sequence[Claim]) -> None:
-    """Let claims about one user or item stand again.
+def take_back(graph: Graph, claims: Sequence[Claim], also: Sequence[Step] = ()) -> None:
+    """Let claims about one user or item stand again: all of them, or none. `also` is written with it.
 
     Raises:
         InputError: one of them was never made.
     """
-    for each in claims:
-        corrections.take_back(graph, each)
+    graph.write_together([*(step for each in claims for step in corrections.undoing(graph, each)), *also])
     _heed(graph, claims)
 
 
@@ -70,19 +76,21 @@ def decide(graph: Graph, dataset: str, owner: Owner, identifier: str, form: Mult
     verdict, reason = form["verdict"], form.get("reason", "")
     pieces = [piece.partition(":")[::2] for piece in form.getlist("piece")]
     claims = [claim(dataset, owner, identifier, kind, target) for kind, target in pieces]
+    who, node, given = login.caller().name, uid(dataset, identifier), {"reason": reason} if reason else {}
+    logged = [
+        audit.step(who, f"corrections.{verdict}", node, {"kind": each.kind, "id": each.target} | given)
+        for each in claims
+    ]
     match verdict:
         case "wrong":
-            correct(graph, claims, reason)
+            correct(graph, claims, reason, logged)
         case "stands":
-            take_back(graph, claims)
+            take_back(graph, claims, logged)
         case "again":
             relist(graph, served.load(graph, dataset), identifier)
-            audit.record(graph, login.caller().name, "corrections.again", uid(dataset, identifier))
+            audit.record(graph, who, "corrections.again", node)
         case _:
             raise NotFoundError(f"there is no verdict {verdict!r}", cure="Use `wrong` or `stands`")
-    for each in claims:
-        detail = {"kind": each.kind, "id": each.target} | ({"reason": reason} if reason else {})
-        audit.record(graph, login.caller().name, f"corrections.{verdict}", uid(dataset, identifier), detail)
 
 
 def _heed(graph: Graph, claims: Sequence[Claim]) -> None:

@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 
 from flask import request, url_for
 
-from cikg.errors import CikgError, ServiceError
+from cikg.errors import CikgError, InputError, ServiceError
 from cikg.graph import Graph
 from cikg.schema import uid
 from cikg.serving.counterfactual import Change, Evidence, counterfactual, known_of
 from web.parts import served
 from web.parts.search import search
 
-SHOWN = 20
+SHOWN, MOST = 20, 50
+"""Items of a list, and things that a question takes away or adds."""
 KINDS = {"interest": "interests", "intent": "intents", "item": "items"}
 LABELS = {"interest": "Interest", "intent": "Intent", "item": "Item"}
 
@@ -101,8 +102,15 @@ class WhatIf:
 
 
 def asked(dataset: str, user: str) -> Question:
-    """The question in this request's address."""
-    return Question(dataset, user, _pieces_of("without"), _pieces_of("with"), request.args.get("add", "").strip())
+    """The question in this request's address.
+
+    Raises:
+        InputError: it is too long; every piece of the answer has an address as long.
+    """
+    without, added = _pieces_of("without"), _pieces_of("with")
+    if len(without) + len(added) > MOST:
+        raise InputError(f"a question takes away or adds at most {MOST} things", cure="Ask about fewer at once")
+    return Question(dataset, user, without, added, request.args.get("add", "").strip())
 
 
 def answer(graph: Graph, question: Question, wrong: Evidence) -> tuple[Question, WhatIf | None]:

@@ -51,6 +51,19 @@ _LEFT_OUT = re.compile(r"embedd(ing|ed)_.*|lease|leased_until|resume_at|uid|data
 _KEYS = re.compile(r"(.*_)?(run|completions?)|merged_into|merged_from|pruned_by")
 """Names of properties that are keys of other nodes of the dataset."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_TEXTS = frozenset(
+    (
+        *("id", "name", "text", "source", "kind", "state", "error", "run", "completion", "merged_into", "model"),
+        *("prompt", "status", "input_hash", "pruned_by", "pruned_reason", "interests", "related_by"),
+    )
+)
+_NUMBERS = frozenset(
+    (
+        *("calls", "prompt_tokens", "completion_tokens", "cost", "latency", "attempts", "total", "shard", "opening"),
+        *("prompt_version", "corrected", "round", "subgraph_rounds"),
+    )
+)
+"""Properties that every reader of the graph takes for a text, or a number. Those that end in `_at` are times."""
 _MOST = 2**63
 
 
@@ -120,6 +133,23 @@ def _plain(dataset: str, found: Any) -> Any:
     return found
 
 
+def _check_types(properties: Properties) -> None:
+    """Refuse values of other types than the platform writes: a page that reads one would fail for everybody.
+
+    Raises:
+        ValueError: says which.
+    """
+    for name, found in properties.items():
+        if name.endswith("_at"):
+            fits = isinstance(found, datetime) and found.tzinfo is not None
+        elif name in _NUMBERS:
+            fits = isinstance(found, int | float) and not isinstance(found, bool)
+        else:
+            fits = name not in _TEXTS or isinstance(found, str)
+        if not fits:
+            raise ValueError(f"{name} has a value of another type than the platform writes")
+
+
 def check_node(label: str, key: str, text: str) -> None:
     """Refuse a node that no archive of the platform has.
 
@@ -132,6 +162,7 @@ def check_node(label: str, key: str, text: str) -> None:
         ValueError: says why.
     """
     properties = decode("", text)
+    _check_types(properties)
     if properties.keys() & _OWN or (label != Label.SUBJECT and properties.get("id", key) != key):
         raise ValueError(f"the key of a {label} contradicts its properties")
     if label in ADDED_TO:
@@ -142,6 +173,8 @@ def check_node(label: str, key: str, text: str) -> None:
         raise ValueError(f"an export adds no {label}")
     if label == Label.RUN and (properties.get("kind") not in RUN_KINDS or properties.get("state") not in _ENDED):
         raise ValueError("a run has not ended, or is of a kind that is not exported")
+    if label == Label.SUBJECT and properties.get("state") not in set(State):
+        raise ValueError("a subject has no state")
 
 
 def check_edge(type: str, source_label: str, target_label: str, text: str) -> None:  # noqa: A002
@@ -150,6 +183,6 @@ def check_edge(type: str, source_label: str, target_label: str, text: str) -> No
     Raises:
         ValueError: says why.
     """
-    decode("", text)
+    _check_types(decode("", text))
     if (type, source_label, target_label) not in ENDS:
         raise ValueError(f"an export has no edge {type} from {source_label} to {target_label}")

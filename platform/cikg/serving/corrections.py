@@ -98,6 +98,10 @@ class Corrected:
         return Evidence(interests=interests, intents=[*intents, *self.merged])
 
 
+Step = tuple[str, dict[str, Any]]
+"""A statement and its parameters, for `Graph.write_together`."""
+
+
 def correct(graph: Graph, claim: Claim, *, by: str, reason: str = "") -> None:
     """Say that a claim is wrong. Said twice, it is said once.
 
@@ -110,11 +114,7 @@ def correct(graph: Graph, claim: Claim, *, by: str, reason: str = "") -> None:
     Raises:
         InputError: nobody ever claimed this, or the reason is too long.
     """
-    words = " ".join(reason.split())
-    if len(words) > LONGEST_REASON:
-        raise InputError(f"the reason has {len(words):,} characters, and may have {LONGEST_REASON}", cure="Shorten it")
-    if _stands(graph, claim):
-        graph.write("correct", **claim.parameters, by=BY + by, reason=words)
+    graph.write_together(correction(graph, claim, by=by, reason=reason))
 
 
 def take_back(graph: Graph, claim: Claim) -> None:
@@ -123,8 +123,28 @@ def take_back(graph: Graph, claim: Claim) -> None:
     Raises:
         InputError: nobody ever claimed this.
     """
-    if not _stands(graph, claim):
-        graph.write("take_back_corrections", **claim.parameters)
+    graph.write_together(undoing(graph, claim))
+
+
+def correction(graph: Graph, claim: Claim, *, by: str, reason: str = "") -> list[Step]:
+    """What `correct` writes, for those who write more with it; nothing where it was said before.
+
+    Raises:
+        InputError: as `correct` does.
+    """
+    words = " ".join(reason.split())
+    if len(words) > LONGEST_REASON:
+        raise InputError(f"the reason has {len(words):,} characters, and may have {LONGEST_REASON}", cure="Shorten it")
+    return [("correct", {**claim.parameters, "by": BY + by, "reason": words})] if _stands(graph, claim) else []
+
+
+def undoing(graph: Graph, claim: Claim) -> list[Step]:
+    """What `take_back` writes, likewise.
+
+    Raises:
+        InputError: as `take_back` does.
+    """
+    return [] if _stands(graph, claim) else [("take_back_corrections", claim.parameters)]
 
 
 def of(graph: Graph, dataset: str, owner: Owner, ids: Iterable[str] | None = None) -> dict[str, Corrected]:

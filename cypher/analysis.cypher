@@ -361,3 +361,17 @@ MATCH (interest:Interest {dataset: $dataset})
 WHERE NOT EXISTS { (interest)<-[has:HAS_INTEREST]-(:User) WHERE has.pruned_by IS NULL }
 RETURN interest.id AS interest, interest.name AS name
 ORDER BY interest LIMIT $limit
+
+// == Recommendations
+
+// name: recommendations(dataset, limit) -> many
+// Everything that is served: each user's list in the order of its ranks, with the interest that explains each item.
+// Cost: global; one pass over the dataset's recommendations.
+MATCH (served:Dataset {uid: $dataset})
+MATCH (user:User {dataset: $dataset})-[edge:RECOMMENDED]->(item:Item)
+WHERE edge.model = served.published
+OPTIONAL MATCH (interest:Interest {uid: edge.because})
+WHERE NOT EXISTS { MATCH (user)-[has:HAS_INTEREST]->(interest) WHERE has.pruned_by IS NOT NULL }
+RETURN user.id AS user, edge.rank AS rank, item.id AS item, item.name AS name, edge.score AS score,
+       interest.name AS because
+ORDER BY user, rank LIMIT $limit

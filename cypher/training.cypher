@@ -17,3 +17,15 @@ ON CREATE SET run.created_at = datetime(), run.dataset = $dataset, run.id = $id,
               run.name = $method
 SET run.evaluated_at = CASE WHEN run.evaluation = $evaluation THEN run.evaluated_at ELSE datetime() END,
     run.evaluation = $evaluation
+
+// name: forget_training(dataset, run) -> many
+// Remove a training, and the model that was made of it when it was published, unless that is served; returns no row then.
+// Its recommendations go with the next publication. Locks the dataset, so that nobody publishes it meanwhile. Keys: the uids
+// of both.
+OPTIONAL MATCH (held:Dataset {uid: $dataset})
+SET held.published = held.published
+WITH held WHERE coalesce(held.published, '') <> $run
+OPTIONAL MATCH (run:Run {uid: $run, kind: 'train'})
+OPTIONAL MATCH (model:Model {uid: $run})
+DETACH DELETE run, model
+RETURN count(*) AS forgotten

@@ -96,6 +96,13 @@ DESCRIBES: list[Edge] = [
     ("about-ann", "ann", 1, ["emma"], "portraits", None),
     ("about-ben", "ben", 1, ["moby"], "portraits", "review"),
 ]
+RECOMMENDED = [
+    ("ann", "tide", "served", 1, 0.9, "salt"),
+    ("ann", "atlas", "served", 2, 0.8, None),
+    ("ann", "dune", "former", 1, 0.7, "salt"),
+    ("cat", "rose", "served", 1, 0.6, "green"),
+]
+"""User, item, model, rank, score, interest. The former model's lists are served no more; Cat's interest was pruned."""
 RUNS = {
     "earlier": ("user_interests", "user", USERS[:4], 1),
     "extraction": ("user_interests", "user", USERS, 2),
@@ -122,6 +129,7 @@ def write(graph: Graph, dataset: str) -> None:
         ("DESCRIBES", "Profile", "User", DESCRIBES),
     ):
         _write_edges(graph, dataset, kind, source=source, target=target, edges=edges)
+    graph.execute(_RECOMMENDED, d=dataset, rows=[list(row) for row in RECOMMENDED])
     # What merging leaves: Ann's edge to roses became one to gardens.
     graph.execute(
         "MATCH (ann:User {uid: $d + ':ann'}), (gardens:Intent {uid: $d + ':gardens'}) "
@@ -176,6 +184,12 @@ _READ = """
 UNWIND $read AS row
 MATCH (u:User {uid: $d + ':' + row[0]}), (i:Item {uid: $d + ':' + row[1]})
 CREATE (u)-[:INTERACTED {split: row[2], at: row[3], rating: row[4]}]->(i)
+"""
+_RECOMMENDED = """
+MATCH (served:Dataset {uid: $d}) SET served.published = $d + ':served'
+WITH 1 AS one UNWIND $rows AS row
+MATCH (u:User {uid: $d + ':' + row[0]}), (i:Item {uid: $d + ':' + row[1]})
+CREATE (u)-[:RECOMMENDED {model: $d + ':' + row[2], rank: row[3], score: row[4], because: $d + ':' + row[5]}]->(i)
 """
 _RUNS = """
 CREATE (:Run {uid: $d + ':clustering', id: 'clustering', dataset: $d, kind: 'cluster', name: 'cluster', state: 'done'})

@@ -45,6 +45,7 @@ _SECTIONS = {
     "Datasets and models": {
         "dataset": "List, show, drop and export datasets.",
         "snapshot": "Export a dataset's graph for training, and manage exports.",
+        "runs": "List and remove trained runs.",
         "tune": "Search for a method's best hyperparameters.",
         "extend": "Add new users and items to a trained ikgr model.",
     },

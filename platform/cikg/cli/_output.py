@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import click
@@ -161,6 +161,14 @@ def _show(value: Any) -> str:
         return "\n".join(_show(each) for each in value)
     text = "" if value is None else str(value)
     return text if text.isprintable() else visible(text).replace("\n", "\ufffd")
+
+
+@contextmanager
+def working(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Show on standard error what is being done, where nobody can say how much of it there is."""
+    tell(what)
+    with nullcontext() if quiet else messages.status(what):
+        yield
 
 
 @contextmanager

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cikg.cli._carry_out import carry_out, failure
-from cikg.cli._output import messages, ticked
+from cikg.cli._output import ticked, working
 from cikg.errors import CikgError, JobError
 from cikg.extraction import ledger
 from cikg.extraction.budget import Budget, metered
@@ -115,7 +114,7 @@ def carry_out_stage(
 ) -> tuple[dict[str, Any], JobError | None]:
     """Carry out one stage; what was done, and why it ended early."""
     if not isinstance(stage, str):
-        with nullcontext() if quiet else messages.status(stage.name):
+        with working(stage.name, quiet=quiet):
             return stage.carry_out(graph, settings, wanted.dataset), None
     plan = wanted.plan(graph, stage)
     result = carry_out(graph, settings, plan, wait=True, quiet=quiet, budget=budget, batch=wanted.batch)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cikg.cli._completion import completing, trained
-from cikg.cli._output import json_option, note, print_json, print_table
+from cikg.cli._output import json_option, note, print_json, print_table, progress_bar, working
 from cikg.errors import UnreachableError
 from cikg.graph import Graph, connect
 from cikg.graph.snapshot import open_snapshot
@@ -39,7 +40,7 @@ def command(chosen: tuple[str, ...], snapshot_path: Path | None, as_json: bool) 
     standard deviation; `cikg compare` compares different methods.
     """
     settings = load_settings()
-    results = [_evaluate(settings, runs.directory(settings, run), snapshot_path) for run in chosen]
+    results = [_evaluate(settings, runs.directory(settings, run), snapshot_path, quiet=as_json) for run in chosen]
     if as_json:
         several = {"runs": results, "test": over_runs([result["test"] for result in results])}
         print_json(several if len(results) > 1 else results[0])
@@ -59,13 +60,14 @@ def command(chosen: tuple[str, ...], snapshot_path: Path | None, as_json: bool) 
             print_table(about, ["", *[f"@{k}" for k in CUTOFFS]], rows)
 
 
-def _evaluate(settings: Settings, path: Path, snapshot_path: Path | None) -> dict[str, Any]:
+def _evaluate(settings: Settings, path: Path, snapshot_path: Path | None, *, quiet: bool) -> dict[str, Any]:
     """Measure one run, and keep the figures beside it and in the graph."""
-    from cikg.recommend.evaluation.measuring import evaluate  # noqa: PLC0415 - torch loads for seconds; help must not
-
     manifest = runs.read_json(path / runs.MANIFEST)
     snapshot = open_snapshot(snapshot_path) if snapshot_path else runs.snapshot(settings, manifest)
-    result = evaluate(path, snapshot)
+    with working(f"Opening {path.name}", quiet=quiet):
+        from cikg.recommend.evaluation.measuring import evaluate  # noqa: PLC0415 - torch loads for seconds
+
+    result = evaluate(path, snapshot, partial(progress_bar, quiet=quiet))
     try:
         with connect(settings) as graph:
             register(graph, manifest, result)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cikg.cli._completion import completing, trained
-from cikg.cli._output import json_option, messages, print_facts, print_json
+from cikg.cli._output import json_option, messages, print_facts, print_json, working
 from cikg.cli.train import register, snapshot_of
 from cikg.graph import connect
 from cikg.recommend import runs
@@ -30,13 +30,14 @@ def command(*, run: str, snapshot_path: Path | None, as_json: bool) -> None:
     Run `cikg extract ikgr` first, to find the intents of what is new. The result is a new run, to publish, search
     and recommend with.
     """
-    from cikg.recommend.newcomers.extending import extend  # noqa: PLC0415 - torch takes seconds to import
-
     settings = load_settings()
     directory = runs.directory(settings, run)
     dataset = str(runs.read_json(directory / runs.MANIFEST)["dataset"])
     snapshot = snapshot_of(settings, dataset, snapshot_path, quiet=as_json)
-    extended = extend(settings, directory, snapshot)
+    with working(f"Extending {directory.name}", quiet=as_json):
+        from cikg.recommend.newcomers.extending import extend  # noqa: PLC0415 - torch takes seconds to import
+
+        extended = extend(settings, directory, snapshot)
     if snapshot_path is None:
         with connect(settings) as graph:
             register(graph, extended)

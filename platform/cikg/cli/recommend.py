@@ -26,6 +26,10 @@ def command(user: str, dataset: str, k: int, as_json: bool) -> None:
         return
     rows = [[item.rank, item.name, item.item, item.score, _why(item)] for item in found.items]
     print_table(f"{found.name or found.user} · {found.method}", ["rank", "name", "item", "score", "because"], rows)
+    if not found.items:
+        messages.print("Nothing is published for this user. Who came after the model's snapshot needs a new training.")
+    elif len(found.items) < k:
+        messages.print(f"This is the whole list; `cikg publish {found.run} --k {k}` makes longer ones.", soft_wrap=True)
     if found.outdated:
         messages.print("Something was corrected after this list was made; `cikg publish` updates it.")
 

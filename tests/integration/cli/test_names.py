@@ -78,7 +78,9 @@ def test_a_dataset_that_is_not_there_is_told(
     assert error["cure"] and error["cure"] in shown.stderr
 
 
-@pytest.mark.parametrize("command", ["snapshot list", "snapshot gc", "jobs list", "intents list", "jobs purge"])
+@pytest.mark.parametrize(
+    "command", ["snapshot list", "snapshot gc", "jobs list", "intents list", "jobs purge", "runs list"]
+)
 def test_nothing_of_a_dataset_that_is_there_is_no_error(here: Cikg, graph: Graph, dataset: str, command: str) -> None:
     planted.write(graph, dataset)
     assert here(*command.split(), "--dataset", dataset, *NEEDED.get(command, ())).returncode == 0

@@ -262,6 +262,16 @@ CASES: list[tuple[str, dict[str, Any], Rows]] = [
     ),
     ("extraction_leaks", {}, [[28, 1]]),
     ("leaking_edges", {"skip": 0}, [["POSSESSES", "cat", "sea", "{dataset}:extraction", ["emma"]]]),
+    (
+        "recommendations",
+        {},
+        [
+            ["ann", 1, "tide", "Tides", 0.9, "Salt"],
+            ["ann", 2, "atlas", "Atlas", 0.8, None],
+            ["cat", 1, "rose", "The Rose", 0.6, None],
+        ],
+    ),
+    ("recommendations", {"limit": 1}, [["ann", 1, "tide", "Tides", 0.9, "Salt"]]),
     ("counts", {}, [[6, 6, 3, 5, 3, 15, 11, 8, 6, 6]]),
 ]
 
@@ -340,8 +350,8 @@ MUTATIONS = (
     ),
     (re.compile(r"\(:(\w+(?:\|\w+)*) \{dataset: \$dataset\}\)"), r"(x:\1 WHERE x.dataset IN [$dataset, $decoy])"),
 )
-LEADS_TO_THE_INDEX = {"written_by_run", "edges_of_run", "rising_intents"}
-"""What these find belongs to the dataset anyway: to its run, or to items looked up by the dataset's key."""
+LEADS_TO_THE_INDEX = {"written_by_run", "edges_of_run", "rising_intents", "recommendations"}
+"""What these find belongs to the dataset anyway: to its run or model, or to items looked up by the dataset's key."""
 
 BOUNDS = {("users_without_intents", " {split: 'train'}", 0)}
 """Filters that say what need not be read, each with a test of its own."""

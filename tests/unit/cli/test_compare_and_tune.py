@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from cikg.cli import compare, evaluate, train, tune
 from cikg.errors import CikgError
 from cikg.graph.snapshot import Snapshot
+from cikg.progress import FILE
 from cikg.recommend import engine, method
 from cikg.recommend.engine import Trained
 from tests.unit.recommend.planted import two_tastes
@@ -121,6 +122,16 @@ def test_tuned_settings_are_trained_with(run: Run, snapshot: Snapshot) -> None:
     shown = run("tune", "cikgrec", *here, *TINY, *fixed, "--trials", 3).output
     assert "3 trials, 0 pruned, 0 failed" in shown
     assert "Next: cikg train cikgrec --dataset planted --tuned" in shown
+
+
+def test_measuring_tells_how_far_it_is(
+    run: Run, snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = ("--snapshot", snapshot.path)
+    trained = data(run("train", "popularity", *here, "--json"))["run"]
+    monkeypatch.setenv(FILE, str(tmp_path / "progress"))
+    data(run("evaluate", trained, *here, "--json"))
+    assert (tmp_path / "progress").read_text() == "measuring: 60 of 60", "each of the users"
 
 
 def test_one_form_at_a_time(run: Run) -> None:

@@ -28,6 +28,7 @@ def test_commands_options_and_names_are_completed(tmp_path: Path, monkeypatch: p
     assert proposed("import", "wiz") == ["wizard"]
     assert "users_by_intent" in proposed("query", "users_by")
     assert proposed("publish", "") == proposed("evaluate", "ease") == ["ease-demo-0123456789ab"]
+    assert proposed("runs", "remove", "ea") == ["ease-demo-0123456789ab"]
 
 
 def test_a_wrong_setting_does_not_disturb_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

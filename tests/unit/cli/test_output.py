@@ -1,9 +1,50 @@
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
+import click
 import pytest
 
 from cikg.cli import _output
-from cikg.cli._output import print_facts, print_table
+from cikg.cli._output import confirm, print_facts, print_table, working
+from cikg.errors import InputError
+from cikg.progress import FILE
+
+
+class Terminal(io.StringIO):
+    """A person who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_is_lost_is_asked_about_first(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(typed: str, *, as_json: bool = False) -> str:
+        monkeypatch.setattr("sys.stdin", Terminal(typed))
+        confirm("This removes all.", "Remove it?", "Nothing was removed.", as_json=as_json)
+        return capsys.readouterr().err
+
+    assert ask("y\n").startswith("This removes all.\nRemove it? [y/N]: ")
+    for no in ("n\n", "\n"):
+        with pytest.raises(click.exceptions.Exit) as ended:
+            ask(no)
+        assert ended.value.exit_code == 0 and "Nothing was removed." in capsys.readouterr().err
+    with pytest.raises(InputError, match="no terminal to ask in"):
+        ask("y\n", as_json=True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    with pytest.raises(InputError, match="no terminal to ask in"):
+        confirm("This removes all.", "Remove it?", "Nothing was removed.", as_json=False)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_who_started_a_command_hears_what_it_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, quiet: bool
+) -> None:
+    monkeypatch.setenv(FILE, str(tmp_path / "progress"))
+    with working("Opening a run", quiet=quiet):
+        assert (tmp_path / "progress").read_text() == "Opening a run"
+    assert capsys.readouterr().out == ""
 
 
 def test_a_path_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:

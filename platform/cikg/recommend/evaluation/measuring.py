@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from cikg.errors import InputError
+from cikg.progress import Advance, Progress, ignore, silent
 from cikg.recommend import runs
 from cikg.recommend.data.views import Array, NodeSpace, Pairs, pairs, sizes
 from cikg.recommend.evaluation.places import CUTOFFS, DEPTH, Places
@@ -127,7 +128,15 @@ def _kth(scores: Tensor, k: int) -> Tensor:
     return torch.from_numpy(np.partition(scores.numpy(), place, axis=1)[:, place : place + 1])
 
 
-def measure(scorer: Scorer, nodes: NodeSpace, seen: Pairs, held_out: Pairs, *, chunk: int | None = None) -> Outcome:
+def measure(
+    scorer: Scorer,
+    nodes: NodeSpace,
+    seen: Pairs,
+    held_out: Pairs,
+    *,
+    chunk: int | None = None,
+    advance: Advance = ignore,
+) -> Outcome:
     """Rank the catalogue for every user with something held out, and measure.
 
     Recall, NDCG, precision, hit rate and reciprocal rank are per-user means, defined as in ranx. Coverage is the share
@@ -140,6 +149,7 @@ def measure(scorer: Scorer, nodes: NodeSpace, seen: Pairs, held_out: Pairs, *, c
         seen: masked from the ranking.
         held_out: the right answers.
         chunk: users at once; changes nothing but speed and memory.
+        advance: called with the number of users measured.
 
     Raises:
         InputError: a score is not a number.
@@ -157,6 +167,7 @@ def measure(scorer: Scorer, nodes: NodeSpace, seen: Pairs, held_out: Pairs, *, c
         for index, (begin, end) in enumerate(zip((0, *CUTOFFS), CUTOFFS, strict=False)):
             part = ranking.item_index[:, begin:end]
             exposure[index] += np.bincount(part[part >= 0], minlength=nodes.items)
+        advance(len(ranking.user_index))
     places = Places(held_out.user_index.astype(np.int32), held_out.item_index.astype(np.int32), ranks)
     if not len(users):
         return Outcome({}, places)
@@ -196,12 +207,13 @@ def split_digest(snapshot: Snapshot) -> str:
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
-def evaluate(path: Path, snapshot: Snapshot) -> dict[str, Any]:
+def evaluate(path: Path, snapshot: Snapshot, progress: Progress = silent) -> dict[str, Any]:
     """Open the test split, once a run; write `evaluation.json` and the places of the test items.
 
     Args:
         path: the run's directory.
         snapshot: the very snapshot that it was trained on.
+        progress: opens a progress bar over users.
 
     Returns:
         `test`: metrics with train and valid masked; `valid`: those of the selection, before any refit; and the run's
@@ -228,7 +240,8 @@ def evaluate(path: Path, snapshot: Snapshot) -> dict[str, Any]:
             f"the dataset {snapshot.dataset!r} has no test interactions", cure="Import a dataset that has some"
         )
     seen = pairs(snapshot, SplitCode.TRAIN, SplitCode.VALID)
-    outcome = measure(run.scorer, sizes(snapshot), seen, test)
+    with progress("measuring", len(np.unique(test.user_index))) as advance:
+        outcome = measure(run.scorer, sizes(snapshot), seen, test, advance=advance)
     outcome.places.save(path / runs.PLACES.format(split="test"), {"interactions": split_digest(snapshot)})
     result = {
         "run": run.run_id,

@@ -79,6 +79,7 @@ class Browser:
         """Press a button of a page with what its form shows, but for these fields."""
         page = self.client.get(f"{address}?look=1").text
         shown = dict(re.findall(r'<input[^>]*name="([^"]+)" value="([^"]*)"', page))
+        shown.pop("add", None)  # a box that nobody has ticked
         for name, inner in re.findall(r'<select[^>]*name="([^"]+)">(.*?)</select>', page, re.DOTALL):
             options = re.findall(r"<option(?: value=\"([^\"]*)\")?( selected)?>([^<]*)", inner)
             chosen = next((option for option in options if option[1]), options[0])
@@ -174,6 +175,23 @@ def test_the_same_again_says_so_and_another_is_refused(
     assert "in the format table" in said(refused)
     with pytest.raises(ConflictError, match="failed"):
         carry_out(own, key(other))
+
+
+def test_what_is_new_is_added(browser: Browser, own: Settings, graph: Graph, name: str) -> None:
+    address = browser.sent(("ratings.csv", RATINGS.encode()), format="table")
+    early = browser.submit(address, "start", dataset=name, add="true")
+    assert early.status_code == 404 and "to add to" in said(early)
+    browser.submit(address, "start", dataset=name)
+    carry_out(own, key(address))
+    before = graph.one("dataset_counts", dataset=name)
+    more = browser.sent(("ratings.csv", (RATINGS + "u1;new;1;1500000000\n").encode()), format="table")
+    refused = browser.submit(more, "start", dataset=name, add="true", core="2")
+    assert refused.status_code == 400 and "neither split nor cut to its core" in said(refused)
+    assert 'value="true" aria-describedby="adding" checked' in refused.text, "what was ticked stays so"
+    assert browser.submit(more, "start", dataset=name, add="true").status_code == 303
+    assert carry_out(own, key(more)).counts["interactions"] == 1
+    after = graph.one("dataset_counts", dataset=name)
+    assert (after["items"], after["interactions"]) == (before["items"] + 1, before["interactions"] + 1)
 
 
 def test_too_many_rows_that_cannot_be_used(browser: Browser, own: Settings, graph: Graph, dataset: str) -> None:

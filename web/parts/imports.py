@@ -174,6 +174,7 @@ def start(graph: Graph, settings: Settings, intake: Intake, dataset: str, chosen
 
     Raises:
         InputError: the dataset cannot be called that, or what was prepared cannot be imported.
+        NotFoundError: there is no dataset to add to.
         ConflictError: it is under way or over, or the dataset is of another format.
         UnreachableError: Redis does not answer.
     """
@@ -182,10 +183,14 @@ def start(graph: Graph, settings: Settings, intake: Intake, dataset: str, chosen
     intake.change(dataset=dataset, choices=chosen)
     kind, _, _ = Reader(Intakes(settings), intake).plan()
     found: dict[str, Any] = next((row["dataset"] for row in graph.many("find_dataset", dataset=dataset)), {})
-    if found.get("format", kind.name) != kind.name:  # of the same format, it may be the same: its import will tell
+    if chosen.add and not found:
+        raise NotFoundError(f"there is no dataset {dataset!r} to add to", cure="Choose one that is there")
+    if (
+        not chosen.add and found.get("format", kind.name) != kind.name
+    ):  # of the same format, it may be the same: its import will tell
         raise ConflictError(
             f"the dataset {dataset!r} already holds something else, in the format {found['format']}",
-            cure="Choose another name",
+            cure="Choose another name, or add to it what is new",
         )
     intake.change(format=kind.name)
     intake.start()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cikg.datasets.additions import add
 from cikg.datasets.bulk import Bulk
 from cikg.datasets.loader import TakenError, load
 from cikg.datasets.prepared.intake import Intake, Intakes, Progress, Stage
@@ -77,18 +78,13 @@ def _load(graph: Graph, home: Path, reader: Reader, noted: _Notes, bulk: Bulk | 
         path = write_file(reader.mapping_file, mapping_text(mapping).encode())
     if path is not None and reader.request.path is None:
         path = Path(os.path.relpath(path))
-    wanted = reader.request
-    return load(
-        graph,
-        kind.name,
-        path,
-        wanted.dataset,
-        wanted.choices.rules(),
-        home=home,
-        source=reader.label() if path is not None else None,
-        bulk=bulk,
-        progress=noted.progress,
-    )
+    dataset, chosen = reader.request.dataset, reader.request.choices
+    source = reader.label() if path is not None else None
+    if chosen.add:
+        kept = {"min_rating": chosen.min_rating, "max_rejected": chosen.max_rejected}
+        return add(graph, kind.name, path, dataset, **kept, home=home, source=source, progress=noted.progress)
+    own = {"home": home, "source": source, "progress": noted.progress}
+    return load(graph, kind.name, path, dataset, chosen.rules(), **own, bulk=bulk)
 
 
 class _Notes:
@@ -132,7 +128,7 @@ def _failed(reader: Reader, error: CikgError) -> Progress:
     """An error in the words of a page, which has no options of a command."""
     message, cure, file = error.message, error.cure, None
     if isinstance(error, TakenError):
-        cure = "Choose another name for the dataset; what this one holds stays as it is"
+        cure = "Choose another name for the dataset, or add to it what is new; what it holds stays as it is"
     if isinstance(error, TooManyRejectedError):
         first, file = error.first, str(error.file) if error.file else None
         where = f"{first.file}:{first.line}" if first.line else f"{first.file}"

@@ -65,6 +65,7 @@ class Choices(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    add: bool = Field(False, description="Add what is new to the dataset, and keep all that it holds")
     max_rejected: float = Field(MAX_REJECTED, ge=0, le=1, description="The share of rows that may be left out")
     min_rating: float | None = Field(
         None, allow_inf_nan=False, description="Leave out interactions rated lower than this"
@@ -83,6 +84,11 @@ class Choices(BaseModel):
         Raises:
             InputError: they contradict each other.
         """
+        if self.add and (self.core or self.split or self.test_share is not None or self.valid_share is not None):
+            raise InputError(
+                "what is added to a dataset is neither split nor cut to its core: it becomes train",
+                cure="Leave these options empty, or import everything under another name",
+            )
         split = SplitRule(self.split, self.test_share, self.valid_share, self.split_seed)
         return Rules(split, Filters(self.min_rating, self.core), self.max_rejected)
 

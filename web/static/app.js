@@ -276,7 +276,7 @@ function drawGraph(box) {
     container: box,
     elements: [
       ...nodes.map((node, index) => ({
-        data: { id: node.key, name: short(node.name), href: node.href, label: node.label },
+        data: { id: node.key, name: short(node.name), href: node.href },
         classes: [node.label, index < centres && "centre", index >= centres && column(node) < middle && "before",
           index < centres && nodes.every((other) => other === node || column(other) !== column(node)) && "alone"].filter(Boolean),
         position: at.get(node.key),

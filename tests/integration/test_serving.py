@@ -12,8 +12,8 @@ from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import Snapshot, take
 from cikg.schema import uid
-from cikg.serving import lists
 from cikg.serving import publish as publishing
+from cikg.serving import ranking
 from cikg.serving.publish import publish, roll_back
 from cikg.serving.recommend import recommend
 from cikg.settings import Settings
@@ -29,7 +29,7 @@ def snapshot(graph: Graph, settings: Settings, dataset: str) -> Snapshot:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Several chunks and batches, as in a large dataset."""
-    monkeypatch.setattr(lists, "SCORED_AT_ONCE", 7)
+    monkeypatch.setattr(ranking, "SCORES_AT_ONCE", 7 * 13)
     monkeypatch.setattr(publishing, "WRITTEN_AT_ONCE", 3)
     yield
 
@@ -70,6 +70,18 @@ def test_recommends_the_missing_book_because_of_the_planted_interest(
         assert first.interest.share == pytest.approx(len(support) / 41)
         assert f"{len(support)} of {len(holders)}" in first.because
         assert planted.KINDS[kind] in first.because
+
+
+def test_a_list_is_the_same_however_many_users_are_scored_at_once(
+    graph: Graph, dataset: str, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = set()
+    for at_once in (1, 7 * 13, 1 << 20):
+        monkeypatch.setattr(ranking, "SCORES_AT_ONCE", at_once)
+        publish(graph, snapshot, planted.Neighbours(snapshot), k=3)
+        ((row),) = graph.execute("MATCH (m:Model {dataset: $d}) RETURN m.digest AS digest", d=dataset)
+        found.add(row["digest"])
+    assert len(found) == 1, "whoever kept a list need not fetch it again"
 
 
 class Halves(planted.Neighbours):

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
 from cikg.graph.snapshot import Snapshot
 from cikg.schema import relation_in_words
+from cikg.serving import ranking
+from cikg.serving.counterfactual import Served
 from cikg.serving.explain import MINIMUM_SUPPORT, Explainer
-from cikg.serving.ranking import top_k
+from cikg.serving.lists import everyone, lists
+from cikg.serving.ranking import known_items, top_k
 from cikg.serving.recommend import FactReason, InterestReason, sentence
+from tests import planted
+from tests.unit.recommend.planted import two_tastes
 
 USERS, ITEMS, INTERESTS = 8, 5, 4
 pairs = st.sets(st.tuples(st.integers(0, USERS - 1), st.integers(0, ITEMS - 1)))
@@ -72,6 +79,28 @@ def test_the_best_unknown_items_equal_a_full_sort(scores: list[list[int]], known
         unknown = [item for item in range(ITEMS) if (user, item) not in known]
         expected = sorted(unknown, key=lambda item: (-scores[user][item], item))[:k]
         assert [item for item in found.item_index[user] if item >= 0] == expected
+
+
+def test_a_larger_catalogue_is_scored_for_fewer_users_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelves, asked = two_tastes(tmp_path, users=30, items=40), list[int]()
+    table = np.random.default_rng(0).normal(size=(30, 40))
+
+    class Noting(planted.Neighbours):
+        def scores(self, user_index: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+            asked.append(len(user_index))
+            scores: np.ndarray[Any, Any] = table[user_index]
+            return scores
+
+    served = Served(shelves, Noting(shelves), known_items(shelves))
+    whole = [row for rows in lists(served, everyone(served), 5, {}) for row in rows]
+    average = served.average()
+    assert asked == [30, 30]
+    asked.clear()
+    monkeypatch.setattr(ranking, "SCORES_AT_ONCE", 7 * 40 + 39)
+    again = Served(shelves, Noting(shelves), known_items(shelves))
+    assert [row for rows in lists(again, everyone(again), 5, {}) for row in rows] == whole
+    assert again.average() == pytest.approx(average)
+    assert asked == [7, 7, 7, 7, 2] * 2
 
 
 def test_a_score_that_is_no_number_is_never_recommended() -> None:

@@ -24,7 +24,7 @@ from scipy import sparse
 
 from cikg.errors import InputError, NotFoundError
 from cikg.graph.snapshot import Snapshot
-from cikg.serving.ranking import Recommender, top_k
+from cikg.serving.ranking import Recommender, chunks, top_k
 
 MOST_HOLDERS, MOST_USERS = 256, 1024
 
@@ -115,8 +115,10 @@ class Served:
 
     def _mean(self, users: Indices, most: int) -> Scores:
         chosen = users[np.unique(np.linspace(0, len(users) - 1, min(most, len(users))).astype(np.int64))]
-        mean: Scores = self.standardised(chosen).mean(axis=0)
-        return mean
+        total = np.zeros(self.known.shape[1])
+        for part in chunks(chosen, self.known.shape[1]):
+            total += self.standardised(part).sum(axis=0)
+        return total / len(chosen)
 
 
 def standardise(scores: Scores) -> Scores:

@@ -17,10 +17,8 @@ from cikg.schema import uid
 from cikg.serving.corrections import Corrected
 from cikg.serving.counterfactual import Indices, Scores, Served, effect_of
 from cikg.serving.explain import Explainer
-from cikg.serving.ranking import top_k
+from cikg.serving.ranking import chunks, top_k
 
-SCORED_AT_ONCE = 1_024
-"""Users a chunk: bounds the dense scores to 1,024 × items."""
 CORRECTIONS = "corrections"
 """The share of a score that stands for what people corrected."""
 
@@ -46,8 +44,8 @@ def lists(served: Served, user_index: Indices, k: int, corrected: Mapping[str, C
     ids = served.snapshot.users.ids
     heeded = {index: corrected[ids[index]] for index in user_index.tolist() if ids[index] in corrected}
     explainer = Explainer(served.snapshot, _wrong(served.snapshot, heeded))
-    for start in range(0, len(user_index), SCORED_AT_ONCE):
-        yield _chunk(served, explainer, user_index[start : start + SCORED_AT_ONCE], k, heeded)
+    for users in chunks(user_index, len(served.snapshot.items.ids)):
+        yield _chunk(served, explainer, users, k, heeded)
 
 
 def _chunk(served: Served, explainer: Explainer, users: Indices, k: int, heeded: Mapping[int, Corrected]) -> Rows:

@@ -85,7 +85,8 @@ def publish(
     served, corrected = Served(snapshot, recommender, known_items(snapshot)), corrections.of(graph, dataset, Label.USER)
     written, explained, seen = 0, 0, hashlib.sha256()
     for rows in lists(served, everyone(served), k, corrected):
-        seen.update(json.dumps(rows, sort_keys=True).encode())
+        for row in rows:  # not by chunks, whose size is nobody's business
+            seen.update(json.dumps(row, sort_keys=True).encode())
         graph.write_rows("write_recommendations", rows, batch=WRITTEN_AT_ONCE, advance=progress, model=model)
         entries = [entry for row in rows for entry in row["items"]]
         written += len(entries)

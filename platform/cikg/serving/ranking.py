@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,9 @@ from scipy import sparse
 
 from cikg.graph.snapshot import Snapshot
 from cikg.schema import SplitCode
+
+SCORES_AT_ONCE = 1 << 22
+"""Scores a chunk: with what is made of them some 120 MB, whatever the size of the catalogue."""
 
 
 class Recommender(Protocol):
@@ -51,6 +54,13 @@ def known_items(snapshot: Snapshot) -> sparse.csr_array:
     items = np.asarray(snapshot.interactions.item_index)[known]
     shape = (len(snapshot.users.ids), len(snapshot.items.ids))
     return sparse.csr_array((np.ones(len(users), dtype=np.int8), (users, items)), shape=shape)
+
+
+def chunks(user_index: NDArray[np.int64], items: int) -> Iterator[NDArray[np.int64]]:
+    """Users to score at a time, so many that their scores of all items stay within bounds."""
+    step = max(1, SCORES_AT_ONCE // max(items, 1))
+    for start in range(0, len(user_index), step):
+        yield user_index[start : start + step]
 
 
 def top_k(scores: NDArray[Any], known: sparse.csr_array, k: int) -> TopK:

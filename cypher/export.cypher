@@ -6,7 +6,7 @@
 // name: hold_dataset(dataset) -> many
 // Take the lock that every writer of a dataset takes first; its properties are read once that is had. Key: the dataset.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset
 RETURN properties(dataset) AS dataset
 

@@ -2,7 +2,7 @@
 // What a job needs to know of the dataset it works on; no row if there is none. Key: the dataset's name.
 MATCH (dataset:Dataset {uid: $dataset})
 RETURN dataset.uid AS dataset, coalesce(dataset.field, 'items') AS field,
-       coalesce(dataset.relations, []) AS relations, dataset.state AS state
+       coalesce(dataset.relations, []) AS relations, dataset.state AS state, coalesce(dataset.version, 0) AS version
 
 // name: run_exists(run) -> many
 // One row if there is such a run, none otherwise. Key: the run's uid.

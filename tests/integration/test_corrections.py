@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cikg.errors import InputError
+from cikg.extraction.steps import interests
 from cikg.extraction.steps.interests import cluster_intents
 from cikg.graph import Graph
 from cikg.graph.snapshot import Snapshot, take
@@ -21,6 +22,7 @@ from cikg.serving.ranking import known_items
 from cikg.serving.recommend import Served as Shown
 from cikg.serving.recommend import read, recommend
 from cikg.settings import Settings
+from cikg.text.clustering import cluster
 from tests import planted
 
 READER = "3"
@@ -187,10 +189,69 @@ def test_clustering_and_snapshots_are_without_it(
         assert len(table.user_index) == len(planted.readers()) - 1
     cluster_intents(graph, dataset, clusters=2)
     assert stands(graph, dataset) == set(), "clustering anew does not bring it back"
-    assert said(graph, dataset) == [("intent", "gardens")]
+    assert said(graph, dataset) == [("interest", "garden"), ("intent", "gardens")]
+    assert not cluster_intents(graph, dataset, clusters=2).changed
     take_back(graph, intent(dataset))
+    take_back(graph, interest(dataset))
     cluster_intents(graph, dataset, clusters=2)
     assert len(stands(graph, dataset)) == 2
+    assert not graph.execute("MATCH (t:Interest {uid: $d + ':garden'}) RETURN t", d=dataset), "nobody needs it any more"
+
+
+def test_a_model_of_before_clustering_heeds_it_too(
+    graph: Graph, dataset: str, snapshot: Snapshot, served: Served
+) -> None:
+    correct(graph, interest(dataset), by="ann")
+    cluster_intents(graph, dataset, clusters=2)
+    publish(graph, snapshot, Halves(snapshot, "second"), k=10)
+    without = Evidence(interests=["garden"], intents=["gardens"])
+    asked = counterfactual(served, READER, without, NOTHING, 10)
+    assert [item.item for item in shown(graph, dataset).items] == [change.item for change in asked.items]
+    why = graph.execute(
+        "MATCH (:User {uid: $u})-[r:RECOMMENDED {model: $model}]->() RETURN DISTINCT r.because AS because",
+        u=uid(dataset, READER),
+        model=uid(dataset, "second"),
+    )
+    assert why == [{"because": None}]
+
+
+def test_an_intent_that_is_found_later_does_not_bring_an_interest_back(
+    graph: Graph, dataset: str, snapshot: Snapshot
+) -> None:
+    cluster_intents(graph, dataset, clusters=2)
+    (found,) = stands(graph, dataset) - {"gardens"}
+    correct(graph, interest(dataset, found), by="ann")
+    graph.execute(
+        "MATCH (u:User {uid: $d + ':3'}) "
+        "CREATE (u)-[:POSSESSES {evidence: ['garden-2']}]->(:Intent {uid: $d + ':my garden', id: 'my garden', "
+        "name: 'my gardens', dataset: $d})",
+        d=dataset,
+    )
+    cluster_intents(graph, dataset, clusters=2)
+    leads = graph.execute("MATCH ({uid: $d + ':my garden'})-[:MEMBER_OF]->(t) RETURN t.id AS id", d=dataset)
+    assert leads == [{"id": found}]
+    assert stands(graph, dataset) == {"my garden"}
+    # What shows it is no training interaction any more: nothing may leak, and what nothing shows goes.
+    graph.execute("MATCH ({uid: $d + ':3'})-[r:INTERACTED]->() SET r.split = 'test'", d=dataset)
+    cluster_intents(graph, dataset, clusters=1)
+    assert ("interest", found) not in said(graph, dataset)
+
+
+def test_what_is_corrected_while_intents_are_clustered_is_heeded(
+    graph: Graph, dataset: str, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int] = []
+
+    def meanwhile(names: Any, **options: Any) -> Any:
+        if not found:
+            correct(graph, intent(dataset), by="ann")
+        found.append(names["gardens"])
+        return cluster(names, **options)
+
+    monkeypatch.setattr(interests, "cluster", meanwhile)
+    cluster_intents(graph, dataset, clusters=2)
+    assert found == [21, 20], "it is clustered anew without it"
+    assert stands(graph, dataset) == set()
 
 
 def test_publishing_heeds_it_and_going_back_says_that_it_does_not(

@@ -161,29 +161,34 @@ class Graph:
             if advance is not None:
                 advance(len(part))
 
-    def write_together(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[Row]]:
+    def write_together(
+        self, steps: Sequence[tuple[str, Mapping[str, Any]]], *, guarded: bool = False
+    ) -> list[list[Row]]:
         """Run several writing statements in one transaction: all of them are applied, or none.
 
         Args:
             steps: names and parameters of idempotent statements, in order.
+            guarded: run the others only if the first one returns a row.
 
         Returns:
-            The rows of each.
+            The rows of each that ran.
 
         Raises:
             MemoryLimitError: at once; the driver would try again, and fail again, for as long as it tries anything.
         """
 
         def work(transaction: neo4j.ManagedTransaction) -> list[list[Row]]:
+            done: list[list[Row]] = []
             try:
-                return [
-                    [dict(record) for record in transaction.run(named(name).text, dict(parameters))]
-                    for name, parameters in steps
-                ]
+                for name, parameters in steps:
+                    done.append([dict(record) for record in transaction.run(named(name).text, dict(parameters))])
+                    if guarded and not done[0]:
+                        break
             except driver_errors.TransientError as error:
                 if error.code in OUT_OF_MEMORY:
                     raise memory_limit() from error
                 raise
+            return done
 
         with (
             translated(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
 from typing import Any
@@ -10,18 +11,18 @@ import pytest
 
 from cikg.datasets.formats import demo
 from cikg.datasets.loader import load
-from cikg.errors import InputError, NotFoundError
+from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.extraction import ledger
 from cikg.extraction.job import job
 from cikg.extraction.runner import Runner
+from cikg.extraction.steps import interests
 from cikg.extraction.steps.interests import cluster_intents
 from cikg.graph import Graph
 from cikg.settings import Settings
+from cikg.text.clustering import cluster
 from cikg.text.lexical import normalise
 
 from .conftest import TOPICS, Workplace, everything
-
-pytestmark = pytest.mark.timeout(180)
 
 
 def extract(graph: Graph, dataset: str, settings: Settings) -> None:
@@ -129,6 +130,33 @@ def test_without_intents_or_without_the_dataset_it_says_what_to_do(place: Workpl
         cluster_intents(place.graph, place.dataset)
     with pytest.raises(NotFoundError, match="cikg import"):
         cluster_intents(place.graph, "no-such-dataset")
+
+
+def test_what_is_dropped_while_it_clusters_leaves_nothing(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, dataset = place.graph, place.dataset
+    place.planted(8)
+    extract(graph, dataset, place.settings(place.standin()))
+    changes = iter(
+        [
+            "MATCH (d:Dataset {uid: $d}) SET d.version = d.version + 1, d.state = 'dropping'",
+            "MATCH (n {dataset: $d}) DETACH DELETE n",
+        ]
+    )
+
+    def meanwhile(names: Any, **options: Any) -> Any:
+        graph.execute(next(changes), d=dataset)
+        return cluster(names, **options)
+
+    monkeypatch.setattr(interests, "cluster", meanwhile)
+    with pytest.raises(NotFoundError):
+        cluster_intents(graph, dataset)
+    assert next(changes, None) is None, "half dropped, it was tried again"
+    assert graph.execute("MATCH (n:Interest|Run {dataset: $d}) RETURN n", d=dataset) == []
+    place.planted(8)
+    extract(graph, dataset, place.settings(place.standin()))
+    changes = itertools.repeat("MATCH (d:Dataset {uid: $d}) SET d.version = coalesce(d.version, 0) + 1")
+    with pytest.raises(ConflictError, match="changed whenever"):
+        cluster_intents(graph, dataset)
 
 
 def test_the_command_prints_what_it_made(place: Workplace) -> None:

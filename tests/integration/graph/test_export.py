@@ -66,13 +66,15 @@ def write_interest(graph: Graph, dataset: str, number: int) -> None:
         {"user": uid(dataset, str(r)), "interest": interest["uid"], "completion": None, "evidence": ["i0"]}
         for r in range(READERS)
     ]
-    graph.write_together(
-        [
-            ("clear_interests", {"dataset": dataset, "kept": [interest["uid"]]}),
-            ("write_interests", {"dataset": dataset, "run": RUN, "rows": [interest]}),
-            ("write_holders", {"run": RUN, "rows": edges}),
-        ]
-    )
+    steps = [
+        ("write_interests", {"dataset": dataset, "run": RUN, "rows": [interest]}),
+        ("write_holders", {"run": RUN, "rows": edges}),
+    ]
+    written: list[Any] = []
+    while not written:  # the other writer may come between
+        (row,) = graph.many("run_dataset", dataset=dataset)
+        clear = {"dataset": dataset, "version": row["version"], "kept": [interest["uid"]]}
+        written = graph.write_together([("clear_interests", clear), *steps], guarded=True)[0]
 
 
 def write_intent(graph: Graph, dataset: str, number: int) -> None:

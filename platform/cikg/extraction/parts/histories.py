@@ -35,7 +35,7 @@ class History:
 
 
 def dataset_row(graph: Graph, dataset: str) -> dict[str, Any]:
-    """What a job needs to know of its dataset: `field`, `relations`, `state`.
+    """What a job needs to know of its dataset: `field`, `relations`, `state`, `version`.
 
     Raises:
         NotFoundError: there is no such dataset.

@@ -2,7 +2,8 @@
 
 The previous clustering is replaced in one transaction that also counts the dataset's `version` up. Neo4j lets a query
 that runs during a commit see part of it, so a reader that needs one clustering compares the version before and after,
-as the snapshot does. An interest's id is a digest of its name: one that is found again is the same node.
+as the snapshot does. So does clustering itself: what changed since it read the intents, such as a correction, is read
+again. An interest's id is a digest of its name: one that is found again is the same node.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cikg.digests import digest
-from cikg.errors import InputError
+from cikg.errors import ConflictError, InputError
 from cikg.extraction.parts.histories import dataset_row
 from cikg.graph import Graph
 from cikg.schema import uid
 from cikg.text.clustering import Cluster, cluster
 
 JOB_NAME = "interests"
+ATTEMPTS = 3
+"""How often the intents are clustered if the dataset changes meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,21 @@ def cluster_intents(graph: Graph, dataset: str, *, clusters: int | None = None, 
     Raises:
         NotFoundError: there is no such dataset.
         InputError: it has no intents.
+        ConflictError: it is not whole, or keeps changing.
     """
-    dataset_row(graph, dataset)
+    for _ in range(ATTEMPTS):
+        made = _attempt(graph, dataset, clusters, seed)
+        if made is not None:
+            return made
+    raise ConflictError(
+        f"the dataset {dataset!r} changed whenever its intents were clustered",
+        cure="Wait until its import, drop or jobs have ended, then repeat",
+    )
+
+
+def _attempt(graph: Graph, dataset: str, clusters: int | None, seed: int) -> Clustering | None:
+    """Cluster a dataset's intents as they are now; None if anything changed meanwhile."""
+    version = dataset_row(graph, dataset)["version"]
     holders = graph.many("intent_holders", dataset=dataset)
     if not holders:
         raise InputError(f"the dataset {dataset!r} has no intents to cluster", cure="Run `cikg extract` first")
@@ -81,14 +97,17 @@ def cluster_intents(graph: Graph, dataset: str, *, clusters: int | None = None, 
             "parameters": json.dumps(parameters, sort_keys=True),
         }
         kept = [row["uid"] for row in interests]
-        graph.write_together(
+        written = graph.write_together(
             [
-                ("clear_interests", {"dataset": dataset, "kept": kept}),
+                ("clear_interests", {"dataset": dataset, "version": version, "kept": kept}),
                 ("write_interests", {"dataset": dataset, "run": run, "rows": interests}),
                 ("write_holders", {"run": run, "rows": edges}),
                 ("record_run", {"run": run, "properties": node}),
-            ]
+            ],
+            guarded=True,
         )
+        if not written[0]:
+            return None
     held = [(row["name"], row["users"]) for row in graph.many("held_interests", dataset=dataset)]
     edges_written = sum(users for _, users in held)
     return Clustering(run, len(phrases), len(held), len(holders), edges_written, held[:10], changed)

@@ -137,9 +137,11 @@ RETURN size(found) AS total, COLLECT {
 } AS rows
 
 // name: pairs_of_intent(intent) -> many
-// What was thought of an intent and others that may mean the same, what waits for a verdict first. Key: Intent.uid.
+// What was thought of an intent and others that may mean the same, what waits for a verdict first; nothing waits where one
+// of both was merged. Key: Intent.uid.
 MATCH (one:Intent {uid: $intent})-[same:SAME_AS]-()
 WITH startNode(same) AS intent, endNode(same) AS into, same
+WHERE same.state <> 'proposed' OR (intent.merged_into IS NULL AND into.merged_into IS NULL)
 RETURN intent.id AS intent, coalesce(intent.name, intent.id) AS name, into.id AS into,
        coalesce(into.name, into.id) AS into_name, same.state AS state, same.method AS method, same.score AS score,
        same.history AS history
@@ -151,7 +153,9 @@ ORDER BY state = 'proposed' DESC, score DESC, intent, into
 MATCH (interest:Interest {dataset: $dataset})
 WHERE $text = '' OR toLower(interest.id) CONTAINS $text OR toLower(interest.name) CONTAINS $text
 WITH interest, COUNT { (interest)<-[held:HAS_INTEREST]-() WHERE held.pruned_by IS NULL } AS holders,
-     COUNT { (interest)<-[:MEMBER_OF]-(intent:Intent) WHERE intent.merged_into IS NULL } AS intents
+     COUNT {
+       MATCH (interest)<-[:MEMBER_OF]-(intent:Intent) WHERE intent.merged_into IS NULL RETURN DISTINCT intent
+     } AS intents
 ORDER BY CASE $by WHEN 'intents' THEN -intents END, holders DESC, interest.id
 WITH collect({id: interest.id, name: coalesce(interest.name, interest.id), holders: holders, intents: intents, interest: interest}) AS found
 RETURN size(found) AS total, COLLECT {

@@ -85,26 +85,28 @@ CALL (dataset) {
 RETURN dataset.uid AS dataset, dataset.format AS format, dataset.state AS state, users,
        COUNT { MATCH (:Item {dataset: dataset.uid}) } AS items,
        COUNT { MATCH (:Entity {dataset: dataset.uid}) } AS entities, interactions,
-       COUNT { MATCH (:Intent {dataset: dataset.uid}) } AS intents,
+       COUNT { MATCH (intent:Intent {dataset: dataset.uid}) WHERE intent.merged_into IS NULL } AS intents,
        COUNT { MATCH (:Interest {dataset: dataset.uid}) } AS interests, imported_at
 ORDER BY dataset
 
 // name: dataset_counts(dataset) -> one
-// How much of everything a dataset holds. Counts index ranges, then degrees: nothing is walked along.
+// How much of everything a dataset holds, without merged intents and what was pruned. Counts index ranges, then degrees; only
+// what says who has which intent or interest is walked along.
 CALL () {
   MATCH (user:User {dataset: $dataset})
   RETURN count(user) AS users, sum(COUNT { (user)-[:INTERACTED]->() }) AS interactions,
-         sum(COUNT { (user)-[:POSSESSES]->() }) AS possesses, sum(COUNT { (user)-[:HAS_INTEREST]->() }) AS has_interest
+         sum(COUNT { (user)-[has:POSSESSES]->() WHERE has.pruned_by IS NULL }) AS possesses,
+         sum(COUNT { (user)-[has:HAS_INTEREST]->() WHERE has.pruned_by IS NULL }) AS has_interest
 }
 OPTIONAL MATCH (served:Dataset {uid: $dataset})
 OPTIONAL MATCH (model:Model {uid: served.published})
 WITH users, interactions, possesses, has_interest, coalesce(model.recommendations, 0) AS recommended
 CALL () {
   MATCH (item:Item {dataset: $dataset})
-  RETURN count(item) AS items, sum(COUNT { (item)-[:SATISFIES]->() }) AS satisfies
+  RETURN count(item) AS items, sum(COUNT { (item)-[gives:SATISFIES]->() WHERE gives.pruned_by IS NULL }) AS satisfies
 }
 RETURN users, items, COUNT { MATCH (:Entity {dataset: $dataset}) } AS entities,
-       COUNT { MATCH (:Intent {dataset: $dataset}) } AS intents,
+       COUNT { MATCH (intent:Intent {dataset: $dataset}) WHERE intent.merged_into IS NULL } AS intents,
        COUNT { MATCH (:Interest {dataset: $dataset}) } AS interests,
        COUNT { MATCH (:Profile {dataset: $dataset}) } AS profiles,
        interactions, possesses, satisfies, has_interest, recommended,

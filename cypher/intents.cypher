@@ -29,7 +29,7 @@ RETURN collect({item: item.id, name: item.name, text: item.text, facts: facts}) 
 // uids, and for an edge its run. The dataset is written first: its lock makes concurrent writers take turns, and its
 // version tells readers that the graph changed. An intent's name is the least of its spellings, so that it does not
 // depend on who came first. An intent that was merged gives its edges to the one it was merged into. An intent that
-// nobody has any more is removed, unless others are merged into it. Edges are created, since this deletes those of
+// nobody has any more is removed, unless somebody judged whether it means the same as another: that is not asked again. Edges are created, since this deletes those of
 // earlier runs and of an earlier attempt of this one. A pruned edge stays pruned when the job finds it again, and stays
 // when it does not, as long as any of its evidence is in train: nobody has to reject the same intent twice. What a person
 // said holds for other jobs' edges, too, and for phrases that were merged, those along with it (`settle_corrections`).
@@ -96,5 +96,6 @@ CALL (pruned) {
 }
 UNWIND loose AS intent
 WITH DISTINCT intent
-WHERE NOT EXISTS { (intent)<-[:POSSESSES|SATISFIES]-() } AND NOT EXISTS { (intent)<-[:SAME_AS {state: 'merged'}]-() }
+WHERE NOT EXISTS { (intent)<-[:POSSESSES|SATISFIES]-() }
+  AND NOT EXISTS { (intent)-[same:SAME_AS]-() WHERE same.state <> 'proposed' }
 DETACH DELETE intent

@@ -38,7 +38,7 @@ RETURN coalesce(dataset.related_by, 'lexical_64') AS embedding
 // Replace the intents that a job found of items by what it finds now; other jobs' edges stay. A row says its round. Keys: the items' and
 // intents' uids, and for an edge its run. As in `replace_user_intents`, which explains them, the dataset is locked and
 // counted first, a merged intent gives its edges to the one it was merged into, and an intent that nobody has any more
-// is removed. A user's and an item's intent of one phrase are the same node: that is what connects them.
+// and nobody judged is removed. A user's and an item's intent of one phrase are the same node: that is what connects them.
 MATCH (dataset:Dataset {uid: $dataset})
 SET dataset.version = coalesce(dataset.version, 0) + 1
 WITH dataset
@@ -99,5 +99,6 @@ CALL (pruned) {
 }
 UNWIND loose AS intent
 WITH DISTINCT intent
-WHERE NOT EXISTS { (intent)<-[:POSSESSES|SATISFIES]-() } AND NOT EXISTS { (intent)<-[:SAME_AS {state: 'merged'}]-() }
+WHERE NOT EXISTS { (intent)<-[:POSSESSES|SATISFIES]-() }
+  AND NOT EXISTS { (intent)-[same:SAME_AS]-() WHERE same.state <> 'proposed' }
 DETACH DELETE intent

@@ -14,7 +14,7 @@ ORDER BY uid
 // Write proposals {intent, into, method, score, entry}, by uid, and return how many were new. A pair that was ever
 // judged, either way round, is left alone. Two look-ups by key a row.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset
 UNWIND $rows AS row
 MATCH (intent:Intent {uid: row.intent}), (into:Intent {uid: row.into})
@@ -32,7 +32,7 @@ RETURN intent.id AS id, coalesce(intent.name, intent.id) AS name ORDER BY id
 // from. What the job proposed before about a batch and nobody decided on goes; a pair that was ever judged, either way
 // round, is left alone. Two look-ups by key a pair. The dataset is locked first; nothing that training reads changes.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset
 MATCH (earlier:Run {dataset: $dataset, kind: 'extract', name: $job})
 WITH collect(earlier.uid) AS runs
@@ -58,10 +58,12 @@ CREATE (intent)-[:SAME_AS {
 }]->(into)
 
 // name: merge_pairs(dataset, states) -> many
-// Pairs of intents in one of these states, the likeliest first, with the number of users and items that have each.
-// Costs the dataset's intents and the degrees of those that are paired.
+// Pairs of intents in one of these states, the likeliest first, with the number of users and items that have each. A
+// proposal waits for a verdict only while neither was merged. Costs the dataset's intents and the degrees of those that are
+// paired.
 MATCH (intent:Intent {dataset: $dataset})-[same:SAME_AS]->(into:Intent)
 WHERE same.state IN $states
+  AND (same.state <> 'proposed' OR (intent.merged_into IS NULL AND into.merged_into IS NULL))
 RETURN intent.id AS intent, intent.name AS name, into.id AS into, into.name AS into_name, same.state AS state,
        same.method AS method, same.score AS score, same.history AS history,
        COUNT { (intent)<-[:POSSESSES|SATISFIES]-() } AS edges, COUNT { (into)<-[:POSSESSES|SATISFIES]-() } AS into_edges
@@ -174,7 +176,7 @@ SET node.corrected = node.corrected + 1
 // name: reject_merge(dataset, intent, into, entry) -> many
 // Note that two intents differ, so that they are not proposed again; returns the pair. Three look-ups by key.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset
 MATCH (intent:Intent {uid: $intent}), (into:Intent {uid: $into})
 WHERE intent.merged_into IS NULL

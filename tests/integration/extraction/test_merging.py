@@ -140,6 +140,62 @@ def test_equal_names_are_proposed_once_and_never_again_after_a_verdict(graph: Gr
     assert states == {"the-sea": (Verdict.MERGED, "exact", 1.0), "war!": (Verdict.REJECTED, "exact", 1.0)}
 
 
+@pytest.mark.parametrize(("statement", "who"), [("replace_user_intents", "eve"), ("replace_item_intents", "moby")])
+def test_a_verdict_outlives_that_nobody_has_the_phrase_for_a_while(
+    graph: Graph, planted: str, statement: str, who: str
+) -> None:
+    begin(graph, planted, who)
+
+    def found(*names: str) -> None:
+        intents = [{"uid": f"{planted}:{name}", "id": name, "name": name, "evidence": []} for name in names]
+        row = {"target": f"{planted}:{who}", "subject": f"{planted}:later/{who}", "round": 1, "intents": intents}
+        graph.write(statement, dataset=planted, run=f"{planted}:later", job="job", lease="mine", rows=[row])
+
+    found("shanty", "shanty!", "fog")
+    assert merging.propose(graph, planted) == 3
+    merging.reject(graph, planted, "shanty!", "shanty")
+    found()
+    left = {row["id"] for row in graph.many("intents_ever", dataset=planted)}
+    assert left == {*NAMES, "shanty", "shanty!"}, "what nobody has and nobody judged goes"
+    found("shanty", "shanty!")
+    assert merging.propose(graph, planted) == 0
+
+
+def test_lists_and_counts_agree_with_what_they_lead_to_after_a_merge(graph: Graph, planted: str) -> None:
+    merging.merge(graph, planted, "ocean", "sea")
+    merging.merge(graph, planted, "the-sea", "sea")
+    graph.execute("MATCH (:User {uid: $d + ':eve'})-[p:POSSESSES]->() SET p.pruned_by = 'person:ann'", d=planted)
+    graph.execute("MATCH (:Item {dataset: $d})-[s:SATISFIES]->({id: 'war'}) SET s.pruned_by = 'review'", d=planted)
+    page = {"dataset": planted, "text": "", "after": "", "limit": 9}
+    figures = ("users", "items")
+    for row in graph.many("list_intents", **page):
+        detail = graph.many("intent_detail", intent=row["uid"])[0]
+        assert [row[each] for each in figures] == [detail[each] for each in figures]
+    browsed = graph.one("browse_interests", dataset=planted, text="", by="", skip=0, limit=9)["rows"]
+    listed = {row["id"]: row["intents"] for row in graph.many("list_interests", **page)}
+    details = {each: graph.many("interest_detail", interest=f"{planted}:{each}")[0] for each in listed}
+    assert {each: row["intent_count"] for each, row in details.items()} == listed == {"war": 2, "water": 1}
+    assert {row["id"]: row["intents"] for row in browsed} == listed
+    counts, overall = graph.one("counts", dataset=planted), graph.one("dataset_counts", dataset=planted)
+    for each in ("intents", "possesses", "satisfies", "has_interest"):
+        assert overall[each] == counts[each]
+    assert [row["intents"] for row in graph.many("dataset_list") if row["dataset"] == planted] == [3]
+
+
+def test_clustering_reads_the_same_whoever_wrote_first(graph: Graph, dataset: str) -> None:
+    def read(*books: str) -> list[dict[str, Any]]:
+        graph.execute(
+            "MERGE (u:User {uid: $d + ':u', dataset: $d}) MERGE (n:Intent {uid: $d + ':n', name: 'n', dataset: $d}) "
+            "WITH u, n OPTIONAL MATCH (u)-[old:POSSESSES]->(n) DELETE old WITH DISTINCT u, n "
+            "UNWIND $books AS book CREATE (u)-[:POSSESSES {run: 'r', completion: 'c', evidence: [book]}]->(n)",
+            d=dataset,
+            books=books,
+        )
+        return graph.many("intent_holders", dataset=dataset)
+
+    assert read("emma", "moby") == read("moby", "emma")
+
+
 def test_near_vectors_are_proposed_in_favour_of_what_more_have(graph: Graph, planted: str) -> None:
     with pytest.raises(NotFoundError, match="cikg embed"):
         merging.propose(graph, planted, merging.Method.VECTOR)
@@ -154,13 +210,7 @@ def test_near_vectors_are_proposed_in_favour_of_what_more_have(graph: Graph, pla
 def test_what_is_extracted_later_goes_to_the_intent_that_stayed(graph: Graph, planted: str) -> None:
     merging.merge(graph, planted, "the-sea", "sea")
     merging.merge(graph, planted, "sea", "ocean")
-    graph.execute(
-        """
-        MERGE (r:Run {uid: $dataset + ':later'}) SET r += {id: 'later', dataset: $dataset, kind: 'extract', name: 'job'}
-        MERGE (s:Subject {uid: $dataset + ':later/eve'}) SET s += {dataset: $dataset, run: r.uid, lease: 'mine'}
-        """,
-        dataset=planted,
-    )
+    begin(graph, planted, "eve")
     intents = [
         {"uid": f"{planted}:{key}", "id": key, "name": NAMES[key], "evidence": [key]}
         for key in ("sea", "the-sea", "war")
@@ -184,6 +234,18 @@ def test_what_is_extracted_later_goes_to_the_intent_that_stayed(graph: Graph, pl
         ("the-sea", None, ["the-sea"]),
         ("war", None, ["war"]),
     ]
+
+
+def begin(graph: Graph, dataset: str, who: str) -> None:
+    """A run of a job, with a subject that is ours."""
+    graph.execute(
+        """
+        MERGE (r:Run {uid: $dataset + ':later'}) SET r += {id: 'later', dataset: $dataset, kind: 'extract', name: 'job'}
+        MERGE (s:Subject {uid: $dataset + ':later/' + $who}) SET s += {dataset: $dataset, run: r.uid, lease: 'mine'}
+        """,
+        dataset=dataset,
+        who=who,
+    )
 
 
 def edges_of(graph: Graph, dataset: str, user: str) -> list[tuple[Any, ...]]:
@@ -222,6 +284,22 @@ def test_the_commands(graph: Graph, planted: str, settings: Settings, cikg: Comm
     assert run("unmerge", "war!")["edges"] == 2
     assert run("unmerge", "the-sea", "--actor", "ann")["into"] == "sea"
     assert content(graph, planted) == before
+    rows = [("sea", "ocean", 1.0), ("the-sea", "sea", 0.9), ("sea", "war", 0.8)]
+    graph.execute("MATCH (:Intent {dataset: $d})-[same:SAME_AS]->() DELETE same", d=planted)
+    graph.execute(
+        "UNWIND $rows AS row MATCH (a:Intent {uid: $d + ':' + row[0]}), (b:Intent {uid: $d + ':' + row[1]}) "
+        "CREATE (a)-[:SAME_AS {state: 'proposed', method: 'vector', score: row[2], history: ['2026']}]->(b)",
+        d=planted,
+        rows=[list(row) for row in rows],
+    )
+    assert run("review", "--accept-from", "0.8") == {"dataset": planted, "merged": 2, "rejected": 0, "skipped": 1}
+    assert holders(graph, planted, "ocean") == {"ann", "ben", "cleo", "eve"}
+    assert run("list", "--state", "proposed")["pairs"] == [], "nobody can merge what was merged"
+    about = graph.many("pairs_of_intent", intent=f"{planted}:sea")
+    assert [(pair["into"], pair["state"]) for pair in about] == [("ocean", "merged")]
+    for intent in ("the-sea", "sea"):
+        run("unmerge", intent)
+    assert len(run("list", "--state", "proposed")["pairs"]) == 2, "these can be merged again"
     refused = cikg(settings, "intents", "review", "--dataset", planted).result()
     assert refused.code == 2
     assert "--accept-from" in refused.errors

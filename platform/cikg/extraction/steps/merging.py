@@ -235,11 +235,17 @@ def accept(
     merged = 0
     for pair in pairs(graph, dataset, Verdict.PROPOSED):
         if (method is None or pair.method == method) and pair.score is not None and pair.score >= least:
-            into = _standing_for(graph, dataset, pair.into)
-            if into != pair.intent and _standing_for(graph, dataset, pair.intent) == pair.intent:
-                merge(graph, dataset, pair.intent, into, method=pair.method, score=pair.score, actor=actor)
-                merged += 1
+            merged += accept_pair(graph, dataset, pair, actor=actor)
     return merged
+
+
+def accept_pair(graph: Graph, dataset: str, pair: Pair, *, actor: str | None = None) -> bool:
+    """Merge a pair as `accept` does; False where an earlier merge made it pointless."""
+    into = _standing_for(graph, dataset, pair.into)
+    if into == pair.intent or _standing_for(graph, dataset, pair.intent) != pair.intent:
+        return False
+    merge(graph, dataset, pair.intent, into, method=pair.method, score=pair.score, actor=actor)
+    return True
 
 
 def _standing_for(graph: Graph, dataset: str, intent: str) -> str:

@@ -34,13 +34,13 @@ WITH item, intent, min(coalesce(edge.round, 0)) AS round ORDER BY round, intent.
 RETURN item.id AS item, collect({uid: intent.uid, name: coalesce(intent.name, intent.id)}) AS intents ORDER BY item
 
 // name: resembling_items(items, relations, common, limit) -> many
-// For items, by their uids, the others that share most facts with them, and through what. Things that more than `common`
-// nodes share tell nothing. Keys: the items' uids, then the facts of what they share.
+// For items, by their uids, the others that share most facts with them, and through what. Things with more than `common`
+// facts tell nothing; how many users chose them or are recommended them must not matter. Keys: the items' uids, then the facts of what they share.
 UNWIND $items AS uid
 MATCH (item:Item {uid: uid})
 CALL (item) {
   MATCH (item)-[:$any($relations)]-(thing:Item|Entity)
-  WHERE COUNT { (thing)--() } <= $common
+  WHERE COUNT { MATCH (thing)-[fact:$any($relations)]-() RETURN fact LIMIT $common + 1 } <= $common
   MATCH (thing)-[:$any($relations)]-(other:Item) WHERE other <> item
   WITH other, collect(DISTINCT coalesce(thing.name, thing.id)) AS through
   ORDER BY size(through) DESC, other.uid LIMIT $limit

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 
 from cikg.extraction import ledger
 from cikg.extraction.job import job
@@ -18,7 +17,6 @@ from cikg.text.embedders import Lexical
 
 from .conftest import ITEMS_OF_A_TOPIC, TOPICS, Workplace, everything
 
-pytestmark = pytest.mark.timeout(120)
 JOBS = ("item_comprehension", "user_comprehension")
 
 
@@ -100,3 +98,27 @@ def test_the_texts_reach_training_as_vectors_in_which_tastes_meet(place: Workpla
     topic = np.array([int(item[0]) for item in snapshot.items.ids])
     wanted = np.array([TOPICS.index(truth[user]) for user in snapshot.users.ids])
     assert (topic[cosines.argmax(axis=1)] == wanted).mean() >= 0.95
+
+
+def test_who_chose_a_shared_book_does_not_matter_to_what_resembles(graph: Graph, dataset: str) -> None:
+    graph.execute(
+        "CREATE (hub:Item {uid: $d + ':hub', id: 'hub', dataset: $d}), (e:Entity {uid: $d + ':e', dataset: $d}) "
+        "WITH hub, e UNWIND ['a', 'b', 'c', 'd'] AS id CREATE (i:Item {uid: $d + ':' + id, id: id, dataset: $d}) "
+        "CREATE (i)-[:SUBJECT {relation: 'subject'}]->(e) "
+        "WITH hub, i WHERE i.id < 'd' CREATE (i)-[:SEQUEL {relation: 'sequel'}]->(hub)",
+        d=dataset,
+    )
+
+    def alike() -> list[tuple[str, list[str]]]:
+        (row,) = graph.many(
+            "resembling_items", items=[f"{dataset}:a"], relations=["SEQUEL", "SUBJECT"], common=3, limit=9
+        )
+        return [(other["id"], other["through"]) for other in row["others"]]
+
+    assert alike() == [("b", ["hub"]), ("c", ["hub"])], "the subject of four tells nothing"
+    graph.execute(
+        "MATCH (hub:Item {uid: $d + ':hub'}) UNWIND range(0, 9) AS n CREATE (u:User {uid: $d + ':' + n, dataset: $d}) "
+        "CREATE (u)-[:INTERACTED {split: 'test'}]->(hub) CREATE (u)-[:RECOMMENDED {rank: 1}]->(hub)",
+        d=dataset,
+    )
+    assert alike() == [("b", ["hub"]), ("c", ["hub"])]

@@ -109,11 +109,11 @@ CALL (run) {
   RETURN edge
 }
 WITH edge, startNode(edge) AS source, endNode(edge) AS target
-ORDER BY source.id, target.id, edge.completion SKIP $skip LIMIT $limit
+ORDER BY source.id, target.id, edge.completion, elementId(edge) SKIP $skip LIMIT $limit
 OPTIONAL MATCH (completion:Completion {uid: edge.completion})
 RETURN source.id AS source, source.name AS name, target.id AS target, target.name AS target_name,
        edge.round AS round, completion.id AS completion, edge.pruned_by AS pruned_by
-ORDER BY source, target, completion
+ORDER BY source, target, edge.completion, elementId(edge)
 
 // name: edges_by_prompt(dataset) -> many
 // How much each prompt and model contributed, and what of it was pruned: the edges that name an answer, by the answer's
@@ -152,10 +152,11 @@ CALL () {
   WHERE edge.pruned_by IS NOT NULL
   RETURN source, edge, target
 }
-WITH source, edge, target ORDER BY type(edge), source.id, target.id, edge.completion SKIP $skip LIMIT $limit
+WITH source, edge, target
+ORDER BY type(edge), source.id, target.id, edge.completion, elementId(edge) SKIP $skip LIMIT $limit
 RETURN type(edge) AS kind, source.id AS source, target.id AS target, target.name AS target_name,
        edge.pruned_by AS pruned_by, edge.pruned_reason AS reason
-ORDER BY kind, source, target
+ORDER BY kind, source, target, edge.completion, elementId(edge)
 
 // name: extraction_leaks(dataset) -> one
 // How many edges an LLM made about users, and how many of them name no evidence or evidence that is not a training
@@ -203,7 +204,7 @@ UNWIND edges AS edge
 WITH user, edge.made AS made, edge.target AS target, [id IN edge.made.evidence WHERE id IN foreign] AS foreign
 WHERE size(coalesce(made.evidence, [])) = 0 OR size(foreign) > 0
 RETURN type(made) AS kind, user.id AS user, target.id AS target, made.run AS run, coalesce(foreign, []) AS foreign
-ORDER BY kind, user, target SKIP $skip LIMIT $limit
+ORDER BY kind, user, target, run, elementId(made) SKIP $skip LIMIT $limit
 
 // name: counts(dataset) -> one
 // A dataset's nodes and edges by kind.

@@ -129,6 +129,13 @@ def test_files_hold_what_the_page_does_and_no_formula(client: FlaskClient) -> No
     assert json.loads(ask(client, text, "json").text)["rows"][0] == ["=HYPERLINK(1)", [1, 2], None]
 
 
+def test_it_says_that_more_rows_were_left_out(client: FlaskClient) -> None:
+    text = "MATCH (i:Interest {dataset: $dataset}) RETURN i.id AS id ORDER BY id LIMIT $limit"
+    cut, whole = (json.loads(ask(client, text, "json", limit=limit).text) for limit in ("1", "2"))
+    assert (cut["rows"], cut["truncated"]) == ([["garden"]], True)
+    assert (whole["rows"], whole["truncated"]) == ([["garden"], ["sea"]], False)
+
+
 def test_a_plan_is_shown_and_nothing_is_run(client: FlaskClient) -> None:
     page = ask(client, "MATCH (u:User {dataset: $dataset}) RETURN count(u)", "explain").text
     assert "NodeIndexSeek" in page

@@ -111,7 +111,7 @@ def carry_out(graph: Graph, asked: ConsolePage, action: str) -> ConsolePage | Re
             facts = {"purpose": asked.purpose, "author": login.caller().name}
             name = keep(graph, asked.name, asked.cypher, _values(asked.parameters), **facts)
             return load_console(graph, asked.dataset, "", name)
-        values = {"dataset": asked.dataset, "limit": asked.limit} | _values(asked.parameters)
+        values = {"dataset": asked.dataset, "limit": asked.limit + 1} | _values(asked.parameters)
         found = console.ask(graph, asked.cypher, values, limit=asked.limit, seconds=seconds)
     except ServiceError:
         raise

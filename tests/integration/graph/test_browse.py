@@ -152,3 +152,25 @@ def test_search_leaves_out_what_was_merged(graph: Graph, planted: str) -> None:
     graph.execute("CALL db.index.fulltext.awaitEventuallyConsistentIndexRefresh()")
     assert graph.many("search_names", dataset=planted, query="blooms", limit=9) == []
     assert columns(graph.many("search_names", dataset=planted, query="gardens", limit=9), "id") == [["gardens"]]
+
+
+def test_pages_of_rows_that_look_alike_neither_repeat_nor_miss_any(graph: Graph, dataset: str) -> None:
+    names = [f"job-{number:02}" for number in range(40)]
+    graph.execute(
+        "CREATE (u:User {uid: $d + ':u', id: 'u', dataset: $d}), (n:Intent {uid: $d + ':n', id: 'n', dataset: $d}), "
+        "(:Run {uid: $d + ':r', id: 'r', dataset: $d}), (:Subject {uid: $d + ':r/u', id: 'u', run: $d + ':r'}) "
+        "WITH u, n UNWIND $names AS name CREATE (u)-[:POSSESSES {run: $d + ':' + name, pruned_by: name}]->(n) "
+        "CREATE (u)-[:POSSESSES {run: $d + ':r', pruned_by: name, evidence: []}]->(n)",
+        d=dataset,
+        names=names[::-1],
+    )
+
+    def pages(name: str, column: str, **parameters: str) -> list[Any]:
+        rows = []
+        while page := graph.many(name, dataset=dataset, skip=len(rows), limit=7, **parameters):
+            rows += page
+        return [row[column] for row in rows]
+
+    assert pages("leaking_edges", "run") == [f"{dataset}:{name}" for name in names] + [f"{dataset}:r"] * 40
+    assert sorted(pages("pruned_edges", "pruned_by")) == sorted(names * 2)
+    assert sorted(pages("edges_of_run", "pruned_by", run="r", kind="POSSESSES")) == names

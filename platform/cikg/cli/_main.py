@@ -87,8 +87,8 @@ class _Root(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:  # click knows only commands that are loaded, and can suggest none
-            error.message = " ".join(filter(None, (error.message, did_you_mean(args[0], COMMANDS))))
-            raise
+            said = " ".join(filter(None, (error.format_message(), did_you_mean(args[0], COMMANDS))))
+            raise click.UsageError(said, ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in _SECTIONS.items():

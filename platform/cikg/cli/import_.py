@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -144,10 +146,11 @@ def command(
         filters=Filters(min_rating, core),
         max_rejected=max_rejected,
     )
-    settings, progress = load_settings(), partial(progress_bar, quiet=as_json)
+    settings, progress, began = load_settings(), partial(progress_bar, quiet=as_json), time.perf_counter()
     what = (format_name, path, dataset, rules)
     if dry_run:
-        report = check(*what, home=settings.home, progress=progress).report
+        checked = check(*what, home=settings.home, progress=progress)
+        report = dataclasses.replace(checked.report, seconds=round(time.perf_counter() - began, 3))
     elif add:
         chosen = {"min_rating": min_rating, "max_rejected": max_rejected, "home": settings.home, "progress": progress}
         with connect(settings) as graph:
@@ -173,11 +176,11 @@ def _refuse_beside_add(context: click.Context) -> None:
 
 
 def _list(*, as_json: bool) -> None:
-    found = {kind.name: kind.help for kind in formats().values()}
+    found = [{"name": kind.name, "help": kind.help} for kind in formats().values()]
     if as_json:
-        print_json(found)
+        print_json({"formats": found})
     else:
-        print_table("Formats", ["format", "what is expected at PATH"], [list(row) for row in found.items()])
+        print_table("Formats", ["format", "what is expected at PATH"], [list(row.values()) for row in found])
 
 
 def _show(report: ImportReport, outcome: str) -> None:

@@ -136,7 +136,7 @@ def collect(settings: Settings, dataset: str, graph: Graph, *, dry_run: bool = F
             if run and run["dataset"] == dataset and not (path.parent / MANIFEST).exists():
                 raise ConflictError(
                     f"the training {path.parent.name} is not finished, and may need any snapshot",
-                    cure=f"Repeat its command to finish it, or remove {path.parent}",
+                    cure=f"Repeat its command to finish it, or run `cikg runs remove {path.parent.name}`",
                 )
         every = kept(settings, dataset, graph)
         left = [path for path in folder.iterdir() if path.name.startswith(".")]

@@ -69,6 +69,7 @@ def test_a_wrong_folder_leaves_the_old_data(graph: Graph, here: Cikg, dataset: s
     ("arguments", "said"),
     [
         (["import", "nothing", "."], "no dataset format 'nothing'. Use one of: "),
+        (["import", "movilens", "."], "no dataset format 'movilens'. Did you mean 'movielens'?"),
         (["import", "cikgrec"], "the format 'cikgrec' needs a path"),
         (["import", "demo", "/nowhere"], "the format 'demo' comes with its own data and takes no path"),
         (["import", "cikgrec", "/nowhere"], "/nowhere is not a folder"),
@@ -142,6 +143,7 @@ def test_a_dry_run_says_what_would_come_of_it_without_a_database(
     assert (said.returncode, nodes(graph, dataset)) == (0, 0), said.stderr
     dry, real = json.loads(said.stdout), json.loads(here(*command, "--json").stdout)
     assert (dry["dry_run"], real["dry_run"]) == (True, False)
+    assert dry["seconds"] > 0
     differ = ("dry_run", "seconds", "peak_memory")
     assert {**dry, **dict.fromkeys(differ)} == {**real, **dict.fromkeys(differ)}
     shown = " ".join(here(*command, "--dry-run").stdout.split())
@@ -218,7 +220,8 @@ def test_adding_says_what_came_in_and_takes_no_option_about_a_whole_dataset(
 def test_formats_are_listed(here: Cikg) -> None:
     done = here("import", "--list", "--json")
     assert done.returncode == 0
-    assert "train.txt" in json.loads(done.stdout)["cikgrec"]
+    found = {kind["name"]: kind["help"] for kind in json.loads(done.stdout)["formats"]}
+    assert "train.txt" in found["cikgrec"]
 
 
 def test_json_holds_what_scripts_need(cikg: Cikg, dataset: str, tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ class Job:
         apply: (subject, what `work` returned, dataset) -> the part of a row that the job finds itself.
         write: the statement that takes `$rows` of {subject, target, completion, …}, where `target` is the uid of the
             node that the subject is about, and replaces what the job found before.
+        clear: removes, before a run is started, what the job found that the data shows no longer.
         parameters: sampling parameters sent with every request.
         questions: what a conversation has, as a rule; like the next, for estimates before the first answers.
         answer_tokens: tokens of an answer, as a rule.
@@ -89,6 +90,7 @@ class Job:
     work: Callable[[Subject], Work]
     apply: Callable[[Subject, Any, str], dict[str, Any]]
     write: str
+    clear: Callable[[Graph, str], None] | None = None
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0})
     questions: float = 1.0
     answer_tokens: int = 60

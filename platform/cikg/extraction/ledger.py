@@ -156,13 +156,15 @@ def _shards(subjects: Sequence[Subject]) -> list[int]:
 def start(graph: Graph, plan: Plan, budget: Budget | None = None, batch: str | None = None) -> list[int]:
     """Write a plan into the ledger, before anything is enqueued; return the shards to enqueue.
 
-    A plan without pending subjects writes nothing, unless the run was left open. The budget counts from now. `batch`
-    says how `batching` is to treat its questions; None leaves that as it is.
+    A plan without pending subjects writes nothing, unless the run was left open or its job has something to `clear`.
+    The budget counts from now. `batch` says how `batching` is to treat its questions; None leaves that as it is.
 
     Raises:
         ConflictError: the dataset was dropped since it was planned.
     """
     run = plan.run
+    if run.job.clear is not None:
+        run.job.clear(graph, run.dataset)
     if plan.pending:
         _, node = describe(run.job, run.dataset, run.model)
         allowed = _allow(graph, run.uid, budget)

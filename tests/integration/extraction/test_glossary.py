@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
+from cikg.extraction import job as jobs
+from cikg.extraction import ledger
 
 from .conftest import Workplace
 from .test_item_intents import extract
-
-pytestmark = pytest.mark.timeout(120)
 
 
 def test_terms_are_explained_once_and_reach_the_prompts_of_the_items_that_have_them(place: Workplace) -> None:
@@ -60,6 +59,11 @@ def test_an_entry_goes_with_its_term_and_comes_back_with_it(place: Workplace) ->
 
     both = {"0-0": "An RPG (role-playing game).", "0-1": "An MMO (massively multiplayer game)."}
     assert texts(both) == ["MMO", "RPG"]
+    version = graph.execute("MATCH (d:Dataset {uid: $d}) RETURN d.version AS v", d=dataset)
+    graph.execute("MATCH (i:Item {uid: $d + ':0-0'}) SET i.text = 'A game.'", d=dataset)
+    ledger.plan(graph, jobs.job("glossary"), dataset, "stand-in")
+    assert len(graph.many("glossary_entries", dataset=dataset)) == 2, "to plan changes nothing"
+    assert graph.execute("MATCH (d:Dataset {uid: $d}) RETURN d.version AS v", d=dataset) == version
     assert texts({"0-0": "A game."}) == ["MMO"]
     version = graph.execute("MATCH (d:Dataset {uid: $d}) RETURN d.version AS v", d=dataset)
     assert texts({}) == ["MMO"]

@@ -34,15 +34,18 @@ class TermMeaning(BaseModel):
 
 
 def ids(graph: Graph, dataset: str) -> list[str]:
-    """The terms of a dataset. Entries of terms that it has no longer are removed.
+    """The terms of a dataset.
 
     Raises:
         NotFoundError: there is no such dataset.
     """
     dataset_row(graph, dataset)
-    found = [term.name for term in terms.find(_texts(graph, dataset))]
-    graph.write("forget_terms", dataset=dataset, job=JOB.name, terms=found)
-    return found
+    return [term.name for term in terms.find(_texts(graph, dataset))]
+
+
+def clear(graph: Graph, dataset: str) -> None:
+    """Remove the entries of terms that the dataset has no longer."""
+    graph.write("forget_terms", dataset=dataset, job=JOB.name, terms=ids(graph, dataset))
 
 
 def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[Term]:
@@ -99,5 +102,6 @@ JOB = Job(
     work=work,
     apply=apply,
     write="replace_glossary_entries",
+    clear=clear,
     answer_tokens=20,
 )

@@ -212,3 +212,8 @@ DELETE query
 MATCH (user:User {dataset: $dataset})-[edge:HAS_INTEREST]->(interest:Interest)
 RETURN user, edge, interest
 LIMIT 20
+
+// name: job_parameters(dataset) -> many
+// What the LLM jobs of a dataset were started with, among it the model that they ask. Key: the dataset's runs.
+MATCH (run:Run {dataset: $dataset, kind: 'extract'})
+RETURN run.id AS run, run.parameters AS parameters

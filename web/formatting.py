@@ -58,6 +58,7 @@ def init_app(app: Flask) -> None:
         signed=signed,
         parameter=parameter,
         measures=measures,
+        model=model,
     )
     app.jinja_env.globals.update(address=address, asset=asset)
 
@@ -169,6 +170,11 @@ def seconds(value: float | None) -> str:
     return (
         f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     )
+
+
+def model(name: str) -> str:
+    """A language model's name; of the stand-in, that it is none."""
+    return f"{name}: answers by rule" if name == "stand-in" else name
 
 
 def code(text: str) -> Markup:

@@ -101,8 +101,8 @@ def test_a_foreign_host_is_refused(client: FlaskClient) -> None:
 def test_undocumented_methods_are_refused(client: FlaskClient) -> None:
     for method in ("TRACE", "PUT", "DELETE"):
         answer = client.open("/", method=method)
-        assert answer.status_code in (400, 405)
-    assert client.post("/logout", data=b"x" * 2_000_000).status_code in (400, 413)
+        assert answer.status_code == 405
+    assert client.post("/logout", data=b"x" * 2_000_000).status_code == 413
 
 
 def forms(app: Flask, dataset: str) -> dict[str, str]:

@@ -89,9 +89,12 @@ def test_one_changes_ones_own_password_by_the_present_one(
     viewer: FlaskClient, own: Settings, graph: Graph, dataset: str
 ) -> None:
     passwords = Passwords(own)
-    assert send(viewer, "/password", present="wrong password", password="another password").status_code == 400
+    wanted = {"password": "another password", "repeated": "another password"}
+    assert send(viewer, "/password", present="wrong password", **wanted).status_code == 400
+    mistyped = send(viewer, "/password", present=PASSWORD, password="another password", repeated="another passwort")
+    assert (mistyped.status_code, "typed in two ways" in mistyped.text) == (400, True)
     assert passwords.fits(graph, dataset, PASSWORD)
-    assert send(viewer, "/password", present=PASSWORD, password="another password").status_code == 302
+    assert send(viewer, "/password", present=PASSWORD, **wanted).status_code == 302
     assert passwords.fits(graph, dataset, "another password")
     assert viewer.get("/settings").status_code == 401
 
@@ -116,6 +119,23 @@ def test_an_admin_adds_changes_and_removes_people(
     page = operator.get("/settings").text
     assert "account.remove" in page
     assert PASSWORD not in page
+
+
+def test_what_was_refused_is_not_typed_again(operator: FlaskClient, graph: Graph, dataset: str) -> None:
+    person = send(operator, "/accounts", name="Ann B", role="editor", password=PASSWORD, repeated=PASSWORD)
+    assert person.status_code == 400
+    form = person.text.partition('action="/settings/accounts"')[2].partition("</form>")[0]
+    assert 'value="Ann B"' in form
+    assert "<option selected>editor" in form
+    assert PASSWORD not in person.text
+    token = send(operator, "/tokens", name="=phone", scope=["write"], days="5000")
+    form = token.text.partition('action="/settings/tokens"')[2].partition("</form>")[0]
+    assert token.status_code == 400
+    assert re.findall(r'value="(=phone|5000)"', form) == ["=phone", "5000"]
+    assert re.findall(r'value="(\w+)" checked', form) == ["write"]
+    assert 'value="Ann B"' not in token.text
+    assert send(operator, "/accounts", name=dataset, role="viewer", password=PASSWORD).status_code == 400
+    assert not graph.many("find_account", account=dataset), "a password that was typed once makes no account"
 
 
 def test_nothing_is_done_for_another_site(operator: FlaskClient, graph: Graph, dataset: str) -> None:

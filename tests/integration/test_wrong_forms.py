@@ -76,6 +76,20 @@ def test_what_is_wrong_is_said_and_nothing_is_done(
     assert state() == before
 
 
+def test_a_mistyped_budget_is_told_where_it_was_typed(client: FlaskClient, graph: Graph, dataset: str) -> None:
+    planted.write(graph, dataset)
+    planted.write_runs(graph, dataset, "paused")
+    graph.execute("MATCH (s:Subject {uid: $d + ':extraction/0'}) SET s.state = 'planned'", d=dataset)
+    plan = post(client, f"/d/{dataset}/jobs-start", job="user_interests", limit="7", budget="5 apples")
+    assert (plan.status_code, 'name="budget"' in plan.text, 'value="5 apples"' in plan.text) == (400, True, True)
+    assert '<input type="hidden" name="limit" value="7">' in plan.text
+    assert "model stand-in: answers by rule" in told(plan), "nobody takes it for a language model"
+    run = post(client, f"/d/{dataset}/jobs/extraction/resume", budget="5 apples")
+    assert (run.status_code, 'value="5 apples"' in run.text, "is no budget" in told(run)) == (400, True, True)
+    (row,) = client.get(f"/d/{dataset}/costs.json").json["runs"]
+    assert row["model"] == "stand-in"
+
+
 def test_days_that_are_no_number_make_no_token_without_end(client: FlaskClient, graph: Graph, dataset: str) -> None:
     for days in ("soon", "0", "-1", "1.5", "nan", "3651", LONG):
         answer = post(client, "/settings/tokens", name=dataset, scope="read", days=days)

@@ -57,6 +57,7 @@ class Described:
         text: what else is to say.
         takes: parameters, and the parts of a JSON body.
         example: a JSON body that could be sent; empty where it takes none.
+        sends: what file its body is, in words; empty where it is none.
         curl: a command that calls it.
         gives: the shape of what it answers; empty for none.
         gives_kind: the same in words.
@@ -70,6 +71,7 @@ class Described:
     text: str
     takes: tuple[Value, ...]
     example: str
+    sends: str
     curl: str
     gives: str
     gives_kind: str
@@ -114,7 +116,8 @@ def _described(method: str, path: str, facts: dict[str, Any]) -> Described:
         _value(each["name"], each["in"], each["schema"], each["required"], each["description"])
         for each in facts["parameters"]
     ]
-    content = facts.get("requestBody", {}).get("content", {}).get("application/json")
+    body = facts.get("requestBody", {})
+    content = body.get("content", {}).get("application/json")
     example = "" if content is None else json.dumps(content["example"], ensure_ascii=False)
     if content is not None:
         takes += _parts(_resolved(content["schema"]), "body")
@@ -125,6 +128,7 @@ def _described(method: str, path: str, facts: dict[str, Any]) -> Described:
     refusals = tuple((status, HTTPStatus(int(status)).phrase) for status in answers if status >= "400")
     return Described(
         facts["operationId"], method, path, facts["summary"], facts["description"], tuple(takes), example,
+        body["description"] if body and content is None else "",
         _curl(method, path, example, "requestBody" in facts), shape, kind, refusals,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from cikg.extraction import control
 from cikg.graph import Graph
 from cikg.settings import Settings
 from web.chrome import render
+from web.parts import runs as parts
 from web.store import graph, settings
 from web.urls import page
 
@@ -48,7 +49,7 @@ class CostsPage:
     Attributes:
         dataset: the dataset.
         jobs: by job, the dearest first.
-        runs: by run, the newest first.
+        runs: by run, the newest first, with the model that it asks.
         calls: of all runs, like the next two.
         tokens: sent and received.
         cost: in money.
@@ -69,7 +70,8 @@ class CostsPage:
 
 def load(graph: Graph, settings: Settings, dataset: str) -> CostsPage:
     """Read what all runs of a dataset cost."""
-    runs = control.runs(graph, dataset)
+    given = {row["run"]: parts.unpack(row["parameters"]) for row in graph.many("job_parameters", dataset=dataset)}
+    runs = [{**row, "model": (given.get(row["run"]) or {}).get("model", "")} for row in control.runs(graph, dataset)]
     calls, tokens, cost = (sum(row[name] for row in runs) for name in ("calls", "tokens", "cost"))
     names = dict.fromkeys(row["job"] for row in runs)
     jobs = [_spent(name, [row for row in runs if row["job"] == name], tokens) for name in names]

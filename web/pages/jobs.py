@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from cikg.access.accounts import Scope
-from cikg.errors import NotFoundError
+from cikg.errors import InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.llm.prompts import template
 from cikg.schema import State, uid
@@ -56,6 +56,8 @@ class RunPage:
         subjects: some of them, those that went wrong first.
         state: the state that `subjects` is filtered by; empty for any.
         actions: what can be done with it now, by name and label.
+        refused: what is wrong with what was sent, and what to do.
+        budget: the limit that was sent then.
     """
 
     template: ClassVar[str] = "run.html"
@@ -69,6 +71,8 @@ class RunPage:
     subjects: tuple[dict[str, Any], ...]
     state: str
     actions: dict[str, str]
+    refused: tuple[str, str | None] | None = None
+    budget: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,11 @@ def run(dataset: str, identifier: str) -> Response:
 def act(dataset: str, identifier: str, action: str) -> ResponseReturnValue:
     """Pause, resume or cancel a run, or try again what went wrong."""
     budget, actor = request.form.get("budget", ""), login.caller().name
-    following = jobs.act(graph(), settings(), uid(dataset, identifier), action, budget=budget, actor=actor)
+    try:
+        following = jobs.act(graph(), settings(), uid(dataset, identifier), action, budget=budget, actor=actor)
+    except InputError as error:
+        shown = load_run(graph(), dataset, identifier, "")
+        return render(replace(shown, refused=(error.message, error.cure), budget=budget), 400)
     return redirect(url_for("jobs.run", dataset=dataset, identifier=following), 303)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import ClassVar, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, TypeVar
 
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -40,6 +40,7 @@ class SettingsPage:
         roles: what can be chosen for one.
         log: the newest changes; None for those who are no admin.
         error: what is wrong with what was sent, and what to do.
+        sent: then what was sent, but for passwords, so that nobody has to type it twice; `form` says by which form.
     """
 
     template: ClassVar[str] = "settings.html"
@@ -52,6 +53,7 @@ class SettingsPage:
     roles: tuple[str, ...]
     log: tuple[Entry, ...] | None
     error: tuple[str, str | None] | None
+    sent: dict[str, Any] = field(default_factory=dict)
 
 
 def load_settings_page(graph: Graph, who: Principal) -> SettingsPage:
@@ -97,6 +99,18 @@ def make_token(graph: Graph, who: Principal) -> str:
     return tokens.create(graph, who.account, request.form.get("name", ""), scopes, actor=who.name, days=days)[1]
 
 
+def new_password() -> str:
+    """The password that a form chooses, which was typed twice.
+
+    Raises:
+        InputError: it was typed in two ways.
+    """
+    wanted = request.form.get("password", "")
+    if wanted != request.form.get("repeated", ""):
+        raise InputError("the new password was typed in two ways", cure="Type it the same way twice")
+    return wanted
+
+
 def change_own_password(graph: Graph, who: Principal, present: str, wanted: str) -> None:
     """Give whoever asks another password, if they know the present one.
 
@@ -128,8 +142,12 @@ def change_account(graph: Graph, name: str, action: str, actor: str) -> None:
 
 def _page(error: CikgError | None = None, made: str | None = None) -> Response:
     """The page as it stands, with what was wrong or made."""
-    said = (error.message, error.cure) if error else None
-    return render(replace(load_settings_page(graph(), login.caller()), error=said, made=made), 400 if error else 200)
+    shown = replace(load_settings_page(graph(), login.caller()), made=made)
+    if error is None:
+        return render(shown)
+    sent: dict[str, Any] = {name: request.form.get(name, "") for name in ("name", "role", "days")}
+    sent |= {"scopes": request.form.getlist("scope"), "form": (request.endpoint or "").rpartition(".")[2]}
+    return render(replace(shown, error=(error.message, error.cure), sent=sent), 400)
 
 
 @page(blueprint, "/settings")
@@ -159,7 +177,7 @@ def revoke_token(token: str) -> ResponseReturnValue:
 def password() -> ResponseReturnValue:
     """Change one's own password, and begin anew."""
     try:
-        change_own_password(graph(), login.caller(), request.form.get("present", ""), request.form.get("password", ""))
+        change_own_password(graph(), login.caller(), request.form.get("present", ""), new_password())
     except InputError as error:
         return _page(error)
     return redirect(url_for("session.form"))
@@ -170,7 +188,7 @@ def password() -> ResponseReturnValue:
 def add_account() -> ResponseReturnValue:
     """Make an account."""
     try:
-        _add(request.form.get("name", ""), request.form.get("role", ""), request.form.get("password", ""))
+        _add(request.form.get("name", ""), request.form.get("role", ""), new_password())
     except ServiceError:
         raise
     except CikgError as error:

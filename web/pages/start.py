@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from cikg.access.accounts import Scope
+from cikg.errors import InputError
 from cikg.extraction import control
 from cikg.extraction.estimate import Estimate, estimate
 from cikg.extraction.job import job, names
@@ -49,6 +51,8 @@ class StartPage:
         expected: what it would cost; None before a job is chosen.
         currency: what costs are in.
         looking: the address that has what it would cost, where that is not known yet; else empty.
+        error: what is wrong with what was sent, and what to do.
+        budget: the limit that was sent then.
     """
 
     template: ClassVar[str] = "start.html"
@@ -60,6 +64,8 @@ class StartPage:
     expected: Estimate | None
     currency: str
     looking: str
+    error: tuple[str, str | None] | None = None
+    budget: str = ""
 
 
 def load(
@@ -103,12 +109,33 @@ def index(dataset: str) -> Response:
     return render(load(graph(), settings(), dataset, chosen, limit or None, look=look))
 
 
+def start(dataset: str, form: Mapping[str, str], actor: str) -> str:
+    """Start what a form asks for; the id of its run.
+
+    Raises:
+        InputError: its number of subjects or its budget is none.
+        NotFoundError: there is no such job.
+    """
+    limit = whole(form["limit"], "number of subjects", 1, MOST_SUBJECTS) if form.get("limit") else None
+    planned = control.plan(graph(), settings(), dataset, form["job"], limit=limit)
+    jobs.start(graph(), settings(), planned, form.get("budget", ""), actor)
+    return planned.run.uid.partition(":")[2]
+
+
+def refused(dataset: str, form: Mapping[str, str], error: InputError) -> StartPage:
+    """The plan again, with what was wrong and what was typed."""
+    limit = form.get("limit", "")
+    number = int(limit) if limit.isdecimal() and len(limit) < 10 else 0
+    shown = load(graph(), settings(), dataset, form["job"], number or None)
+    return replace(shown, error=(error.message, error.cure), budget=form.get("budget", ""))
+
+
 @blueprint.post("/d/<id:dataset>/jobs-start")
 @login.needs(Scope.WRITE)
 def begin(dataset: str) -> ResponseReturnValue:
     """Start what was planned."""
-    form = request.form
-    limit = whole(form["limit"], "number of subjects", 1, MOST_SUBJECTS) if form.get("limit") else None
-    planned = control.plan(graph(), settings(), dataset, form["job"], limit=limit)
-    jobs.start(graph(), settings(), planned, form.get("budget", ""), login.caller().name)
-    return redirect(url_for("jobs.run", dataset=dataset, identifier=planned.run.uid.partition(":")[2]), 303)
+    try:
+        run = start(dataset, request.form, login.caller().name)
+    except InputError as error:
+        return render(refused(dataset, request.form, error), 400)
+    return redirect(url_for("jobs.run", dataset=dataset, identifier=run), 303)

@@ -22,15 +22,18 @@
     if (!form) return;
     event.preventDefault();
     const [method, path] = ["data-method", "data-path"].map((name) => form.getAttribute(name)); // a field is called `dataset`
+    if (method === "DELETE" && !confirm(`Send DELETE ${path}? What it deletes is gone.`)) return;
     const query = new URLSearchParams();
     let address = page.dataset.base + path;
-    for (const field of form.querySelectorAll("input")) {
+    for (const field of form.querySelectorAll("input[data-place]")) {
       if (field.dataset.place === "path") address = address.replace(`{${field.name}}`, part(field.value));
       else if (field.value) query.append(field.name, field.value);
     }
     const headers = { Accept: "application/json", "X-CSRFToken": page.dataset.csrf };
-    const body = form.elements.body?.value;
-    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const content = form.elements.body;
+    const isFile = content?.type === "file";
+    const body = isFile ? content.files[0] : content?.value;
+    if (content) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
     const shown = form.querySelector("pre");
     shown.hidden = false;
     shown.textContent = `${method} ${address} …`;

@@ -30,6 +30,7 @@ def test_an_estimate_starts_nothing(call: Call, jobs: str) -> None:
     found = call("POST", jobs, json=asked)
     assert found.status_code == 202
     assert (found.json["pending"], found.json["total"], found.json["estimate"]["calls"]) == (5, 5, 5)
+    assert found.json["estimate"]["model"] == "nobody"
     assert call("GET", jobs).json["items"] == []
 
 
@@ -48,6 +49,7 @@ def test_a_run_is_started_once_paused_resumed_and_cancelled(call: Call, jobs: st
     run = f"{jobs}/{started[0]['run']}"
     shown = call("GET", run).json
     assert (shown["state"], shown["planned"], shown["total"], shown["budget"]) == ("running", 5, 5, "3 calls")
+    assert shown["model"] == "nobody"
     assert call("POST", f"{run}/pause").json["state"] == "paused"
     assert call("POST", f"{run}/resume", json={"budget": "nothing"}).status_code == 400
     assert call("GET", run).json["state"] == "paused"

@@ -69,6 +69,7 @@ class Run(BaseModel):
 
     run: str = Field(description="The id of the run")
     job: str
+    model: str = Field(description="The model that it asks")
     state: State
     error: str | None = Field(description="Why it failed or was stopped")
     total: int = Field(description="Number of subjects; the next five are parts of it")
@@ -240,7 +241,7 @@ def _find(dataset: str, run: str) -> str:
 def _stands(run: str) -> Row:
     opened = ledger.open_run(graph(), run)
     budget = str(opened.allowance.budget) if opened.allowance else None
-    facts = {"run": run.partition(":")[2], "job": opened.job.name, "budget": budget}
+    facts = {"run": run.partition(":")[2], "job": opened.job.name, "model": opened.model, "budget": budget}
     return facts | ledger.progress(graph(), run) | {"causes": ledger.errors(graph(), run)}
 
 

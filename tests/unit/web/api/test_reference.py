@@ -47,6 +47,12 @@ def test_what_an_operation_takes_and_gives_is_said_in_words() -> None:
     assert kinds["expires_at"].meaning == "Seconds since 1970; null for never"
 
 
+def test_a_file_is_sent_as_a_file() -> None:
+    web.create_app(Settings(secret_key=KEY, neo4j_uri=None))
+    sent = {each.id: each.sends for found in reference().tags.values() for each in found if each.sends}
+    assert sent == {"imports.send": "The bytes of the file"}
+
+
 def test_what_is_said_is_said_in_the_words_of_json_and_of_every_parameter() -> None:
     web.create_app(Settings(secret_key=KEY, neo4j_uri=None))
     operations = [each for found in reference().tags.values() for each in found]

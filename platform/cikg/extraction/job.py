@@ -19,7 +19,7 @@ from cikg.digests import digest
 from cikg.errors import NotFoundError
 from cikg.extraction import jobs
 from cikg.graph import Graph
-from cikg.llm.prompts import Prompt
+from cikg.llm.prompts import Prompt, template
 from cikg.schema import Label
 
 
@@ -94,6 +94,17 @@ class Job:
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0})
     questions: float = 1.0
     answer_tokens: int = 60
+
+
+def ask_once(prompt: str, schema: type[BaseModel]) -> Callable[[Subject], Work]:
+    """Conversations of one question: what the prompt declares is taken from the subject's input."""
+
+    def work(subject: Subject) -> Work:
+        asked = template(prompt)
+        answer = yield Request(asked.render(**{name: subject.input[name] for name in asked.inputs}), schema)
+        return answer
+
+    return work
 
 
 def names() -> list[str]:

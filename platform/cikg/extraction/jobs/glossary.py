@@ -12,13 +12,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction.job import Job, Request, Subject, Work
+from cikg.extraction.job import Job, Subject, ask_once
 from cikg.extraction.parts import terms
 from cikg.extraction.parts.histories import dataset_row
 from cikg.extraction.parts.phrases import data_line
 from cikg.extraction.parts.terms import Term
 from cikg.graph import Graph
-from cikg.llm.prompts import template
 from cikg.schema import Label, uid
 
 PAGE = 1_000
@@ -77,11 +76,7 @@ def plan(found: Iterable[Term], field: str) -> Iterator[Subject]:
         )
 
 
-def work(subject: Subject) -> Work:
-    """Ask once."""
-    shown = {name: subject.input[name] for name in ("field", "term", "sentences")}
-    answer: TermMeaning = yield Request(template("glossary").render(**shown), TermMeaning)
-    return answer
+work = ask_once("glossary", TermMeaning)
 
 
 def apply(subject: Subject, answer: TermMeaning, dataset: str) -> dict[str, Any]:

@@ -13,14 +13,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from cikg.extraction.job import Job, Request, Subject, Work
+from cikg.extraction.job import Job, Subject, ask_once
 from cikg.extraction.parts import histories, profiles
 from cikg.extraction.parts.histories import Card, dataset_row
 from cikg.extraction.parts.phrases import data_line, line
 from cikg.extraction.parts.portions import portions
 from cikg.extraction.parts.profiles import at_most
 from cikg.graph import Graph
-from cikg.llm.prompts import template
 from cikg.schema import Label, uid
 
 WORDS = 200
@@ -80,11 +79,7 @@ def plan(found: Iterable[Surroundings], field: str) -> Iterator[Subject]:
         )
 
 
-def work(subject: Subject) -> Work:
-    """Ask once."""
-    shown = {name: subject.input[name] for name in ("field", "item", "neighbours")}
-    answer: ItemComprehension = yield Request(template("item_comprehension").render(**shown), ItemComprehension)
-    return answer
+work = ask_once("item_comprehension", ItemComprehension)
 
 
 def apply(subject: Subject, answer: ItemComprehension, dataset: str) -> dict[str, Any]:

@@ -11,11 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work
+from cikg.extraction.job import Job, Subject, UnusableAnswerError, ask_once
 from cikg.extraction.parts import descriptions, histories
 from cikg.extraction.parts.descriptions import Described
 from cikg.extraction.parts.phrases import Phrase, pooled, stands_in
-from cikg.llm.prompts import template
 from cikg.schema import Label
 
 MOST_INTENTS = 10
@@ -44,10 +43,7 @@ def plan(found: Iterable[Described], field: str) -> Iterator[Subject]:
         yield Subject(item.id, {"field": field, "item": item.shown, "glossary": item.glossary})
 
 
-def work(subject: Subject) -> Work:
-    """Ask once."""
-    answer: ItemIntents = yield Request(template("item_intents").render(**subject.input), ItemIntents)
-    return answer
+work = ask_once("item_intents", ItemIntents)
 
 
 def apply(subject: Subject, answer: ItemIntents, dataset: str) -> dict[str, Any]:

@@ -12,12 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from cikg.extraction.job import Job, Request, Subject, Work
+from cikg.extraction.job import Job, Subject, ask_once
 from cikg.extraction.parts import histories, neighbourhoods, profiles
 from cikg.extraction.parts.portions import portions
 from cikg.extraction.parts.profiles import Kept, at_most
 from cikg.graph import Graph
-from cikg.llm.prompts import template
 from cikg.schema import Label
 
 NAME = "item_profiles"
@@ -46,11 +45,7 @@ def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[Kept]:
             yield replace(kept, known={"title": card.name, "text": card.text[:LONGEST_TEXT]})
 
 
-def work(subject: Subject) -> Work:
-    """Ask once."""
-    prompt = template("item_profiles").render(field=subject.input["field"], edges=subject.input["edges"])
-    answer: ItemProfile = yield Request(prompt, ItemProfile)
-    return answer
+work = ask_once("item_profiles", ItemProfile)
 
 
 def apply(subject: Subject, answer: ItemProfile, dataset: str) -> dict[str, Any]:

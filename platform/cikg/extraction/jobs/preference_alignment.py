@@ -16,10 +16,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work
+from cikg.extraction.job import Job, Subject, UnusableAnswerError, ask_once
 from cikg.extraction.parts.phrases import data_line
 from cikg.graph import Graph
-from cikg.llm.prompts import template
 from cikg.schema import Label, uid
 
 MOST_OF_A_BATCH = 30
@@ -126,11 +125,7 @@ def plan(found: Iterable[Batch], field: str) -> Iterator[Subject]:
         )
 
 
-def work(subject: Subject) -> Work:
-    """Ask once."""
-    shown = {name: subject.input[name] for name in ("field", "phrases")}
-    answer: PreferenceAlignment = yield Request(template("preference_alignment").render(**shown), PreferenceAlignment)
-    return answer
+work = ask_once("preference_alignment", PreferenceAlignment)
 
 
 def apply(subject: Subject, answer: PreferenceAlignment, dataset: str) -> dict[str, Any]:

@@ -13,13 +13,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction.job import Job, Request, Subject, Work
+from cikg.extraction.job import Job, Subject, ask_once
 from cikg.extraction.parts import descriptions, related
 from cikg.extraction.parts.descriptions import Described
 from cikg.extraction.parts.related import MOST_RELATED, Candidates
 from cikg.graph import Graph
 from cikg.graph.vectors import written_for
-from cikg.llm.prompts import template
 from cikg.schema import Label, uid
 
 
@@ -69,11 +68,7 @@ def plan(found: Iterable[Choice], field: str) -> Iterator[Subject]:
         yield Subject(choice.item.id, {**shown, **related.offered(choice.candidates)})
 
 
-def work(subject: Subject) -> Work:
-    """Ask once."""
-    shown = {name: subject.input[name] for name in ("field", "item", "glossary", "candidates")}
-    answer: RelatedIntents = yield Request(template("related_item_intents").render(**shown), RelatedIntents)
-    return answer
+work = ask_once("related_item_intents", RelatedIntents)
 
 
 def apply(subject: Subject, answer: RelatedIntents, dataset: str) -> dict[str, Any]:

@@ -14,12 +14,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction.job import Job, Request, Subject, Work
+from cikg.extraction.job import Job, Subject, ask_once
 from cikg.extraction.parts import histories, portraits, related
 from cikg.extraction.parts.portraits import Portrait
 from cikg.extraction.parts.related import MOST_RELATED, Candidates
 from cikg.graph import Graph
-from cikg.llm.prompts import template
 from cikg.schema import Label
 
 
@@ -76,11 +75,7 @@ def plan(found: Iterable[Choice], field: str) -> Iterator[Subject]:
         yield Subject(choice.portrait.user, {**choice.portrait.input(field), **related.offered(choice.candidates)})
 
 
-def work(subject: Subject) -> Work:
-    """Ask once."""
-    shown = {name: subject.input[name] for name in ("field", "profile", "history", "glossary", "candidates")}
-    answer: RelatedToUser = yield Request(template("related_user_intents").render(**shown), RelatedToUser)
-    return answer
+work = ask_once("related_user_intents", RelatedToUser)
 
 
 def apply(subject: Subject, answer: RelatedToUser, dataset: str) -> dict[str, Any]:

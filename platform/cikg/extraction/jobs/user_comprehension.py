@@ -12,12 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from cikg.extraction.job import Job, Request, Subject, Work
+from cikg.extraction.job import Job, Subject, ask_once
 from cikg.extraction.parts import histories, profiles
 from cikg.extraction.parts.histories import History
 from cikg.extraction.parts.phrases import line
 from cikg.extraction.parts.profiles import at_most
-from cikg.llm.prompts import template
 from cikg.schema import Label
 
 WORDS = 150
@@ -41,11 +40,7 @@ def plan(found: Iterable[History], field: str) -> Iterator[Subject]:
         yield Subject(history.user, {"field": field, "history": "\n".join(lines), "items": items})
 
 
-def work(subject: Subject) -> Work:
-    """Ask once."""
-    shown = {name: subject.input[name] for name in ("field", "history")}
-    answer: UserComprehension = yield Request(template("user_comprehension").render(**shown), UserComprehension)
-    return answer
+work = ask_once("user_comprehension", UserComprehension)
 
 
 def apply(subject: Subject, answer: UserComprehension, dataset: str) -> dict[str, Any]:

@@ -14,11 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work
+from cikg.extraction.job import Job, Subject, UnusableAnswerError, ask_once
 from cikg.extraction.parts import histories, portraits
 from cikg.extraction.parts.phrases import Phrase, cited, stands_in
 from cikg.extraction.parts.portraits import Portrait
-from cikg.llm.prompts import template
 from cikg.schema import Label
 
 MOST_INTENTS = 10
@@ -48,11 +47,7 @@ def plan(found: Iterable[Portrait], field: str) -> Iterator[Subject]:
         yield Subject(portrait.user, portrait.input(field))
 
 
-def work(subject: Subject) -> Work:
-    """Ask once."""
-    shown = {name: subject.input[name] for name in ("field", "profile", "history", "glossary")}
-    answer: UserIntents = yield Request(template("user_intents").render(**shown), UserIntents)
-    return answer
+work = ask_once("user_intents", UserIntents)
 
 
 def apply(subject: Subject, answer: UserIntents, dataset: str) -> dict[str, Any]:

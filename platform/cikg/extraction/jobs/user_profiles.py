@@ -11,11 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from cikg.extraction.job import Job, Request, Subject, Work
+from cikg.extraction.job import Job, Subject, ask_once
 from cikg.extraction.parts import histories, neighbourhoods, profiles
 from cikg.extraction.parts.profiles import Kept, at_most
 from cikg.graph import Graph
-from cikg.llm.prompts import template
 from cikg.schema import Label
 
 NAME = "user_profiles"
@@ -37,11 +36,7 @@ def read(graph: Graph, dataset: str, chosen: Sequence[str]) -> Iterator[Kept]:
     )
 
 
-def work(subject: Subject) -> Work:
-    """Ask once."""
-    prompt = template("user_profiles").render(field=subject.input["field"], edges=subject.input["edges"])
-    answer: UserProfile = yield Request(prompt, UserProfile)
-    return answer
+work = ask_once("user_profiles", UserProfile)
 
 
 def apply(subject: Subject, answer: UserProfile, dataset: str) -> dict[str, Any]:

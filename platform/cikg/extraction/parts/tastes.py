@@ -7,11 +7,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work
+from cikg.extraction.job import Job, Subject, UnusableAnswerError, ask_once
 from cikg.extraction.parts import histories
 from cikg.extraction.parts.histories import History
 from cikg.extraction.parts.phrases import Phrase, cited, line
-from cikg.llm.prompts import template
 from cikg.schema import Label
 
 LONGEST_TEXT = 300
@@ -52,11 +51,6 @@ def tastes_job(name: str, about: str, schema: type[Answer], tastes: Callable[[An
         tastes: those of an answer.
     """
 
-    def work(subject: Subject) -> Work:
-        prompt = template(name).render(field=subject.input["field"], history=subject.input["history"])
-        answer: Answer = yield Request(prompt, schema)
-        return answer
-
     def apply(subject: Subject, answer: Answer, dataset: str) -> dict[str, Any]:
         found = cited([(each.phrase, each.evidence) for each in tastes(answer)], subject.input["items"], dataset)
         if not found:
@@ -71,7 +65,7 @@ def tastes_job(name: str, about: str, schema: type[Answer], tastes: Callable[[An
         ids=histories.users,
         read=histories.read,
         plan=plan,
-        work=work,
+        work=ask_once(name, schema),
         apply=apply,
         write="replace_user_intents",
     )

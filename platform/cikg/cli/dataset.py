@@ -32,11 +32,9 @@ _SHOWN_RUNS = 10
 _SHOWN_RELATIONS = 20
 
 
-def _check_name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    return dataset_name(value)
-
-
-_name_argument = click.argument("dataset", metavar="NAME", callback=_check_name)
+_name_argument = click.argument(
+    "dataset", metavar="NAME", callback=lambda _context, _parameter, value: dataset_name(value)
+)
 
 
 @click.group("dataset")

@@ -155,27 +155,13 @@ def worker_name(settings: Settings) -> str:
 
 def probe_worker(settings: Settings, *, any_worker: bool = False) -> None:
     """Prove that the worker of this home (or any worker of this Redis) answers."""
-    from celery import Celery
-    from kombu.exceptions import OperationalError
-    from redis.exceptions import RedisError
+    from cikg.extraction import queue
 
-    url = settings.redis_url
-    if url is None:
-        raise UnreachableError("workers need Redis, but CIKG_REDIS_URL is not set", cure="Run `cikg up`")
-    queue = Celery(broker=url.get_secret_value(), set_as_current=False)
-    queue.conf.update(
-        broker_transport_options={"socket_connect_timeout": _PROBE_SECONDS}, broker_connection_retry=False
-    )
-    destination = None if any_worker else [worker_name(settings)]
-    try:
-        if not queue.control.ping(destination=destination, timeout=1.0, limit=1):
+    with queue.create_app(settings) as app:
+        if not queue.workers(app, None if any_worker else [worker_name(settings)], timeout=1.0):
             raise UnreachableError(
                 "no worker answers", cure="Start one with `cikg up`, or with `celery --app workers.app worker`"
             )
-    except (OperationalError, RedisError, OSError) as error:
-        raise UnreachableError("the workers' Redis does not answer", cure="Correct CIKG_REDIS_URL") from error
-    finally:
-        queue.close()
 
 
 def redis_address(settings: Settings) -> str | None:

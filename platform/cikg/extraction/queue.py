@@ -67,8 +67,6 @@ def create_app(settings: Settings) -> Celery:
         worker_soft_shutdown_timeout=10.0,
         worker_cancel_long_running_tasks_on_connection_loss=False,  # a thread cannot be cancelled; leases guard it
         worker_hijack_root_logger=False,
-        task_time_limit=settings.task_time_limit + _GRACE,
-        task_soft_time_limit=settings.task_time_limit,
         broker_connection_retry_on_startup=True,
         broker_channel_error_retry=True,  # a Redis that is full, or a replica for a while, ends no worker
         broker_connection_timeout=5,
@@ -96,8 +94,8 @@ def room(threads: int, queues: Collection[str]) -> int:
     return max(1, min(MOST_COMMANDS, threads - 1)) if LLM_QUEUE in queues else threads
 
 
-_GRACE = 30.0
-"""Seconds between a task's own limit and the one that kills its process."""
+_MARGIN = 30.0
+"""Seconds in which a task that has reached its limit, which the runner keeps, gives back what it holds."""
 
 
 def check_limits(settings: Settings) -> None:
@@ -106,9 +104,9 @@ def check_limits(settings: Settings) -> None:
     Raises:
         SettingsError: names the two settings.
     """
-    if settings.task_time_limit + _GRACE >= settings.queue_visibility_timeout:
+    if settings.task_time_limit + _MARGIN >= settings.queue_visibility_timeout:
         raise SettingsError(
-            f"a task may take {settings.task_time_limit:g} s (and {_GRACE:g} s of grace), but Redis hands it to "
+            f"a task may take {settings.task_time_limit:g} s (and {_MARGIN:g} s to end), but Redis hands it to "
             f"another worker after {settings.queue_visibility_timeout} s",
             cure="Lower CIKG_TASK_TIME_LIMIT or raise CIKG_QUEUE_VISIBILITY_TIMEOUT",
         )
@@ -148,15 +146,15 @@ def enqueue_command(app: Celery, run: str, name: str) -> None:
             app.send_task(CARRY_OUT, args=(run,), queue=name, producer=producer, retry=False)
 
 
-def workers(app: Celery, timeout: float = 3.0) -> int:
-    """How many workers answer; returns with the first.
+def workers(app: Celery, names: Sequence[str] | None = None, timeout: float = 3.0) -> int:
+    """How many workers answer, of all or of those of some names; returns with the first.
 
     Raises:
         UnreachableError: Redis does not answer.
     """
     with _translated(), app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=5)
-        return len(app.control.ping(timeout=timeout, limit=1, connection=connection) or [])
+        return len(app.control.ping(names, timeout, limit=1, connection=connection) or [])
 
 
 def waiting(app: Celery, name: str = LLM_QUEUE) -> int:

@@ -98,6 +98,6 @@ def ready(recommender: Recommender, snapshot: Snapshot) -> Served:
         return Served(snapshot, recommender, known)
     weights, read = scorer.weights.numpy(), (scorer.history.numpy(), scorer.offsets.numpy())
     summed = sparse.csr_array((np.ones_like(read[0], dtype=np.int8), *read), shape=known.shape)
-    if (summed != known).nnz:
+    if (summed - known).count_nonzero():
         return Served(snapshot, recommender, known)
     return Served(snapshot, recommender, known, lambda history: weights[history].sum(axis=0))

@@ -96,6 +96,9 @@ def test_a_book_that_comes_later_finds_its_readers(graph: Graph, settings: Setti
     hits = search(graph, after, "chess ghosts", "r0", k=4).items
     assert "novelty-ghosts" in [hit.item for hit in hits]
     assert any(intent.id == "ghosts" for hit in hits for intent in hit.intents)
+    by_text = search(graph, after, "chess ghosts", "r0", k=4, weight=0).items
+    assert [hit.rank for hit in by_text] == [hit.found for hit in by_text]
+    assert not any(hit.intents for hit in by_text), "no intent moved what is in the order of the full text"
     assert "served" in cikg("publish", after.run, "--k", "5")
     found = graph.execute(
         "MATCH (:User {uid: $u})-[:RECOMMENDED]->(i:Item) RETURN collect(i.id) AS ids", u=f"{shelf}:late"

@@ -61,7 +61,7 @@ def by_sparsity(
         count: the most groups there may be, beside that of those without interactions.
         seed: of the intervals.
     """
-    known = pairs(snapshot, SplitCode.TRAIN, *([SplitCode.VALID] if comparison.split == "test" else []))
+    known = pairs(snapshot, SplitCode.TRAIN, *([SplitCode.VALID] if _learned_valid(comparison) else []))
     places, nodes = comparison.entries[0].places[0], sizes(snapshot)
     if by == "users":
         interactions, member = np.bincount(known.user_index, minlength=nodes.users), places.user_index
@@ -87,6 +87,12 @@ def by_sparsity(
             )
         )
     return groups
+
+
+def _learned_valid(comparison: Comparison) -> bool:
+    """Whether any of the runs was fitted to valid as well: in a refit, or because it was selected on test."""
+    manifests = [manifest for entry in comparison.entries for manifest in entry.manifests]
+    return comparison.split == "test" and any(each["refit"] or each["protocol"] == "paper" for each in manifests)
 
 
 def _divide(amounts: Array, count: int) -> Array:

@@ -97,7 +97,7 @@ def search(graph: Graph, model: Model, query: str, user: str, *, k: int = 10, we
     scores = bm25 / bm25.max() + weight * stretched
     order = torch.argsort(scores, descending=True, stable=True)[:k].tolist()
     intents = [each for each in scorer.user_intents[place].tolist() if each >= 0]
-    told = zip(order, reasons(model, intents, items[order].tolist()), strict=True)
+    moved = reasons(model, intents, items[order].tolist()) if weight else [()] * len(order)
     hits = tuple(
         UserHit(
             rank=rank,
@@ -108,6 +108,6 @@ def search(graph: Graph, model: Model, query: str, user: str, *, k: int = 10, we
             bm25=round(rows[at]["score"], 4),
             intents=because,
         )
-        for rank, (at, because) in enumerate(told, start=1)
+        for rank, (at, because) in enumerate(zip(order, moved, strict=True), start=1)
     )
     return UserHits(snapshot.dataset, user, query, model.run, hits)

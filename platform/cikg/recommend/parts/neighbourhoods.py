@@ -111,7 +111,7 @@ class Neighbourhoods:
             (HeteroData(), self._edges),
             self._sampler,
             (LINK, torch.cat(list(batches), dim=1).cpu()),
-            batch_sampler=[list(range(begin, end)) for begin, end in pairwise(ends)],
+            batch_sampler=[range(begin, end) for begin, end in pairwise(ends)],
         )
         for found in loader:
             nodes, (source, target) = found["node"].n_id, found[LINK].edge_index

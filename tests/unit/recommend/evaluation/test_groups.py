@@ -19,7 +19,10 @@ from tests.unit.recommend.planted import write_snapshot
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def by_hand(folder: Path) -> tuple[Comparison, object]:
+REFITTED = {"seed": 0, "refit": True, "protocol": "honest"}
+
+
+def by_hand(folder: Path, **manifest: object) -> tuple[Comparison, object]:
     """Six users who have read 1, 1, 2, 3, 3 and 5 of eight items; each has one test item, user 5 a second.
 
     One model finds the items of those who have read most at once, the other those of all others.
@@ -35,7 +38,7 @@ def by_hand(folder: Path) -> tuple[Comparison, object]:
         rank = np.where(np.isin(users, first), 1, 0).astype(np.int16)
         if name == "dense":
             rank[-1] = 2
-        entries.append(Entry(name, ({"seed": 0},), (Places(users, items, rank),)))
+        entries.append(Entry(name, (REFITTED | manifest,), (Places(users, items, rank),)))
     return Comparison("test", tuple(entries), 1), snapshot
 
 
@@ -50,6 +53,9 @@ def test_users_are_divided_by_what_could_be_learned_of_them(tmp_path: Path) -> N
     assert [group.differences[0].mean for group in groups] == [-1.0, 1.0, 1.0]
     on_valid = by_sparsity(Comparison("valid", comparison.entries, 1), snapshot, "users", count=3)
     assert [group.size for group in on_valid] == [3, 1, 2]
+    for other, sizes in (({"refit": False}, [3, 1, 2]), ({"refit": False, "protocol": "paper"}, [3, 2, 1])):
+        comparison, snapshot = by_hand(tmp_path, **other)
+        assert [group.size for group in by_sparsity(comparison, snapshot, "users", count=3)] == sizes, other
 
 
 def test_a_group_of_items_counts_as_if_nothing_else_were_held_out(tmp_path: Path) -> None:
@@ -58,7 +64,7 @@ def test_a_group_of_items_counts_as_if_nothing_else_were_held_out(tmp_path: Path
     snapshot = write_snapshot(tmp_path, sizes=(4, 3, 0, 0), interactions=interactions)
     users, items = np.array([1, 1, 2, 2], np.int32), np.array([1, 2, 1, 2], np.int32)
     places = Places(users, items, np.array([2, 1, 1, 0], np.int16))
-    comparison = Comparison("test", (Entry("one", ({},), (places,)),), 1)
+    comparison = Comparison("test", (Entry("one", (REFITTED,), (places,)),), 1)
     warm, cold = by_sparsity(comparison, snapshot, "items", "mrr@5")
     assert (warm.label, cold.label) == ("1", "0")
     assert warm.figures[0].mean == pytest.approx((1 / 2 + 1) / 2), (

@@ -250,6 +250,6 @@ def _refusals(operation: Operation) -> list[int]:
         found |= {413, 415}
     if operation.sends:
         found.add(413)
-    if operation.conflicts or operation.takes_key:
+    if operation.conflicts or operation.method == "POST":
         found.add(409)
     return sorted(found | set(operation.refusals))

@@ -11,9 +11,14 @@ import numpy as np
 import pytest
 
 from cikg.cli.evaluate import register
+from cikg.cli.train import register as register_training
 from cikg.datasets.loader import load
 from cikg.graph import Graph
+from cikg.graph.snapshot import take
+from cikg.recommend.engine import train
+from cikg.recommend.evaluation.measuring import evaluate
 from cikg.schema import uid
+from cikg.settings import Settings
 
 Cikg = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -78,12 +83,20 @@ def test_train_evaluate_and_both_are_in_the_graph(cikg: Cikg, graph: Graph, impo
     again = answer(cikg("train", "cikgrec", "--dataset", imported, *QUICK, "--json"))
     assert again["reused"]
     assert again["run"] == trained["run"]
-    assert "evaluation" in run_node(graph, imported, trained["run"])
-    (Path(trained["path"]) / "weights.safetensors").unlink()
-    anew = answer(cikg("train", "cikgrec", "--dataset", imported, *QUICK, "--json"))
-    assert (anew["run"], anew["reused"]) == (trained["run"], False)
-    node = run_node(graph, imported, trained["run"])
-    assert not {"evaluation", "evaluated_at"} & set(node), "the figures were those of other weights"
+
+
+def test_figures_of_earlier_weights_leave_the_graph(
+    graph: Graph, imported: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot, figures = take(graph, imported, settings), {"evaluation", "evaluated_at"}
+    trained = train(snapshot, "popularity", settings=settings)
+    register_training(graph, trained)
+    register(graph, trained.manifest, evaluate(trained.path, snapshot))
+    register_training(graph, train(snapshot, "popularity", settings=settings))
+    assert figures <= set(run_node(graph, imported, trained.run_id)), "nothing was trained"
+    monkeypatch.setattr("cikg.recommend.engine.code_version", lambda: "1+other")
+    register_training(graph, train(snapshot, "popularity", settings=settings))
+    assert not figures & set(run_node(graph, imported, trained.run_id))
 
 
 def test_training_from_a_snapshot_needs_no_database(cikg: Cikg, graph: Graph, imported: str) -> None:

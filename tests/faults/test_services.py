@@ -30,6 +30,7 @@ from cikg.settings import SERVICES_FILE, Settings
 from tests.conftest import CIKG, newcomer
 from tests.integration.graph.state import digest
 from tests.unit.datasets.folders import write
+from tests.workplace import free_port
 
 LIGHT = ("redis", "stand-in")
 """Services that start in a second; what holds for them holds for all."""
@@ -93,10 +94,6 @@ def _assert_one_sentence(finished: subprocess.CompletedProcess[str], *words: str
 
 def _finding(settings: Settings, check: str) -> Finding:
     return next(finding for finding in examine(settings, settings.embedded) if finding.check == check)
-
-
-def _free_port() -> int:
-    return home.free_ports(1)[0]
 
 
 def test_a_killed_service_is_restarted_and_reported(alone: Settings) -> None:
@@ -257,11 +254,11 @@ def test_a_service_that_cannot_start_shows_its_log(alone: Settings) -> None:
 
 
 def test_a_dead_server_is_named_and_nothing_is_left(alone: Settings) -> None:
-    address = f"bolt://127.0.0.1:{_free_port()}"
+    address = f"bolt://127.0.0.1:{free_port()}"
     finished = _cikg(alone, "up", "--only", "web", CIKG_NEO4J_URI=address)
     _assert_one_sentence(finished, address, "CIKG_NEO4J_URI")
     finished = _cikg(
-        alone, "up", "--only", "worker", CIKG_NEO4J_URI=address, CIKG_REDIS_URL=f"redis://127.0.0.1:{_free_port()}/0"
+        alone, "up", "--only", "worker", CIKG_NEO4J_URI=address, CIKG_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0"
     )
     _assert_one_sentence(finished, "does not answer")
     assert _is_clean(alone)

@@ -22,6 +22,7 @@ import yaml
 from cikg.embedded import neo4j as embedded_neo4j
 from cikg.embedded.redis import binary
 from cikg.settings import Settings, environment_name
+from tests.workplace import free_port
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -134,13 +135,6 @@ def test_neo4j_is_set_up_as_the_embedded_one_is(services: dict[str, Any]) -> Non
     for name, value in chosen.items():
         setting = name.replace("__", "\0").replace("_", ".").replace("\0", "_")
         assert f"{setting}={value}" in source
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -22,7 +22,12 @@ from pydantic import SecretStr
 import web
 from cikg.cli import main
 from cikg.embedded.supervisor import environment
+from cikg.extraction import ledger
+from cikg.extraction.job import Request, Subject, Work, job
+from cikg.extraction.jobs.user_interests import UserInterests
+from cikg.extraction.runner import Runner
 from cikg.graph import Graph
+from cikg.llm.prompts import Prompt
 from cikg.settings import Settings
 from tests.dashboard import operator
 from tests.workplace import TOPICS, end, free_port, plant_library, start_standin, start_worker
@@ -250,3 +255,21 @@ def place(request: pytest.FixtureRequest) -> Workplace:
     fixtures = {"settings": "job_settings"}
     names = [field.name for field in fields(Workplace)]
     return Workplace(**{name: request.getfixturevalue(fixtures.get(name, name)) for name in names})
+
+
+def go_on(place: Workplace, settings: Settings, run: str) -> dict[str, Any]:
+    """Do what is left of a run in this process, as workers would; where it stands then."""
+    with Runner(place.graph, settings) as runner:
+        runner.work_all(run, ledger.open_shards(place.graph, run))
+    return ledger.progress(place.graph, run)
+
+
+def two_turns(subject: Subject) -> Work:
+    """Ask about a reader, and once more with the first answer."""
+    talk = job("user_interests").work(subject)
+    first: Request = next(talk)
+    answer: UserInterests = yield first
+    (system, question) = first.prompt.messages
+    asked = (system, ("user", f"Is this all: {answer.interests[0].phrase}?"), question)
+    last = yield Request(Prompt(first.prompt.name, first.prompt.version, asked), first.schema)
+    return last

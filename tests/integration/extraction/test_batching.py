@@ -19,19 +19,16 @@ from cikg.errors import UnreachableError
 from cikg.extraction import batching, control, ledger
 from cikg.extraction.batching import Sent
 from cikg.extraction.budget import parse
-from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work, job
-from cikg.extraction.jobs.user_interests import UserInterests
-from cikg.extraction.runner import Runner
+from cikg.extraction.job import Job, Subject, UnusableAnswerError, Work, job
 from cikg.graph import Graph
 from cikg.llm.batches import Batches
-from cikg.llm.prompts import Prompt
 from cikg.schema import State
 from cikg.settings import Price, Settings
 from tests.conftest import CIKG
 from tests.dashboard import form_token
 from tests.workplace import free_port, wait_for
 
-from .conftest import StandIn, Workplace, environment, found, site
+from .conftest import StandIn, Workplace, environment, found, go_on, site, two_turns
 
 
 @pytest.fixture
@@ -63,13 +60,6 @@ def settle(place: Workplace, settings: Settings, run: str) -> Sent:
         time.sleep(0.02)
         state = batching.advance(place.graph, settings, run)
     return state
-
-
-def ask_the_rest(place: Workplace, settings: Settings, run: str) -> dict[str, Any]:
-    """Have the workers' part done in this process; where the run stands then."""
-    with Runner(place.graph, settings) as runner:
-        runner.work_all(run, ledger.open_shards(place.graph, run))
-    return ledger.progress(place.graph, run)
 
 
 def test_a_run_in_batches_ends_as_a_direct_one_at_half_the_price_without_asking_twice(place: Workplace) -> None:
@@ -157,7 +147,7 @@ def test_an_answer_that_a_job_cannot_use_is_left_to_the_workers(
     run = begin(place, wanted=wanted)
     settings = place.settings(llm)
     settle(place, settings, run)
-    stands = ask_the_rest(place, settings, run)
+    stands = go_on(place, settings, run)
     assert (stands["state"], stands["done"], stands["quarantined"], llm.calls) == ("done", 7, 1, 0)
 
 
@@ -197,7 +187,7 @@ def test_whoever_dies_while_sending_leaves_one_batch(
             batching.advance(place.graph, settings, run)
     assert [batch["state"] for batch in batching.listed(place.graph, run)] == ["submitting"]
     settle(place, settings, run)
-    assert ask_the_rest(place, settings, run)["done"] == 8
+    assert go_on(place, settings, run)["done"] == 8
     assert (len(sent(llm)), llm.calls) == (before + 1, 0)
 
 
@@ -254,7 +244,7 @@ def test_a_line_that_comes_to_nothing_is_asked_directly_and_named(
     assert cause in batch["error"]
     assert ledger.progress(place.graph, run)["calls"] == paid, "what was answered was paid for, whatever it was"
     llm = place.standin(fault="refusal@Volume 2-0" if fate == "quarantined" else "")
-    stands = ask_the_rest(place, place.settings(llm), run)
+    stands = go_on(place, place.settings(llm), run)
     assert (stands["state"], stands[fate], llm.calls) == ("done", 1 if fate == "quarantined" else 8, 1)
 
 
@@ -267,7 +257,7 @@ def test_what_a_batch_did_not_come_to_goes_into_the_next(place: Workplace, monke
     batches = [(batch["questions"], batch["answered"]) for batch in batching.listed(place.graph, run)]
     assert batches == [(24, 18), (6, 6)]
     llm = place.standin()
-    assert ask_the_rest(place, settings, run)["done"] == 24
+    assert go_on(place, settings, run)["done"] == 24
     assert llm.calls == 0
 
 
@@ -288,7 +278,7 @@ def test_a_batch_that_fails_stops_the_run_instead_of_asking_everything_directly(
     llm = place.standin()
     assert begin(place) == run, "the same command begins anew"
     settle(place, settings, run)
-    assert (ask_the_rest(place, settings, run)["done"], llm.calls) == (30, 0)
+    assert (go_on(place, settings, run)["done"], llm.calls) == (30, 0)
 
 
 def test_a_budget_is_kept_before_anything_is_sent(place: Workplace, llm: StandIn) -> None:
@@ -302,7 +292,7 @@ def test_a_budget_is_kept_before_anything_is_sent(place: Workplace, llm: StandIn
     assert [batch["questions"] for batch in batching.listed(place.graph, run)] == [12]
     control.resume(place.graph, settings, run, unlimited=True)
     settle(place, settings, run)
-    assert (ask_the_rest(place, settings, run)["done"], ledger.progress(place.graph, run)["calls"]) == (30, 30)
+    assert (go_on(place, settings, run)["done"], ledger.progress(place.graph, run)["calls"]) == (30, 30)
     assert llm.calls == 0
 
 
@@ -342,7 +332,7 @@ def test_cancelling_stops_the_batch_and_what_was_answered_is_not_asked_again(
     begin(place)
     settle(place, settings, run)
     assert len(sent(llm)) == before, "all had been answered when it was cancelled"
-    assert (ask_the_rest(place, settings, run)["done"], llm.calls) == (8, 0)
+    assert (go_on(place, settings, run)["done"], llm.calls) == (8, 0)
 
 
 def test_a_provider_that_did_not_hear_of_a_cancelling_is_told_again(place: Workplace) -> None:
@@ -409,23 +399,12 @@ def test_each_turn_of_a_conversation_is_a_batch(
     monkeypatch.setattr(batching, "FEW", 2)
     place.planted(24)
     settings = place.settings(llm)
-    once = job("user_interests")
-
-    def twice(subject: Subject) -> Work:
-        talk = once.work(subject)
-        first: Request = next(talk)
-        answer: UserInterests = yield first
-        (system, question) = first.prompt.messages
-        asked = (system, ("user", f"Is this all: {answer.interests[0].phrase}?"), question)
-        last = yield Request(Prompt(first.prompt.name, first.prompt.version, asked), first.schema)
-        return last
-
-    patient = replace(once, work=twice)
+    patient = replace(job("user_interests"), work=two_turns)
     monkeypatch.setattr(ledger, "job", lambda _name: patient)
     run = begin(place, wanted=patient)
     settle(place, settings, run)
     assert [(batch["round"], batch["questions"]) for batch in batching.listed(place.graph, run)] == [(1, 24), (2, 24)]
-    stands = ask_the_rest(place, settings, run)
+    stands = go_on(place, settings, run)
     assert (stands["done"], stands["calls"], llm.calls) == (24, 48, 0)
 
 
@@ -435,7 +414,7 @@ def test_equal_questions_are_sent_once(place: Workplace, llm: StandIn) -> None:
     run = begin(place)
     settle(place, settings, run)
     assert [batch["questions"] for batch in batching.listed(place.graph, run)] == [96]
-    assert (ask_the_rest(place, settings, run)["done"], llm.calls) == (104, 0)
+    assert (go_on(place, settings, run)["done"], llm.calls) == (104, 0)
 
 
 def test_a_provider_without_batches_is_named(place: Workplace, llm: StandIn) -> None:

@@ -12,15 +12,13 @@ import pytest
 
 from cikg.extraction import control, ledger
 from cikg.extraction.budget import Budget, Unit
-from cikg.extraction.job import Job, Request, Subject, UnusableAnswerError, Work, job
-from cikg.extraction.jobs.user_interests import UserInterests
+from cikg.extraction.job import Job, Subject, UnusableAnswerError, Work, job
 from cikg.extraction.runner import Runner
-from cikg.llm.prompts import Prompt
 from cikg.schema import State
 from cikg.settings import Settings
 from tests.workplace import wait_for
 
-from .conftest import Workplace, everything, found
+from .conftest import Workplace, everything, found, go_on, two_turns
 
 
 def extract(place: Workplace, settings: Settings, **options: Any) -> dict[str, Any]:
@@ -277,30 +275,12 @@ def test_a_limit_takes_the_first_readers_and_the_whole_goes_on_from_there(place:
     assert llm.calls == 12
 
 
-def two_turns(subject: Subject) -> Work:
-    """Ask about a reader, and once more with the first answer."""
-    talk = job("user_interests").work(subject)
-    first: Request = next(talk)
-    answer: UserInterests = yield first
-    (system, question) = first.prompt.messages
-    asked = (system, ("user", f"Is this all: {answer.interests[0].phrase}?"), question)
-    last = yield Request(Prompt(first.prompt.name, first.prompt.version, asked), first.schema)
-    return last
-
-
 def begin(place: Workplace, wanted: Job, monkeypatch: pytest.MonkeyPatch, budget: Budget | None = None) -> str:
     """Plan and open the run of a job that is not one of ours; its uid."""
     monkeypatch.setattr(ledger, "job", lambda _name: wanted)
     plan = ledger.plan(place.graph, wanted, place.dataset, "stand-in")
     ledger.start(place.graph, plan, budget)
     return plan.run.uid
-
-
-def go_on(place: Workplace, settings: Settings, run: str) -> dict[str, Any]:
-    """Do what is left of a run in this process; where it stands then."""
-    with Runner(place.graph, settings) as runner:
-        runner.work_all(run, ledger.open_shards(place.graph, run))
-    return ledger.progress(place.graph, run)
 
 
 def test_an_answer_that_cannot_be_used_is_asked_for_anew_and_the_good_one_before_it_is_not(

@@ -21,7 +21,6 @@ from cikg.serving import corrections
 from cikg.serving.corrections import Claim, correct
 from cikg.settings import Settings
 from tests.unit.datasets import folders
-from tests.unit.datasets.formats import test_colakg
 
 FOLDER = Path(__file__).parents[5] / "shared" / "data" / "cikgrec" / "dbbook2014"
 HOLDERS = """
@@ -29,13 +28,6 @@ MATCH (u:User {dataset: $d})-[e:HAS_INTEREST]->(i:Interest)
 RETURN u.id AS user, i.id AS interest, i.name AS name, i.source AS source, e.run AS run, e.evidence AS evidence
 ORDER BY user, interest
 """
-
-
-@pytest.fixture
-def shop(graph: Graph, dataset: str, tmp_path: Path) -> str:
-    """Users 20 and 3, of the numbers 0 and 1."""
-    load(graph, "colakg", test_colakg.write(tmp_path), dataset)
-    return dataset
 
 
 def held(graph: Graph, dataset: str) -> set[tuple[str, str, str]]:

@@ -10,14 +10,12 @@ import pytest
 
 from cikg.datasets.answers import profiles
 from cikg.datasets.answers.importing import AnswersReport
-from cikg.datasets.loader import load
 from cikg.errors import ConflictError, InputError, NotFoundError
 from cikg.graph import Graph
 from cikg.graph.snapshot import take
 from cikg.recommend.data.views import training_data
 from cikg.schema import SplitCode
 from cikg.settings import Settings
-from tests.unit.datasets.formats import test_colakg
 
 PROFILES = """
 MATCH (p:Profile {dataset: $d})-[e:DESCRIBES]->(n)
@@ -25,13 +23,6 @@ MATCH (c:Completion {uid: e.completion})
 RETURN labels(n)[0] + ' ' + n.id AS about, properties(p) AS profile, properties(e) AS edge, properties(c) AS completion
 ORDER BY about
 """
-
-
-@pytest.fixture
-def shop(graph: Graph, dataset: str, tmp_path: Path) -> str:
-    """Users 20 and 3, of the numbers 0 and 1, and items 51, 1 and 70, of the numbers 0, 1 and 2."""
-    load(graph, "colakg", test_colakg.write(tmp_path), dataset)
-    return dataset
 
 
 def standing(graph: Graph, dataset: str) -> dict[str, dict[str, Any]]:

@@ -320,7 +320,7 @@ def test_health_is_told_for_each_component(client: FlaskClient) -> None:
 
 
 def test_the_page_of_components_waits_for_none_of_them(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.health._ask", None)  # nobody is asked
+    monkeypatch.setattr("web.health._asked", None)  # nobody is asked
     page = client.get("/health").text
     addresses = re.findall(r'<li hx-get="([^"]+)"', page)
     assert addresses == [f"/health?ask={name}" for name in ("Neo4j", "Redis", "Workers", "LLM")]

@@ -152,7 +152,12 @@ def command(
         checked = check(*what, home=settings.home, progress=progress)
         report = dataclasses.replace(checked.report, seconds=round(time.perf_counter() - began, 3))
     elif add:
-        chosen = {"min_rating": min_rating, "max_rejected": max_rejected, "home": settings.home, "progress": progress}
+        chosen: dict[str, Any] = {
+            "min_rating": min_rating,
+            "max_rejected": max_rejected,
+            "home": settings.home,
+            "progress": progress,
+        }
         with connect(settings) as graph:
             report = additions.add(graph, format_name, path, dataset, **chosen)
     else:

@@ -59,9 +59,9 @@ _KINDS = {
 """What is expected where Pydantic cannot read a value, by its name for that."""
 
 
-def settings_file(start: Path | None = None) -> Path | None:
-    """The nearest `cikg.toml` at or above `start` (default: the working directory), or None."""
-    directory = (start or Path.cwd()).resolve()
+def settings_file() -> Path | None:
+    """The nearest `cikg.toml` at or above the working directory, or None."""
+    directory = Path.cwd().resolve()
     for candidate in (directory, *directory.parents):
         if (candidate / SETTINGS_FILE).is_file():
             return candidate / SETTINGS_FILE

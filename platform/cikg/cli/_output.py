@@ -172,7 +172,7 @@ def working(what: str, *, quiet: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(description: str, total: int | None, *, quiet: bool = False) -> Iterator[Advance]:
+def progress_bar(description: str, total: int | None, *, quiet: bool) -> Iterator[Advance]:
     """A bar with count, elapsed and remaining time on standard error; yields `advance(n)`."""
     columns = (
         TextColumn("{task.description}"),

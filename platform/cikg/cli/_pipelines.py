@@ -79,7 +79,7 @@ def expect(graph: Graph, settings: Settings, pipeline: Pipeline, wanted: Wanted)
 
 
 def carry_out_all(
-    graph: Graph, settings: Settings, pipeline: Pipeline, wanted: Wanted, *, quiet: bool, budget: Budget | None = None
+    graph: Graph, settings: Settings, pipeline: Pipeline, wanted: Wanted, *, quiet: bool, budget: Budget | None
 ) -> tuple[dict[str, Any], JobError | None]:
     """Carry out the stages in order, up to the first that does not end; what was done, and why it ended early.
 

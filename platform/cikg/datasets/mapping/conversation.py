@@ -141,19 +141,19 @@ def answer(talk: Talk[T], reply: Callable[[Question], str]) -> tuple[T, list[Que
         return end.value, asked
 
 
-def _free(key: str, text: str, guess: str | None, why: str = "") -> Talk[str]:
+def _free(key: str, text: str, guess: str | None) -> Talk[str]:
     problem = None
     while True:
-        found = yield Question(key, text, guess, why, problem=problem)
+        found = yield Question(key, text, guess, problem=problem)
         if found:
             return found
         problem = "an answer is needed"
 
 
-def _one_of(key: str, text: str, guess: str, choices: tuple[str, ...], why: str = "") -> Talk[str]:
+def _one_of(key: str, text: str, guess: str, choices: tuple[str, ...]) -> Talk[str]:
     problem = None
     while True:
-        found = yield Question(key, text, guess, why, choices, problem=problem)
+        found = yield Question(key, text, guess, choices=choices, problem=problem)
         if found in choices:
             return found
         problem = f"expected one of {', '.join(choices)}, found {found!r}"
@@ -209,7 +209,7 @@ def _why(column: Column | None, named: bool) -> str:
 
 
 def _ask_column(
-    found: Look, key: str, text: str, guess: Column | None, *, optional: bool = False, words: str = ""
+    found: Look, key: str, text: str, guess: Column | None, *, words: str, optional: bool = False
 ) -> Talk[Column | None]:
     """Ask for a column, until there is one."""
     problem = None

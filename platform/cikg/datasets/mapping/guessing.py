@@ -170,7 +170,7 @@ def relation_of(name: str) -> str:
     return words.removesuffix("s") if plural else words
 
 
-def many_of(names: Sequence[str], files: Sequence[str] = ()) -> str:
+def many_of(names: Sequence[str], files: Sequence[str]) -> str:
     """What the items are, in the plural, from the names of columns and files; else the name of the file of items."""
     for name in map(_plain, names):
         for word, many in _PLURALS.items():

@@ -24,6 +24,10 @@ from cikg.errors import CikgError, InputError
 
 PREVIEWED = 100_000
 """Rows of each file that a preview reads."""
+_SHOWN = 10
+"""Interactions that are shown."""
+_FIRST_ROWS = 5
+"""Rows that are shown as they stand in a file."""
 
 _GLANCED_SECONDS = 3.0
 _GLANCED_ROWS = 10_000
@@ -158,7 +162,7 @@ def _moment(at: int) -> str:
         return str(at)
 
 
-def preview(mapping: Mapping, path: Path, shown: int = 10, most: int = PREVIEWED) -> Preview:
+def preview(mapping: Mapping, path: Path, shown: int = _SHOWN, most: int = PREVIEWED) -> Preview:
     """Read the beginning of a mapping's files.
 
     Args:
@@ -181,13 +185,12 @@ def preview(mapping: Mapping, path: Path, shown: int = 10, most: int = PREVIEWED
     return _preview(source, seen, complete=source.rows < most, counts=counts)
 
 
-def glance(kind: Format, path: Path, shown: int = 10) -> Preview:
+def glance(kind: Format, path: Path) -> Preview:
     """Read the beginning of what is in a published format.
 
     Args:
         kind: the format.
         path: its file or folder.
-        shown: how many interactions to show.
 
     Raises:
         InputError: the path does not hold what the format expects.
@@ -195,7 +198,7 @@ def glance(kind: Format, path: Path, shown: int = 10) -> Preview:
     if kind.name == "archive" and _bytes(path) > _WHOLE_BYTES:
         return Preview([], 0, 0, [], {}, complete=False)
     deadline = time.monotonic() + _GLANCED_SECONDS
-    source, seen = _Glance(path, 100 * _GLANCED_ROWS, deadline), _Seen(shown, deadline)
+    source, seen = _Glance(path, 100 * _GLANCED_ROWS, deadline), _Seen(_SHOWN, deadline)
     try:
         counts = _counts(seen.look(kind.read(source)), source)
     except _EnoughError:
@@ -251,13 +254,12 @@ def fits(kind: Format, path: Path) -> bool:
     return found and not source.rejections
 
 
-def first_rows(part: Part, beside: Path, count: int = 5) -> tuple[list[str], list[list[str]]]:
+def first_rows(part: Part, beside: Path) -> tuple[list[str], list[list[str]]]:
     """The names of a part's columns, and its first rows as they stand in the file.
 
     Args:
         part: says how the file is read.
         beside: the folder of its mapping.
-        count: how many rows.
 
     Raises:
         InputError: the file cannot be read.
@@ -270,7 +272,7 @@ def first_rows(part: Part, beside: Path, count: int = 5) -> tuple[list[str], lis
     rows: list[list[str]] = []
     for row in found.rows(Source(file), range(len(found.columns))):
         rows.append([_cell(value) for value in row])
-        if len(rows) >= count:
+        if len(rows) >= _FIRST_ROWS:
             break
     if not rows:
         raise InputError("it has no row that can be read", file)

@@ -152,14 +152,17 @@ def command(
         checked = check(*what, home=settings.home, progress=progress)
         report = dataclasses.replace(checked.report, seconds=round(time.perf_counter() - began, 3))
     elif add:
-        chosen: dict[str, Any] = {
-            "min_rating": min_rating,
-            "max_rejected": max_rejected,
-            "home": settings.home,
-            "progress": progress,
-        }
         with connect(settings) as graph:
-            report = additions.add(graph, format_name, path, dataset, **chosen)
+            report = additions.add(
+                graph,
+                format_name,
+                path,
+                dataset,
+                min_rating=min_rating,
+                max_rejected=max_rejected,
+                home=settings.home,
+                progress=progress,
+            )
     else:
         with connect(settings) as graph:
             store = bulk_store(settings, bulk)

@@ -192,7 +192,8 @@ class _Nodes(Generic[Node]):
     ) -> None:
         self.kind = kind
         self.reject = reject
-        self.bare, self.known = bare, known
+        self.bare: Callable[[str], Node] = bare
+        self.known = known
         self.others: _Nodes[Any] | None = None
         self.nodes: list[Node] = []
         self.index: dict[str, int] = {}

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from cikg.datasets.additions import add
@@ -79,12 +80,19 @@ def _load(graph: Graph, home: Path, reader: Reader, noted: _Notes, bulk: Bulk | 
     if path is not None and reader.request.path is None:
         path = Path(os.path.relpath(path))
     dataset, chosen = reader.request.dataset, reader.request.choices
-    source = reader.label() if path is not None else None
+    named = partial(
+        add if chosen.add else load,
+        graph,
+        kind.name,
+        path,
+        dataset,
+        home=home,
+        source=reader.label() if path is not None else None,
+        progress=noted.progress,
+    )
     if chosen.add:
-        kept = {"min_rating": chosen.min_rating, "max_rejected": chosen.max_rejected}
-        return add(graph, kind.name, path, dataset, **kept, home=home, source=source, progress=noted.progress)
-    own = {"home": home, "source": source, "progress": noted.progress}
-    return load(graph, kind.name, path, dataset, chosen.rules(), **own, bulk=bulk)
+        return named(min_rating=chosen.min_rating, max_rejected=chosen.max_rejected)
+    return named(rules=chosen.rules(), bulk=bulk)
 
 
 class _Notes:

@@ -8,7 +8,9 @@ import signal
 import time
 from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,11 +24,14 @@ from cikg.extraction.runner import Runner
 from cikg.graph import connect
 from cikg.settings import Settings, load_settings
 from tests.integration.extraction.conftest import Workplace, found
-from tests.workplace import plant_readers, wait_for
+from tests.relay import Relay
+from tests.workplace import plant_readers, start_worker, wait_for
 
 JOB = job("user_interests")
 KILLER = "Kills whoever asks about it"
 LEASE = 0.4
+IMPATIENT = "import functools, cikg.graph as g; g.connect = functools.partial(g.connect, retry_seconds=1.0)"
+"""Has a worker try a statement again for a second while Neo4j is away, as for half a minute otherwise."""
 
 
 def begin(place: Workplace, dataset: str | None = None) -> tuple[str, list[int]]:
@@ -167,6 +172,29 @@ def test_a_shard_that_takes_too_long_is_given_back_and_leaves_nothing_open(place
     place.standin()
     with Runner(place.graph, place.settings(llm)) as runner:
         runner.work_shard(run, shards[0])
+    assert ledger.progress(place.graph, run)["done"] == 8
+
+
+def test_a_shard_is_tried_again_while_neo4j_is_away(place: Workplace, tmp_path: Path) -> None:
+    place.planted(8)
+    llm = place.standin(latency_ms=1_000)
+    log = tmp_path / "worker-0.log"
+    address = urlsplit(place.settings(llm).neo4j_uri or "")
+    assert address.hostname is not None and address.port is not None
+    with Relay((address.hostname, address.port)) as relay:
+        settings = place.settings(llm, neo4j_uri=f"bolt://127.0.0.1:{relay.port}", lease_seconds=LEASE)  # no sweeper
+        worker = start_worker(settings, log, first=IMPATIENT)
+        try:
+            run, shards = begin(place)
+            queue.enqueue(queue.create_app(settings), run, shards)
+            wait_for(lambda: llm.calls > 0, "the first call")
+            relay.cut()
+            wait_for(lambda: "retry: Retry in" in log.read_text(), "the next try", 60)
+            time.sleep(2 * LEASE)
+            relay.mend()
+            wait_for(lambda: ledger.progress(place.graph, run)["state"] == "done", "the end of the run", 60)
+        finally:
+            worker.stop()
     assert ledger.progress(place.graph, run)["done"] == 8
 
 

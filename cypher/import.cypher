@@ -6,10 +6,10 @@
 // name: begin_import(dataset, fingerprint, properties, run, run_id, parameters, report, total) -> many
 // Opens an import from nothing: state 'importing', no rows. Clears the description of what was there before, but keeps
 // counting `version`, which begins with the time so that no two databases share one. Setting a property to itself locks
-// the dataset: of two imports that begin at once, the second finds the first's fingerprint, and gets no row. Two look-ups
-// by key.
+// the dataset, if the database knows the property's name: of two imports that begin at once, the second finds the first's
+// fingerprint, and gets no row. Two look-ups by key.
 MERGE (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset WHERE dataset.fingerprint IS NULL
 WITH dataset, coalesce(dataset.version + 1, timestamp()) AS version
 SET dataset = $properties
@@ -25,7 +25,7 @@ RETURN run.uid AS run
 // name: import_users(dataset, fingerprint, start, end, rows) -> none
 // Users [uid, id, name]; one look-up by key a row.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
 SET dataset.imported = $end
 WITH dataset
@@ -36,7 +36,7 @@ SET user.dataset = $dataset, user.id = row[1], user.name = row[2]
 // name: import_items(dataset, fingerprint, start, end, rows) -> none
 // Items [uid, id, name, text]; one look-up by key a row.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
 SET dataset.imported = $end
 WITH dataset
@@ -47,7 +47,7 @@ SET item.dataset = $dataset, item.id = row[1], item.name = row[2], item.text = r
 // name: import_entities(dataset, fingerprint, start, end, rows) -> none
 // Entities [uid, id, name]; one look-up by key a row.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
 SET dataset.imported = $end
 WITH dataset
@@ -58,7 +58,7 @@ SET entity.dataset = $dataset, entity.id = row[1], entity.name = row[2]
 // name: import_interests(dataset, fingerprint, start, end, run, rows) -> none
 // Interests that were inferred elsewhere, [uid, id, name]; one look-up by key a row.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
 SET dataset.imported = $end
 WITH dataset
@@ -71,7 +71,7 @@ SET interest.dataset = $dataset, interest.id = row[1], interest.name = row[2], i
 // Interactions in columns; `user_index` and `item_index` are positions in the uids of `users` and `items`, `split_index`
 // one in `splits`. One look-up a different user and item. Nothing is written where a node is missing.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
 UNWIND range(0, size($users) - 1) AS position
 MATCH (user:User {uid: $users[position]})
@@ -91,7 +91,7 @@ CREATE (user)-[:INTERACTED {split: $splits[$split_index[edge]], rating: $ratings
 // Facts of one relation in columns; both indices are positions in the uids of `things`. Two look-ups a different end,
 // since it may be an item or an entity. The type comes from `schema.relationship_type` alone.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
 UNWIND range(0, size($things) - 1) AS position
 MATCH (thing:Item|Entity {uid: $things[position]})
@@ -106,7 +106,7 @@ CREATE (head)-[:$($type) {relation: $relation}]->(tail)
 // name: import_interest_edges(dataset, fingerprint, start, end, run, users, interests, user_index, interest_index) -> none
 // Who has which interest, in columns like interactions. Without evidence: it was inferred elsewhere.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
 UNWIND range(0, size($users) - 1) AS position
 MATCH (user:User {uid: $users[position]})
@@ -126,7 +126,7 @@ CREATE (user)-[:HAS_INTEREST {run: $run}]->(interest)
 // What jobs and people added, out of an archive: [uid, properties] of nodes of one label, which are there (a user that was
 // corrected) or are made. `label` is one that `cikg.datasets.knowledge` lists. One look-up by key a row.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
 SET dataset.imported = $end
 WITH dataset
@@ -138,7 +138,7 @@ SET node += row[1], node.dataset = $dataset
 // Edges between such nodes and those of the data, [source, target, properties]; `run` is that of an edge which names none.
 // Type and labels are some that `cikg.datasets.knowledge` lists. Two look-ups by key a row.
 MATCH (dataset:Dataset {uid: $dataset})
-SET dataset.importing = dataset.importing
+SET dataset.state = dataset.state
 WITH dataset WHERE dataset.imported = $start AND dataset.fingerprint = $fingerprint
 SET dataset.imported = $end
 WITH dataset

@@ -38,7 +38,7 @@ RETURN COUNT { MATCH (:User {uid: $user})-[edge:RECOMMENDED]->() WHERE edge.mode
 // Publishing the served model again changes nothing. What is written first locks the dataset, so that nobody removes an
 // edge between the count and the switch. Cost: one pass over the dataset's recommendations.
 MATCH (held:Dataset {uid: $dataset})
-SET held.published = held.published
+SET held.id = held.id
 WITH count(held) AS locked
 MATCH (served:Dataset {uid: $dataset}), (model:Model {uid: $model})
 WHERE COUNT { MATCH (:User {dataset: $dataset})-[edge:RECOMMENDED]->(:Item) WHERE edge.model = $model } = $expected
@@ -63,7 +63,7 @@ RETURN model.uid AS model, model.id AS run, model.method AS method, toString(mod
 // edges are missing or another model is served by now. Locks the dataset, as `switch_model` does. Keys: Dataset.uid,
 // Model.uid. Cost: one pass over the dataset's recommendations.
 MATCH (held:Dataset {uid: $dataset})
-SET held.published = held.published
+SET held.id = held.id
 WITH count(held) AS locked
 MATCH (served:Dataset {uid: $dataset, published: $present}), (model:Model {uid: $model})
 WHERE model.recommendations > 0 AND model.recommendations =
@@ -90,7 +90,7 @@ RETURN user.uid AS user ORDER BY user
 // it: another may have been published meanwhile. Locks the dataset, as `switch_model` does. Rows: {user}. Keys: Dataset.uid,
 // User.uid. Cost: these edges, and the dataset's published models.
 MATCH (held:Dataset {uid: $dataset})
-SET held.published = held.published
+SET held.id = held.id
 WITH count(held) AS locked
 MATCH (served:Dataset {uid: $dataset})
 OPTIONAL MATCH (former:Model {dataset: $dataset})

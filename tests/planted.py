@@ -206,3 +206,13 @@ class Neighbours:
         known = np.asarray(table.split) != 2
         matrix[np.asarray(table.user_index)[known], np.asarray(table.item_index)[known]] = 1
         return matrix[user_index] @ (matrix.T @ matrix)
+
+
+class Halves(Neighbours):
+    """The same scores, as the sum of two experts."""
+
+    def shares(
+        self, user_index: np.ndarray[Any, Any], item_index: np.ndarray[Any, Any]
+    ) -> tuple[list[str], np.ndarray[Any, Any]]:
+        scores = np.take_along_axis(self.scores(user_index), item_index, axis=1)
+        return ["less", "more"], np.stack([scores - 1.5, np.full(scores.shape, 1.5)], axis=2)

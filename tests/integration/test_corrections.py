@@ -28,14 +28,6 @@ from tests import planted
 READER = "3"
 
 
-class Halves(planted.Neighbours):
-    """The planted model's scores, as the sum of two experts."""
-
-    def shares(self, user_index: Any, item_index: Any) -> tuple[list[str], Any]:
-        scores = np.take_along_axis(self.scores(user_index), item_index, axis=1)
-        return ["less", "more"], np.stack([scores - 1.5, np.full(scores.shape, 1.5)], axis=2)
-
-
 @pytest.fixture
 def snapshot(graph: Graph, settings: Settings, dataset: str) -> Snapshot:
     planted.write(graph, dataset)
@@ -45,7 +37,7 @@ def snapshot(graph: Graph, settings: Settings, dataset: str) -> Snapshot:
 @pytest.fixture
 def served(graph: Graph, snapshot: Snapshot) -> Served:
     """A published model."""
-    model = Halves(snapshot)
+    model = planted.Halves(snapshot)
     publish(graph, snapshot, model, k=10)
     return Served(snapshot, model, known_items(snapshot))
 
@@ -203,7 +195,7 @@ def test_a_model_of_before_clustering_heeds_it_too(
 ) -> None:
     correct(graph, interest(dataset), by="ann")
     cluster_intents(graph, dataset, clusters=2)
-    publish(graph, snapshot, Halves(snapshot, "second"), k=10)
+    publish(graph, snapshot, planted.Halves(snapshot, "second"), k=10)
     without = Evidence(interests=["garden"], intents=["gardens"])
     asked = counterfactual(served, READER, without, NOTHING, 10)
     assert [item.item for item in shown(graph, dataset).items] == [change.item for change in asked.items]
@@ -258,7 +250,7 @@ def test_publishing_heeds_it_and_going_back_says_that_it_does_not(
     graph: Graph, dataset: str, snapshot: Snapshot, served: Served
 ) -> None:
     correct(graph, interest(dataset), by="ann")
-    publish(graph, snapshot, Halves(snapshot, "second"), k=4)
+    publish(graph, snapshot, planted.Halves(snapshot, "second"), k=4)
     after = shown(graph, dataset)
     assert (after.run, after.outdated) == ("second", False)
     assert all(CORRECTIONS in item.shares for item in after.items)

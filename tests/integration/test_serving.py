@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 
 from cikg.errors import ConflictError, InputError, NotFoundError
@@ -84,17 +83,9 @@ def test_a_list_is_the_same_however_many_users_are_scored_at_once(
     assert len(found) == 1, "whoever kept a list need not fetch it again"
 
 
-class Halves(planted.Neighbours):
-    """The same scores, as the sum of two experts."""
-
-    def shares(self, user_index: Any, item_index: Any) -> tuple[list[str], Any]:
-        scores = np.take_along_axis(self.scores(user_index), item_index, axis=1)
-        return ["less", "more"], np.stack([scores - 1.5, np.full(scores.shape, 1.5)], axis=2)
-
-
 @pytest.mark.usefixtures("small_chunks")
 def test_a_mixtures_shares_are_served_and_add_up_to_the_score(graph: Graph, dataset: str, snapshot: Snapshot) -> None:
-    publish(graph, snapshot, Halves(snapshot), k=3)
+    publish(graph, snapshot, planted.Halves(snapshot), k=3)
     for reader in planted.readers():
         for item in recommend(graph, dataset, reader, k=3).items:
             assert sum(item.shares.values()) == pytest.approx(item.score)
@@ -166,7 +157,7 @@ def test_the_new_model_takes_the_place_of_the_old_which_stays_at_hand(
 def test_going_back_serves_the_former_model_whole_and_back_again(
     graph: Graph, dataset: str, snapshot: Snapshot
 ) -> None:
-    old = publish(graph, snapshot, Halves(snapshot, "old"), k=2)
+    old = publish(graph, snapshot, planted.Halves(snapshot, "old"), k=2)
     new = publish(graph, snapshot, planted.Neighbours(snapshot, "new"), k=3)
     assert roll_back(graph, dataset) == old
     served = recommend(graph, dataset, "0")

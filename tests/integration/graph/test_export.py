@@ -32,7 +32,7 @@ RUN, LEASE = "extraction", "held"
 
 
 @pytest.fixture
-def written(graph: Graph, dataset: str) -> int:
+def written(graph: Graph, dataset: str) -> None:
     """A dataset with interactions, readers that have subjects in a running extraction, and nothing inferred yet."""
     graph.execute(
         """
@@ -56,7 +56,6 @@ def written(graph: Graph, dataset: str) -> int:
         """,
         d=dataset, run=RUN, lease=LEASE, readers=READERS, books=BOOKS,
     )  # fmt: skip
-    return 0
 
 
 def write_interest(graph: Graph, dataset: str, number: int) -> None:
@@ -192,9 +191,8 @@ def test_an_export_waits_for_a_write_that_is_being_committed(graph: Graph, datas
         check(waiting.result(timeout=30))
 
 
-def test_reading_is_repeated_until_the_version_stays_and_then_done_alone(
-    graph: Graph, dataset: str, written: int
-) -> None:
+@pytest.mark.usefixtures("written")
+def test_reading_is_repeated_until_the_version_stays_and_then_done_alone(graph: Graph, dataset: str) -> None:
     seen = []
 
     def disturb(properties: dict[str, Any], times: int) -> int:
@@ -210,7 +208,8 @@ def test_reading_is_repeated_until_the_version_stays_and_then_done_alone(
     assert seen == [1, 2, 3]
 
 
-def test_a_dataset_that_is_not_complete_is_refused(graph: Graph, dataset: str, written: int) -> None:
+@pytest.mark.usefixtures("written")
+def test_a_dataset_that_is_not_complete_is_refused(graph: Graph, dataset: str) -> None:
     graph.execute("MATCH (d:Dataset {uid: $d}) SET d.state = 'importing'", d=dataset)
     with pytest.raises(ConflictError, match="not complete"):
         export(graph, dataset)

@@ -23,9 +23,9 @@ SET run.evaluated_at = CASE WHEN run.evaluation = $evaluation THEN run.evaluated
 // Its recommendations go with the next publication. Locks the dataset, so that nobody publishes it meanwhile. Keys: the uids
 // of both.
 OPTIONAL MATCH (held:Dataset {uid: $dataset})
-SET held.published = held.published
+SET held.state = held.state
 WITH held WHERE coalesce(held.published, '') <> $run
 OPTIONAL MATCH (run:Run {uid: $run, kind: 'train'})
 OPTIONAL MATCH (model:Model {uid: $run})
 DETACH DELETE run, model
-RETURN count(*) AS forgotten
+RETURN $run AS run

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from cikg.errors import ConflictError
 from cikg.files import write_file
 from cikg.graph import Graph
+from cikg.recommend import stored
 from cikg.schema import uid
 from cikg.settings import Settings
 from tests import planted, trained
@@ -78,6 +80,10 @@ def test_a_run_is_removed_unless_it_is_served(
     asked = here("runs", "remove", first, "--json")
     assert (asked.returncode, "Give --yes" in json.loads(asked.stdout)["cure"]) == (2, True)
     assert known(graph, dataset, first) == ["Model", "Run"] and (settings.runs / first).is_dir(), "nothing was removed"
+
+    with pytest.raises(ConflictError, match="is served"):  # published since it was looked at
+        stored.remove(graph, stored.find(settings, second))
+    assert known(graph, dataset, second) == ["Model", "Run"]
 
     size = listed(here, "--dataset", dataset)[first]["bytes"]
     done = json.loads(here("runs", "remove", first[:-2], "--yes", "--json").stdout)

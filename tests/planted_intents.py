@@ -189,7 +189,8 @@ _RECOMMENDED = """
 MATCH (served:Dataset {uid: $d}) SET served.published = $d + ':served'
 WITH 1 AS one UNWIND $rows AS row
 MATCH (u:User {uid: $d + ':' + row[0]}), (i:Item {uid: $d + ':' + row[1]})
-CREATE (u)-[:RECOMMENDED {model: $d + ':' + row[2], rank: row[3], score: row[4], because: $d + ':' + row[5]}]->(i)
+CREATE (u)-[edge:RECOMMENDED {model: $d + ':' + row[2], rank: row[3], score: row[4], because: $d + ':' + row[5]}]->(i)
+SET edge.experts = ['factors'], edge.shares = [row[4]], edge.support = 2, edge.cohort = 3, edge.share = 0.5
 """
 _RUNS = """
 CREATE (:Run {uid: $d + ':clustering', id: 'clustering', dataset: $d, kind: 'cluster', name: 'cluster', state: 'done'})

@@ -39,8 +39,8 @@ class _Console(Console):
 console = _Console()
 messages = _Console(stderr=True)
 """Progress and remarks go to standard error, so that standard output holds data alone."""
-_piped = _Console(width=10_000)
-"""For tables that go to a file or another program, which a terminal's width would cut."""
+_UNCUT = 10_000
+"""Characters of a line that goes to a file or another program: no terminal's width cuts it."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table.")
@@ -139,8 +139,7 @@ def print_table(
         table.add_column(column, justify="right" if numeric else "left", overflow="fold" if fold else "ellipsis")
     for row in rows:
         table.add_row(*[Text(_show(value)) for value in row])  # a name may look like markup
-    printer = console if console.is_terminal or "COLUMNS" in os.environ else _piped
-    printer.print(table)
+    _Console(width=None if console.is_terminal or "COLUMNS" in os.environ else _UNCUT).print(table)
 
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:

@@ -67,7 +67,7 @@ def test_runs_are_listed_with_their_figures(here: Cikg, settings: Settings, data
     assert set(found) <= set(listed(here, "--all"))
     shown = here("runs", "list", "--dataset", dataset, COLUMNS="200").stdout
     assert f"{test['ndcg@50']:.4f}" in shown and "served" in shown and "incomplete" in shown
-    alone = here("runs", "list", "--dataset", dataset, CIKG_NEO4J_URI="bolt://127.0.0.1:1")
+    alone = here("runs", "list", "--dataset", dataset, COLUMNS="200", CIKG_NEO4J_URI="bolt://127.0.0.1:1")
     assert (alone.returncode, first in alone.stdout) == (0, True)
 
 

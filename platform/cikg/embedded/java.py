@@ -26,6 +26,7 @@ _OPTIONS = (
     "-Xmx1g",
     "-Xrs",  # leave SIGTERM and SIGINT to this process
     "-XX:+UseParallelGC",
+    "-XX:+DisableExplicitGC",  # the bridge from Python asks for a full collection whenever this process has grown
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
     "--add-opens=java.base/java.io=ALL-UNNAMED",
     "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",

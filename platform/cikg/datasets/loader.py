@@ -120,7 +120,7 @@ class _Import:
         if not replace:
             raise TakenError(
                 f"the dataset {self.dataset!r} already holds something else, from {found.get('source') or 'elsewhere'}",
-                cure="Choose another name with --dataset, add what is new with --add, or replace everything with --replace",
+                cure="Choose another name with --dataset; or use --add for what is new, or --replace to start over",
             )
         with progress("dropping", held(self.graph, self.dataset)) as advance:
             clear(self.graph, self.dataset, advance)

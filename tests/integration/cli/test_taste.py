@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
 
 import pytest
 
@@ -21,6 +25,8 @@ from cikg.recommend.newcomers import newcomer
 from cikg.recommend.newcomers.search import search
 from cikg.schema import Label, SplitCode
 from cikg.settings import Settings
+
+Cikg = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def mean_reciprocal_rank(graph: Graph, model: newcomer.Model, weight: float) -> float:
@@ -43,7 +49,7 @@ def mean_reciprocal_rank(graph: Graph, model: newcomer.Model, weight: float) -> 
 
 
 def test_sentences_and_searches_bring_what_is_to_the_readers_taste(
-    graph: Graph, settings: Settings, dataset: str
+    graph: Graph, settings: Settings, dataset: str, here: Cikg
 ) -> None:
     asked = settings.model_copy(update={"openai_model": "stand-in", "openai_api_key": None, "device": "cpu"})
     try:
@@ -73,5 +79,17 @@ def test_sentences_and_searches_bring_what_is_to_the_readers_taste(
             search(graph, model, "ghost", "nobody")
         with pytest.raises(InputError, match="has no words"):
             search(graph, model, "?!", "reader-0001")
+        words = "I love Gothic fiction most of all"
+        suggested, hits_of_text = newcomer.suggest(asked, model, words, 3), search(graph, model, "ghost", "reader-0001")
+        for command, expected in (
+            (("taste", words, "--k", 3), suggested),
+            (("search", "ghost", "--user", "reader-0001"), hits_of_text),
+        ):
+            options = ("--dataset", dataset)
+            told = json.loads(here(*command, *options, "--json").stdout)
+            assert told["items"] == json.loads(json.dumps(asdict(expected)))["items"]
+            shown = here(*command, *options, COLUMNS="400")
+            assert shown.returncode == 0
+            assert [each.name for each in expected.items if each.name not in shown.stdout] == []
     finally:
         graph.execute("MATCH (n {dataset: $d}) DETACH DELETE n", d=dataset)

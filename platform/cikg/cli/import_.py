@@ -27,7 +27,8 @@ from cikg.datasets.report import MAX_REJECTED, ImportReport
 from cikg.datasets.splits import SplitKind, SplitRule
 from cikg.graph import connect
 from cikg.memory import peak_memory
-from cikg.settings import load_settings
+from cikg.progress import Progress
+from cikg.settings import Settings, load_settings
 
 _SHARE = click.FloatRange(0, 1, max_open=True)
 
@@ -151,27 +152,36 @@ def command(
     if dry_run:
         checked = check(*what, home=settings.home, progress=progress)
         report = dataclasses.replace(checked.report, seconds=round(time.perf_counter() - began, 3))
-    elif add:
-        with connect(settings) as graph:
-            report = additions.add(
-                graph,
-                format_name,
-                path,
-                dataset,
-                min_rating=min_rating,
-                max_rejected=max_rejected,
-                home=settings.home,
-                progress=progress,
-            )
     else:
-        with connect(settings) as graph:
-            store = bulk_store(settings, bulk)
-            report = load(graph, *what, home=settings.home, replace=replace, bulk=store, progress=progress)
+        report = _write(settings, *what, add=add, replace=replace, bulk=bulk, progress=progress)
     if as_json:
         print_json(report.as_dict() | {"dry_run": dry_run, "peak_memory": peak_memory()})
     else:
         done = "added" if add else "imported"
         _show(report, "checked; nothing was written" if dry_run else "unchanged" if report.unchanged else done)
+
+
+def _write(
+    settings: Settings,
+    format_name: str,
+    path: Path | None,
+    dataset: str,
+    rules: Rules,
+    *,
+    add: bool,
+    replace: bool,
+    bulk: bool | None,
+    progress: Progress,
+) -> ImportReport:
+    """Import a dataset, or add to it."""
+    home = settings.home
+    with connect(settings) as graph:
+        written = partial(
+            additions.add if add else load, graph, format_name, path, dataset, home=home, progress=progress
+        )
+        if add:
+            return written(min_rating=rules.filters.min_rating, max_rejected=rules.max_rejected)
+        return written(rules=rules, replace=replace, bulk=bulk_store(settings, bulk))
 
 
 def _refuse_beside_add(context: click.Context) -> None:
